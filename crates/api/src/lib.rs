@@ -1,0 +1,1 @@
+//! The gRPC interface: generated types, parsed once into traveler types; the list of reasons.

@@ -1,0 +1,1 @@
+//! Products as the law and the line see them.

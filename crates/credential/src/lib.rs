@@ -1,0 +1,1 @@
+//! Mints passwords and keys, wraps bundles; owns the secret types.

@@ -1,0 +1,1 @@
+//! Is this password guessable? Pure, no I/O.

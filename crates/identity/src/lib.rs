@@ -1,0 +1,1 @@
+//! Device and site certificates: profiles, CSR checks, chains.

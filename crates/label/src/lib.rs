@@ -1,0 +1,1 @@
+//! Labels for units: ZPL, with their codes.

@@ -1,0 +1,1 @@
+//! The only writer to disk: uniqueness and the append-only log in one transaction.

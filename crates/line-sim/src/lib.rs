@@ -1,0 +1,1 @@
+//! The line on one machine: simulated units, stations, faults; the demo.

@@ -1,0 +1,1 @@
+//! Merkle arithmetic, checkpoints, notes, proofs, tiles; bytes in, bytes out.

@@ -1,0 +1,430 @@
+//! The log entry: what happened, as one JSON object, and the bytes that are hashed.
+//!
+//! The bytes are made once, when the entry gets its sequence number, and kept verbatim: nobody
+//! hashes a re-encoding. An entry never holds a secret; a fingerprint is keyed inside the HSM and
+//! `bundle_sha256` commits to a bundle that carries 16 random bytes beside the password, so
+//! neither can be searched for a password.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Attempt, DeviceId, Digest, Fingerprint, KeyId, Mac, OperatorId, OrderId, Serial, Sku, Slot,
+    State, StationName, Timestamp,
+};
+
+/// One line of the log. `seq` is its leaf index and the only order there is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Entry {
+    /// Leaf index, from 0.
+    pub seq: u64,
+    /// The server's clock when the entry was sequenced; advisory.
+    pub time: Timestamp,
+    /// Present and true when the keys were in a software token.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated_hsm: bool,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Entry {
+    /// The longest entry: the length prefix in a C2SP tlog-tiles entry bundle is 16 bits.
+    pub const MAX_BYTES: usize = 65_535;
+
+    /// The bytes that are stored and hashed.
+    ///
+    /// # Panics
+    /// Never: every field of an entry is a string, a number or a list of those.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an entry is plain data")
+    }
+
+    /// Reads an entry back.
+    ///
+    /// # Errors
+    /// When the bytes are not the JSON of an entry this version knows.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Entry, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+/// What one call asks to be recorded: all of its events in a row, or none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The server's clock at the call.
+    pub time: Timestamp,
+    /// Whether the keys are in a software token.
+    pub simulated_hsm: bool,
+    /// One event, or a few that only make sense together (void and remint).
+    pub events: Vec<Event>,
+}
+
+/// Everything that can happen, by `kind`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The first entry: which log this is and which keys it trusts.
+    LogOpened {
+        /// The checkpoint origin, which is also the name of the log key.
+        origin: String,
+        /// Verifier key of the log (C2SP signed-note).
+        vkey: String,
+        /// What the keys are kept in, as the token describes itself.
+        hsm: String,
+        /// Id of the key that fingerprints passwords.
+        fingerprint_key: KeyId,
+        /// SHA-256 of the root certificate (DER) that signs devices.
+        device_root_sha256: Digest,
+        /// SHA-256 of the certificate (DER) that signs stations and people.
+        site_root_sha256: Digest,
+    },
+    /// A product definition came into force.
+    ProductApplied {
+        /// Which product.
+        product: Sku,
+        /// SHA-256 of `definition`.
+        product_sha256: Digest,
+        /// The TOML as it was applied.
+        definition: String,
+        /// Who applied it.
+        by: String,
+    },
+    /// Permission to build `quantity` units.
+    OrderCreated {
+        /// The order's name.
+        order: OrderId,
+        /// What it builds.
+        product: Sku,
+        /// The definition in force when it was created.
+        product_sha256: Digest,
+        /// Units that may be sealed, from 1.
+        quantity: u32,
+        /// Voids and reworks that may be replaced beyond `quantity`.
+        allowance: u32,
+        /// Who created it.
+        by: String,
+    },
+    /// No more units for this order.
+    OrderClosed {
+        /// Which order.
+        order: OrderId,
+        /// Who closed it.
+        by: String,
+    },
+    /// A one-time token was given out for a station.
+    StationInvited {
+        /// The name the station will carry.
+        station: StationName,
+        /// SHA-256 of the token (128 random bits, so not searchable).
+        token_sha256: Digest,
+        /// When the token stops working.
+        expires: Timestamp,
+        /// Who asked for it.
+        by: String,
+    },
+    /// A station used its token and got a certificate for a key it made.
+    StationEnrolled {
+        /// Which station.
+        station: StationName,
+        /// The token it used up.
+        token_sha256: Digest,
+        /// SHA-256 of its certificate (DER).
+        certificate_sha256: Digest,
+    },
+    /// A station may do nothing any more.
+    StationRevoked {
+        /// Which station.
+        station: StationName,
+        /// Who revoked it.
+        by: String,
+    },
+    /// A credential was minted for a unit. It left the server only after this was durable.
+    Issued(Box<Issued>),
+    /// The unit proved, after a reset, that it holds what was issued.
+    Loaded {
+        /// Which attempt.
+        #[serde(flatten)]
+        step: Step,
+        /// The digest from the unit's receipt: that of the issue.
+        bundle_sha256: Digest,
+        /// Whether the unit signed the receipt with the key in its certificate.
+        receipt_signed: bool,
+    },
+    /// The attempt is closed well; its secret is never given again.
+    Sealed {
+        /// Which attempt.
+        #[serde(flatten)]
+        step: Step,
+        /// How the label was shown to be this unit's.
+        label: LabelProof,
+    },
+    /// The attempt is withdrawn; its password is burnt.
+    Voided {
+        /// Which attempt.
+        #[serde(flatten)]
+        step: Step,
+        /// Why.
+        cause: VoidCause,
+    },
+    /// A sealed unit came back for another attempt.
+    Rework {
+        /// The attempt that was sealed.
+        #[serde(flatten)]
+        step: Step,
+        /// Why it came back, in the words of who sent it.
+        reason: String,
+        /// The two people who agreed.
+        by: Vec<String>,
+    },
+    /// The unit will not ship.
+    Scrapped {
+        /// Its last attempt.
+        #[serde(flatten)]
+        step: Step,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What identifies one step of one attempt.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Step {
+    /// The unit.
+    pub serial: Serial,
+    /// The silicon it was at that attempt.
+    pub device_id: DeviceId,
+    /// The order that permits it.
+    pub order: OrderId,
+    /// The station that did it.
+    pub station: StationName,
+    /// The try, from 1.
+    pub attempt: Attempt,
+    /// Who stood there, when a badge was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorId>,
+}
+
+/// The record of one minted credential.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Issued {
+    /// Which attempt.
+    #[serde(flatten)]
+    pub step: Step,
+    /// Where in the station, when it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// The unit's network addresses, as it reported them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub macs: Vec<Mac>,
+    /// What it is.
+    pub product: Sku,
+    /// The product definition it was built under.
+    pub product_sha256: Digest,
+    /// The password policy it was minted under.
+    pub policy_sha256: Digest,
+    /// Keyed fingerprint of the folded password: unique over all history.
+    pub fingerprint: Fingerprint,
+    /// Which key made the fingerprint.
+    pub fingerprint_key: KeyId,
+    /// SHA-256 of the unit's certificate (DER).
+    pub certificate_sha256: Digest,
+    /// SHA-256 of the unit's public key (SubjectPublicKeyInfo, DER).
+    pub public_key_sha256: Digest,
+    /// SHA-256 of the bundle as the unit must hold it.
+    pub bundle_sha256: Digest,
+    /// Whether the private key was made on the unit or minted for it.
+    pub key_made_on_unit: bool,
+    /// What the gate saw.
+    pub gate: GateRecord,
+}
+
+/// The gate's verdict on an issued password: it passed, and at what cost.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct GateRecord {
+    /// Version of the detector set.
+    pub detectors: String,
+    /// Draws refused by the gate before this one.
+    pub redraws: u32,
+    /// Draws that were in the duplicate index before this one.
+    pub collisions: u32,
+}
+
+/// How a label was shown to belong to its unit.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelProof {
+    /// The product carries no label with a secret.
+    NoLabel,
+    /// The printed label was scanned and the unit itself said yes to it.
+    Scanned,
+}
+
+/// Why an attempt was withdrawn.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidCause {
+    /// The reply was lost and no ticket was kept: nobody can say where the secret went.
+    ReplyLost,
+    /// What the unit read back was not what was written.
+    ReadBack,
+    /// Another unit stood in the slot at the end than at the start.
+    Swapped,
+    /// The unit will not come back to its slot.
+    UnitLost,
+    /// The station that held it may do nothing any more.
+    StationRevoked,
+}
+
+impl VoidCause {
+    /// Every cause.
+    pub const ALL: [VoidCause; 5] = [
+        VoidCause::ReplyLost,
+        VoidCause::ReadBack,
+        VoidCause::Swapped,
+        VoidCause::UnitLost,
+        VoidCause::StationRevoked,
+    ];
+
+    /// The word used in entries and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VoidCause::ReplyLost => "reply_lost",
+            VoidCause::ReadBack => "read_back",
+            VoidCause::Swapped => "swapped",
+            VoidCause::UnitLost => "unit_lost",
+            VoidCause::StationRevoked => "station_revoked",
+        }
+    }
+
+    /// The cause a word stands for, or `None` for a word of no cause.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<VoidCause> {
+        VoidCause::ALL
+            .into_iter()
+            .find(|cause| cause.as_str() == word)
+    }
+}
+
+impl Event {
+    /// The attempt this event is a step of, and the state it leads to.
+    ///
+    /// `None` for events about orders, products and stations.
+    #[must_use]
+    pub fn step(&self) -> Option<(&Step, State)> {
+        match self {
+            Event::Issued(issued) => Some((&issued.step, State::Issued)),
+            Event::Loaded { step, .. } => Some((step, State::Loaded)),
+            Event::Sealed { step, .. } => Some((step, State::Sealed)),
+            Event::Voided { step, .. } => Some((step, State::Voided)),
+            Event::Rework { step, .. } => Some((step, State::Rework)),
+            Event::Scrapped { step, .. } => Some((step, State::Scrapped)),
+            Event::LogOpened { .. }
+            | Event::ProductApplied { .. }
+            | Event::OrderCreated { .. }
+            | Event::OrderClosed { .. }
+            | Event::StationInvited { .. }
+            | Event::StationEnrolled { .. }
+            | Event::StationRevoked { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step() -> Step {
+        Step {
+            serial: Serial::parse("BM-000001").unwrap(),
+            device_id: DeviceId::parse("00112233aabbccdd").unwrap(),
+            order: OrderId::parse("WO-1").unwrap(),
+            station: StationName::parse("bench-1").unwrap(),
+            attempt: Attempt::FIRST,
+            operator: None,
+        }
+    }
+
+    fn check(event: Event, expected: &str) {
+        let time = Timestamp::from_unix_ms(1_700_000_000_000);
+        let entry = Entry {
+            seq: 7,
+            time,
+            simulated_hsm: true,
+            event,
+        };
+        let bytes = entry.to_bytes();
+        assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected);
+        assert_eq!(Entry::from_bytes(&bytes).unwrap(), entry);
+    }
+
+    /// People script against these bytes: if this fails, change the code, not the text.
+    #[test]
+    fn the_bytes_of_an_issue() {
+        let issued = Issued {
+            step: step(),
+            slot: Some(Slot::parse("slot-2").unwrap()),
+            macs: vec![Mac::parse("02:00:00:00:00:01").unwrap()],
+            product: Sku::parse("CAM-2").unwrap(),
+            product_sha256: Digest([1; 32]),
+            policy_sha256: Digest([2; 32]),
+            fingerprint: Fingerprint([3; 16]),
+            fingerprint_key: KeyId([4; 8]),
+            certificate_sha256: Digest([5; 32]),
+            public_key_sha256: Digest([6; 32]),
+            bundle_sha256: Digest([7; 32]),
+            key_made_on_unit: true,
+            gate: GateRecord {
+                detectors: "1".into(),
+                redraws: 0,
+                collisions: 0,
+            },
+        };
+        let (d1, d2, d5, d6, d7) = (
+            "01".repeat(32),
+            "02".repeat(32),
+            "05".repeat(32),
+            "06".repeat(32),
+            "07".repeat(32),
+        );
+        let (f, k) = ("03".repeat(16), "04".repeat(8));
+        check(
+            Event::Issued(Box::new(issued)),
+            &format!(
+                "{{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
+                 \"kind\":\"issued\",\"serial\":\"BM-000001\",\"device_id\":\"00112233aabbccdd\",\
+                 \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1,\"slot\":\"slot-2\",\
+                 \"macs\":[\"02:00:00:00:00:01\"],\"product\":\"CAM-2\",\"product_sha256\":\"{d1}\",\
+                 \"policy_sha256\":\"{d2}\",\"fingerprint\":\"{f}\",\"fingerprint_key\":\"{k}\",\
+                 \"certificate_sha256\":\"{d5}\",\"public_key_sha256\":\"{d6}\",\
+                 \"bundle_sha256\":\"{d7}\",\"key_made_on_unit\":true,\
+                 \"gate\":{{\"detectors\":\"1\",\"redraws\":0,\"collisions\":0}}}}"
+            ),
+        );
+    }
+
+    #[test]
+    fn the_bytes_of_a_void() {
+        check(
+            Event::Voided {
+                step: step(),
+                cause: VoidCause::ReplyLost,
+            },
+            "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
+             \"kind\":\"voided\",\"serial\":\"BM-000001\",\"device_id\":\"00112233aabbccdd\",\
+             \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1,\"cause\":\"reply_lost\"}",
+        );
+    }
+
+    #[test]
+    fn causes_round_trip() {
+        for cause in VoidCause::ALL {
+            assert_eq!(VoidCause::parse(cause.as_str()), Some(cause));
+            assert_eq!(
+                serde_json::to_string(&cause).unwrap(),
+                format!("\"{}\"", cause.as_str())
+            );
+        }
+    }
+}

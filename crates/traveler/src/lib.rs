@@ -1,0 +1,17 @@
+//! The words of the line: ids, states, dispositions, the log entry and its bytes.
+//!
+//! Everything that crosses a boundary is parsed here once, so that no other crate holds a
+//! `String` that might not be a serial. Deliberately absent: I/O, clocks, randomness, secrets.
+//! An [`Entry`] cannot carry a password, because no type of this crate can hold one.
+
+mod bytes;
+mod entry;
+mod id;
+mod state;
+mod timestamp;
+
+pub use bytes::{Digest, Fingerprint, KeyId};
+pub use entry::{Change, Entry, Event, GateRecord, Issued, LabelProof, Step, VoidCause};
+pub use id::{DeviceId, Mac, OperatorId, OrderId, ParseIdError, Serial, Sku, Slot, StationName};
+pub use state::{Attempt, State};
+pub use timestamp::Timestamp;

@@ -1,0 +1,1 @@
+//! The server: mints, records and proves one identity for each unit.

@@ -1,0 +1,1 @@
+//! The station: ports, driver, journal, operator output.
