@@ -1,0 +1,165 @@
+//! The bundle: what one unit is given, and its deterministic CBOR.
+//!
+//! A map with small integer keys in ascending order, definite lengths, shortest integers (RFC 8949
+//! section 4.2.1): 0 version, 1 serial, 2 attempt, 3 password, 4 salt, 5 certificate chain, and 6
+//! private key when one was minted. Decoding refuses every other spelling of the same content, so
+//! a digest names one bundle and a bundle has one digest.
+
+use minicbor::encode::write::{Cursor, EndOfSlice};
+use minicbor::{Decoder, Encoder};
+use thiserror::Error;
+use traveler::{Attempt, Serial};
+use zeroize::Zeroizing;
+
+use crate::{BundleBytes, Password, PrivateKey, Salt};
+
+const VERSION: u8 = 1;
+
+/// The longest chain: the unit's own certificate and two above it.
+const MAX_CHAIN: u64 = 3;
+
+/// What one attempt puts on one unit. Holds secrets, so it cannot be printed or copied.
+pub struct Bundle {
+    /// The unit.
+    pub serial: Serial,
+    /// The try.
+    pub attempt: Attempt,
+    /// Its factory password.
+    pub password: Password,
+    /// Keeps the digest from being searched for the password.
+    pub salt: Salt,
+    /// Certificates (DER), the unit's own first, without the root; 1 to 3.
+    pub chain: Vec<Vec<u8>>,
+    /// The key of the first certificate, unless the unit made it itself.
+    pub key: Option<PrivateKey>,
+}
+
+/// Why bytes are not a bundle. Says nothing of what they hold.
+#[derive(Debug, Error, PartialEq)]
+pub enum BundleError {
+    /// It does not fit a frame to the unit.
+    #[error("a bundle may have at most {} bytes", BundleBytes::MAX)]
+    TooLong,
+    /// It was made by a version this one does not know.
+    #[error("bundle version {0} is not known: update this program")]
+    Version(u8),
+    /// It is damaged, or not in the one form a bundle has.
+    #[error("the bundle is damaged at its {0}")]
+    Malformed(&'static str),
+}
+
+impl Bundle {
+    /// Writes the bytes the unit must hold.
+    ///
+    /// # Errors
+    /// [`BundleError::TooLong`]; [`BundleError::Malformed`] for a chain of none or more than 3.
+    pub fn encode(&self) -> Result<BundleBytes, BundleError> {
+        if !(1..=MAX_CHAIN).contains(&(self.chain.len() as u64)) {
+            return Err(BundleError::Malformed("certificate chain"));
+        }
+        let mut buffer = Zeroizing::new([0; BundleBytes::MAX]);
+        let mut encoder = Encoder::new(Cursor::new(&mut buffer[..]));
+        self.write(&mut encoder).map_err(|_| BundleError::TooLong)?;
+        let length = encoder.writer().position();
+        BundleBytes::from_bytes(&buffer[..length])
+    }
+
+    fn write(
+        &self,
+        cbor: &mut Encoder<Cursor<&mut [u8]>>,
+    ) -> Result<(), minicbor::encode::Error<EndOfSlice>> {
+        cbor.map(6 + u64::from(self.key.is_some()))?;
+        cbor.u8(0)?.u8(VERSION)?;
+        cbor.u8(1)?.str(self.serial.as_str())?;
+        cbor.u8(2)?.u32(self.attempt.0)?;
+        cbor.u8(3)?;
+        self.password.expose(|clear| cbor.bytes(clear).map(drop))?;
+        cbor.u8(4)?;
+        self.salt.expose(|salt| cbor.bytes(salt).map(drop))?;
+        cbor.u8(5)?.array(self.chain.len() as u64)?;
+        for certificate in &self.chain {
+            cbor.bytes(certificate)?;
+        }
+        if let Some(key) = &self.key {
+            cbor.u8(6)?;
+            key.expose(|der| cbor.bytes(der).map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Reads a bundle back. Certificates and key are taken as they are, not looked into.
+    ///
+    /// # Errors
+    /// Every variant of [`BundleError`].
+    pub fn decode(bytes: &[u8]) -> Result<Bundle, BundleError> {
+        if bytes.len() > BundleBytes::MAX {
+            return Err(BundleError::TooLong);
+        }
+        let bundle = Bundle::read(&mut Decoder::new(bytes))?;
+        // One content, one spelling: also refuses bytes after the end and a wrong field count.
+        if bundle.encode()?.expose(|again| again != bytes) {
+            return Err(BundleError::Malformed("encoding"));
+        }
+        Ok(bundle)
+    }
+
+    fn read(cbor: &mut Decoder<'_>) -> Result<Bundle, BundleError> {
+        use BundleError::{Malformed, Version};
+        let fields = cbor.map().map_err(|_| Malformed("start"))?;
+        let version =
+            key(cbor, 0, "version").and_then(|d| d.u8().map_err(|_| Malformed("version")))?;
+        if version != VERSION {
+            return Err(Version(version));
+        }
+        let serial = key(cbor, 1, "serial")?
+            .str()
+            .map_err(|_| Malformed("serial"))?;
+        let serial = Serial::parse(serial).map_err(|_| Malformed("serial"))?;
+        let attempt = key(cbor, 2, "attempt")?
+            .u32()
+            .map_err(|_| Malformed("attempt"))?;
+        let password = key(cbor, 3, "password")?
+            .bytes()
+            .map_err(|_| Malformed("password"))?;
+        let password = Password::parse(password).map_err(|_| Malformed("password"))?;
+        let salt = key(cbor, 4, "salt")?
+            .bytes()
+            .map_err(|_| Malformed("salt"))?;
+        let salt = salt.try_into().map_err(|_| Malformed("salt"))?;
+        let chain = chain(key(cbor, 5, "certificate chain")?)?;
+        let key = match fields {
+            Some(7) => Some(key(cbor, 6, "key")?.bytes().map_err(|_| Malformed("key"))?),
+            _ => None,
+        };
+        Ok(Bundle {
+            serial,
+            attempt: Attempt(attempt),
+            password,
+            salt: Salt::from_bytes(salt),
+            chain,
+            key: key.map(PrivateKey::from_pkcs8),
+        })
+    }
+}
+
+/// Steps over the key of the next field, which must be `expected`.
+fn key<'d, 'b>(
+    cbor: &'d mut Decoder<'b>,
+    expected: u8,
+    name: &'static str,
+) -> Result<&'d mut Decoder<'b>, BundleError> {
+    match cbor.u8() {
+        Ok(found) if found == expected => Ok(cbor),
+        _ => Err(BundleError::Malformed(name)),
+    }
+}
+
+fn chain(cbor: &mut Decoder<'_>) -> Result<Vec<Vec<u8>>, BundleError> {
+    let damaged = || BundleError::Malformed("certificate chain");
+    match cbor.array() {
+        Ok(Some(count)) if count <= MAX_CHAIN => (0..count)
+            .map(|_| cbor.bytes().map(<[u8]>::to_vec).map_err(|_| damaged()))
+            .collect(),
+        _ => Err(damaged()),
+    }
+}
