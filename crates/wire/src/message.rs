@@ -1,0 +1,414 @@
+//! The requests and replies, and their bytes, as both sides see them: borrowed, not allocated.
+//!
+//! [`Request`] and [`Reply`] have no `Debug`: some carry a password or a bundle.
+
+use crate::fields::{Fields, Value};
+
+/// The longest bundle a unit takes, in bytes: what the provisioning service promises.
+pub const BUNDLE_MAX: usize = 3_584;
+/// The longest CSR (PKCS#10, DER) a unit sends; one for P-256 is about 300 bytes.
+pub const CSR_MAX: usize = 2_048;
+/// The longest signature (ECDSA P-256, DER).
+pub const SIGNATURE_MAX: usize = 72;
+/// The longest public key (SubjectPublicKeyInfo, DER); one of P-256 is 91 bytes.
+pub const PUBLIC_KEY_MAX: usize = 128;
+/// The longest device id of a unit, in bytes; the shortest is 4.
+pub const DEVICE_ID_MAX: usize = 32;
+/// The longest model, revision, firmware version, serial or password, in bytes.
+pub const TEXT_MAX: usize = 64;
+/// The most MAC addresses one unit names.
+pub const MACS_MAX: usize = 8;
+
+/// Sixteen bytes a station never uses twice: they make a proof one of now, not of before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Nonce(pub [u8; 16]);
+
+/// What a unit's flash holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UnitState {
+    /// Nothing was ever written, or all of it was erased.
+    Blank,
+    /// A write that did not end, or bytes that changed afterwards. To be written whole again.
+    Partial,
+    /// A whole bundle with its commit marker; it can still be replaced.
+    Loaded,
+    /// A whole bundle that can never be replaced.
+    Locked,
+}
+
+impl UnitState {
+    const CODES: [UnitState; 4] = [
+        UnitState::Blank,
+        UnitState::Partial,
+        UnitState::Loaded,
+        UnitState::Locked,
+    ];
+
+    fn code(self) -> u32 {
+        match self {
+            UnitState::Blank => 0,
+            UnitState::Partial => 1,
+            UnitState::Loaded => 2,
+            UnitState::Locked => 3,
+        }
+    }
+
+    fn from_code(code: u32) -> Option<UnitState> {
+        UnitState::CODES
+            .into_iter()
+            .find(|state| state.code() == code)
+    }
+
+    /// The word for screens and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnitState::Blank => "blank",
+            UnitState::Partial => "partial",
+            UnitState::Loaded => "loaded",
+            UnitState::Locked => "locked",
+        }
+    }
+}
+
+impl core::fmt::Display for UnitState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a unit did not do what it was asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The frame was whole but is no request that the unit knows.
+    Unreadable,
+    /// The request names another device id: the unit was swapped.
+    NotThisUnit,
+    /// The bundle is not one: too long, or without serial, attempt or password.
+    BadBundle,
+    /// The unit is locked; its bundle stays.
+    Locked,
+    /// There is no whole bundle to prove, lock or check.
+    NotLoaded,
+    /// The bundle in flash is no longer what was committed.
+    Damaged,
+    /// The bundle in flash is not the one that was to be locked.
+    OtherBundle,
+    /// The flash did not take the bytes.
+    Flash,
+    /// Too many wrong passwords since the unit booted.
+    TooManyGuesses,
+    /// A code this version does not know.
+    Other(u8),
+}
+
+impl Refusal {
+    fn code(self) -> u8 {
+        match self {
+            Refusal::Unreadable => 1,
+            Refusal::NotThisUnit => 2,
+            Refusal::BadBundle => 3,
+            Refusal::Locked => 4,
+            Refusal::NotLoaded => 5,
+            Refusal::Damaged => 6,
+            Refusal::OtherBundle => 7,
+            Refusal::Flash => 8,
+            Refusal::TooManyGuesses => 9,
+            Refusal::Other(code) => code,
+        }
+    }
+
+    fn from_code(code: u8) -> Refusal {
+        match code {
+            1 => Refusal::Unreadable,
+            2 => Refusal::NotThisUnit,
+            3 => Refusal::BadBundle,
+            4 => Refusal::Locked,
+            5 => Refusal::NotLoaded,
+            6 => Refusal::Damaged,
+            7 => Refusal::OtherBundle,
+            8 => Refusal::Flash,
+            9 => Refusal::TooManyGuesses,
+            code => Refusal::Other(code),
+        }
+    }
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Refusal::Unreadable => "it does not know the request",
+            Refusal::NotThisUnit => "it is another unit",
+            Refusal::BadBundle => "the bundle is not usable",
+            Refusal::Locked => "it is locked",
+            Refusal::NotLoaded => "it holds no whole bundle",
+            Refusal::Damaged => "its flash no longer holds what was committed",
+            Refusal::OtherBundle => "it holds another bundle",
+            Refusal::Flash => "its flash did not take the bytes",
+            Refusal::TooManyGuesses => "too many wrong passwords since it booted",
+            Refusal::Other(code) => return write!(f, "code {code}"),
+        })
+    }
+}
+
+/// What a station asks.
+pub enum Request<'a> {
+    /// Who are you, and what do you hold?
+    Greet {
+        /// Comes back in the facts.
+        nonce: Nonce,
+    },
+    /// Write this bundle, read it back from flash, and prove it.
+    Load {
+        /// Goes into the proof.
+        nonce: Nonce,
+        /// The unit it was issued to; another one refuses it.
+        device_id: &'a [u8],
+        /// Secret.
+        bundle: &'a [u8],
+    },
+    /// Forget everything but the flash.
+    Reset,
+    /// Prove, from flash, what you hold.
+    Prove {
+        /// Goes into the proof.
+        nonce: Nonce,
+    },
+    /// Never take another bundle.
+    Lock {
+        /// SHA-256 of the bundle that must be there.
+        digest: [u8; 32],
+    },
+    /// Is this your password?
+    Check {
+        /// Secret; as scanned, folded by the unit.
+        password: &'a [u8],
+    },
+}
+
+impl<'a> Request<'a> {
+    /// Writes the request to the front of `out`; `None` when it does not fit.
+    pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
+        match self {
+            Request::Greet { nonce } => Fields::new(1).with_bytes(1, &nonce.0),
+            Request::Load {
+                nonce,
+                device_id,
+                bundle,
+            } => Fields::new(2)
+                .with_bytes(1, &nonce.0)
+                .with_bytes(2, device_id)
+                .with_bytes(3, bundle),
+            Request::Reset => Fields::new(3),
+            Request::Prove { nonce } => Fields::new(4).with_bytes(1, &nonce.0),
+            Request::Lock { digest } => Fields::new(5).with_bytes(1, digest),
+            Request::Check { password } => Fields::new(6).with_bytes(1, password),
+        }
+        .encode(out)
+    }
+
+    /// Reads a request; `None` for anything that is not one, however it is wrong.
+    #[must_use]
+    pub fn decode(bytes: &'a [u8]) -> Option<Request<'a>> {
+        let fields = Fields::decode(bytes)?;
+        Some(match fields.kind()? {
+            1 => Request::Greet {
+                nonce: Nonce(fields.array(1)?),
+            },
+            2 => Request::Load {
+                nonce: Nonce(fields.array(1)?),
+                device_id: fields.bytes(2, 4..=DEVICE_ID_MAX)?,
+                bundle: fields.bytes(3, 1..=BUNDLE_MAX)?,
+            },
+            3 => Request::Reset,
+            4 => Request::Prove {
+                nonce: Nonce(fields.array(1)?),
+            },
+            5 => Request::Lock {
+                digest: fields.array(1)?,
+            },
+            6 => Request::Check {
+                password: fields.bytes(1, 0..=TEXT_MAX)?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// What a unit says of itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Facts<'a> {
+    /// From the greeting that asked.
+    pub nonce: Nonce,
+    /// The silicon's own id, 4 to 32 bytes.
+    pub device_id: &'a [u8],
+    /// MAC addresses, six bytes each, one after the other; at most [`MACS_MAX`].
+    pub macs: &'a [u8],
+    /// What it is.
+    pub model: &'a str,
+    /// Its hardware revision, where it knows one.
+    pub revision: Option<&'a str>,
+    /// Version of its firmware.
+    pub firmware: &'a str,
+    /// What its flash holds.
+    pub state: UnitState,
+    /// How often it has booted.
+    pub boots: u32,
+    /// Serial and attempt of the bundle, when a whole one is there.
+    pub held: Option<(&'a str, u32)>,
+    /// PKCS#10 (DER), when the unit has a key of its own.
+    pub csr: Option<&'a [u8]>,
+    /// SubjectPublicKeyInfo (DER) of that key.
+    pub public_key: Option<&'a [u8]>,
+}
+
+/// How a unit shows what it holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Proved<'a> {
+    /// The silicon's own id.
+    pub device_id: &'a [u8],
+    /// How often it has booted.
+    pub boots: u32,
+    /// SHA-256 of the bundle as it is in flash.
+    pub digest: [u8; 32],
+    /// Read-back proof over nonce and flash.
+    pub proof: [u8; 32],
+    /// ECDSA P-256 signature (DER) over the receipt, when there is a key to sign with.
+    pub signature: Option<&'a [u8]>,
+    /// SubjectPublicKeyInfo (DER) of the key that signed.
+    pub public_key: Option<&'a [u8]>,
+}
+
+/// What a unit answers.
+pub enum Reply<'a> {
+    /// It did not do it.
+    Refused(Refusal),
+    /// To `Greet`.
+    Facts(Facts<'a>),
+    /// To `Load`: written, committed and read back from flash.
+    Stored {
+        /// Read-back proof over nonce and flash.
+        proof: [u8; 32],
+    },
+    /// To `Reset`: it follows at once.
+    Resetting,
+    /// To `Prove`.
+    Proved(Proved<'a>),
+    /// To `Lock`.
+    Locked,
+    /// To `Check`.
+    Answer {
+        /// Whether the password is the unit's.
+        yes: bool,
+    },
+    /// Unasked, with sequence number 0: the unit has started.
+    Booted {
+        /// The silicon's own id.
+        device_id: &'a [u8],
+        /// How often it has booted.
+        boots: u32,
+    },
+}
+
+impl<'a> Reply<'a> {
+    /// Writes the reply to the front of `out`; `None` when it does not fit.
+    pub fn encode(&self, out: &mut [u8]) -> Option<usize> {
+        match self {
+            Reply::Refused(refusal) => Fields::new(16).with_number(1, refusal.code().into()),
+            Reply::Facts(facts) => facts.fields(),
+            Reply::Stored { proof } => Fields::new(18).with_bytes(1, proof),
+            Reply::Resetting => Fields::new(19),
+            Reply::Proved(proved) => Fields::new(20)
+                .with_bytes(1, proved.device_id)
+                .with_number(2, proved.boots)
+                .with_bytes(3, &proved.digest)
+                .with_bytes(4, &proved.proof)
+                .with_optional(5, proved.signature)
+                .with_optional(6, proved.public_key),
+            Reply::Locked => Fields::new(21),
+            Reply::Answer { yes } => Fields::new(22).with(1, Value::Truth(*yes)),
+            Reply::Booted { device_id, boots } => Fields::new(23)
+                .with_bytes(1, device_id)
+                .with_number(2, *boots),
+        }
+        .encode(out)
+    }
+
+    /// Reads a reply; `None` for anything that is not one, a request that came back included.
+    #[must_use]
+    pub fn decode(bytes: &'a [u8]) -> Option<Reply<'a>> {
+        let fields = Fields::decode(bytes)?;
+        Some(match fields.kind()? {
+            16 => Reply::Refused(Refusal::from_code(fields.number(1)?.try_into().ok()?)),
+            17 => Reply::Facts(Facts::from_fields(&fields)?),
+            18 => Reply::Stored {
+                proof: fields.array(1)?,
+            },
+            19 => Reply::Resetting,
+            20 => Reply::Proved(Proved {
+                device_id: fields.bytes(1, 4..=DEVICE_ID_MAX)?,
+                boots: fields.number(2)?,
+                digest: fields.array(3)?,
+                proof: fields.array(4)?,
+                signature: fields.optional(5, fields.bytes(5, 1..=SIGNATURE_MAX))?,
+                public_key: fields.optional(6, fields.bytes(6, 1..=PUBLIC_KEY_MAX))?,
+            }),
+            21 => Reply::Locked,
+            22 => Reply::Answer {
+                yes: fields.truth(1)?,
+            },
+            23 => Reply::Booted {
+                device_id: fields.bytes(1, 4..=DEVICE_ID_MAX)?,
+                boots: fields.number(2)?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+impl<'a> Facts<'a> {
+    fn fields(&'a self) -> Fields<'a> {
+        let mut fields = Fields::new(17)
+            .with_bytes(1, &self.nonce.0)
+            .with_bytes(2, self.device_id)
+            .with_bytes(3, self.macs)
+            .with_text(4, self.model);
+        if let Some(revision) = self.revision {
+            fields = fields.with_text(5, revision);
+        }
+        fields = fields
+            .with_text(6, self.firmware)
+            .with_number(7, self.state.code())
+            .with_number(8, self.boots);
+        if let Some((serial, attempt)) = self.held {
+            fields = fields.with_text(9, serial).with_number(10, attempt);
+        }
+        fields
+            .with_optional(11, self.csr)
+            .with_optional(12, self.public_key)
+    }
+
+    fn from_fields(fields: &Fields<'a>) -> Option<Facts<'a>> {
+        let macs = fields.bytes(3, 0..=6 * MACS_MAX)?;
+        let serial = fields.optional(9, fields.text(9, 1..=TEXT_MAX))?;
+        let attempt = fields.optional(10, fields.number(10))?;
+        let held = match (serial, attempt) {
+            (Some(serial), Some(attempt)) => Some((serial, attempt)),
+            (None, None) => None,
+            _ => return None,
+        };
+        macs.len().is_multiple_of(6).then_some(Facts {
+            nonce: Nonce(fields.array(1)?),
+            device_id: fields.bytes(2, 4..=DEVICE_ID_MAX)?,
+            macs,
+            model: fields.text(4, 1..=TEXT_MAX)?,
+            revision: fields.optional(5, fields.text(5, 0..=TEXT_MAX))?,
+            firmware: fields.text(6, 0..=TEXT_MAX)?,
+            state: UnitState::from_code(fields.number(7)?)?,
+            boots: fields.number(8)?,
+            held,
+            csr: fields.optional(11, fields.bytes(11, 1..=CSR_MAX))?,
+            public_key: fields.optional(12, fields.bytes(12, 1..=PUBLIC_KEY_MAX))?,
+        })
+    }
+}
