@@ -142,7 +142,7 @@ impl Request {
         }
     }
 
-    /// Writes the message; `None` when a bundle or password is longer than a unit takes.
+    /// Writes the message; `None` when it is longer than a frame.
     fn encode(&self, out: &mut [u8]) -> Option<usize> {
         match self {
             Request::Greet { nonce } => message::Request::Greet { nonce: *nonce }.encode(out),

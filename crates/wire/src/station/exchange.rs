@@ -6,11 +6,12 @@
 use core::time::Duration;
 use std::vec::Vec;
 
+use credential::{BundleBytes, Password};
 use traveler::{DeviceId, Digest};
 use zeroize::Zeroizing;
 
 use super::{Action, Answer, Booted, Event, Exchange, Facts, Receipt, Reply, Request, WireError};
-use crate::message::{BUNDLE_MAX, Nonce, Refusal, TEXT_MAX};
+use crate::message::{Nonce, Refusal};
 use crate::proof::ReadBack;
 
 /// How often a request is repeated before the unit counts as silent.
@@ -113,18 +114,14 @@ pub struct Load {
 }
 
 impl Load {
-    /// Loads `bundle` (encoded, secret) into the unit it was issued to.
-    ///
-    /// # Panics
-    /// When the bundle is longer than [`BUNDLE_MAX`]; the type that holds one is bounded by it.
+    /// Loads `bundle` into the unit it was issued to.
     #[must_use]
-    pub fn new(nonce: Nonce, device_id: DeviceId, bundle: &[u8]) -> Load {
-        assert!(bundle.len() <= BUNDLE_MAX, "a bundle is bounded");
-        let (_, proof) = ReadBack::of(&nonce, bundle);
+    pub fn new(nonce: Nonce, device_id: DeviceId, bundle: &BundleBytes) -> Load {
+        let (_, proof) = bundle.expose(|bytes| ReadBack::of(&nonce, bytes));
         Load {
             nonce,
             device_id,
-            bundle: Zeroizing::new(bundle.to_vec()),
+            bundle: bundle.expose(|bytes| Zeroizing::new(bytes.to_vec())),
             proof,
             asking: Asking::new("load"),
         }
@@ -232,8 +229,8 @@ pub struct Prove {
 impl Prove {
     /// Asks the unit to prove that it holds `bundle`, of which nothing is kept but digests.
     #[must_use]
-    pub fn new(nonce: Nonce, device_id: DeviceId, bundle: &[u8]) -> Prove {
-        let (digest, proof) = ReadBack::of(&nonce, bundle);
+    pub fn new(nonce: Nonce, device_id: DeviceId, bundle: &BundleBytes) -> Prove {
+        let (digest, proof) = bundle.expose(|bytes| ReadBack::of(&nonce, bytes));
         Prove {
             nonce,
             device_id,
@@ -314,17 +311,11 @@ pub struct Check {
 }
 
 impl Check {
-    /// `password` as scanned (secret); the unit folds look-alikes. What is longer than
-    /// [`TEXT_MAX`] is no unit's password: asked as the empty one, which the unit denies.
+    /// `password` as scanned; the unit folds look-alikes.
     #[must_use]
-    pub fn new(password: &[u8]) -> Check {
-        let sent = if password.len() > TEXT_MAX {
-            &[]
-        } else {
-            password
-        };
+    pub fn new(password: &Password) -> Check {
         Check {
-            password: Zeroizing::new(sent.to_vec()),
+            password: password.expose(|clear| Zeroizing::new(clear.to_vec())),
             asking: Asking::new("check"),
         }
     }

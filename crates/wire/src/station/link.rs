@@ -37,13 +37,12 @@ impl Link {
     /// The bytes to write to the port for a request.
     ///
     /// # Panics
-    /// When a bundle or a password is longer than any unit takes: checked when the exchange is
-    /// made.
+    /// When a bundle or a password is longer than any unit takes; the exchanges send none.
     pub fn encode(&mut self, request: &Request) -> Zeroizing<Vec<u8>> {
         let mut message = Zeroizing::new(vec![0; frame::MESSAGE_MAX]);
         let length = request
             .encode(&mut message)
-            .expect("an exchange bounds what it sends");
+            .expect("the types of secrets are bounded");
         message.truncate(length);
         let digest = Sha256::digest(&*message).into();
         if self.newest.replace(digest) != Some(digest) {
