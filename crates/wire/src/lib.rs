@@ -19,8 +19,10 @@ mod fields;
 pub mod frame;
 pub mod message;
 pub mod proof;
+mod state;
 #[cfg(feature = "station")]
 mod station;
+pub mod unit;
 
 pub use message::{Nonce, Refusal, UnitState};
 #[cfg(feature = "station")]

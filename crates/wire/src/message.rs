@@ -4,6 +4,8 @@
 
 use crate::fields::{Fields, Value};
 
+pub use crate::state::{Refusal, UnitState};
+
 /// The longest bundle a unit takes, in bytes: what the provisioning service promises.
 pub const BUNDLE_MAX: usize = 3_584;
 /// The longest CSR (PKCS#10, DER) a unit sends; one for P-256 is about 300 bytes.
@@ -22,134 +24,6 @@ pub const MACS_MAX: usize = 8;
 /// Sixteen bytes a station never uses twice: they make a proof one of now, not of before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Nonce(pub [u8; 16]);
-
-/// What a unit's flash holds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum UnitState {
-    /// Nothing was ever written, or all of it was erased.
-    Blank,
-    /// A write that did not end, or bytes that changed afterwards. To be written whole again.
-    Partial,
-    /// A whole bundle with its commit marker; it can still be replaced.
-    Loaded,
-    /// A whole bundle that can never be replaced.
-    Locked,
-}
-
-impl UnitState {
-    const CODES: [UnitState; 4] = [
-        UnitState::Blank,
-        UnitState::Partial,
-        UnitState::Loaded,
-        UnitState::Locked,
-    ];
-
-    fn code(self) -> u32 {
-        match self {
-            UnitState::Blank => 0,
-            UnitState::Partial => 1,
-            UnitState::Loaded => 2,
-            UnitState::Locked => 3,
-        }
-    }
-
-    fn from_code(code: u32) -> Option<UnitState> {
-        UnitState::CODES
-            .into_iter()
-            .find(|state| state.code() == code)
-    }
-
-    /// The word for screens and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            UnitState::Blank => "blank",
-            UnitState::Partial => "partial",
-            UnitState::Loaded => "loaded",
-            UnitState::Locked => "locked",
-        }
-    }
-}
-
-impl core::fmt::Display for UnitState {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Why a unit did not do what it was asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
-    /// The frame was whole but is no request that the unit knows.
-    Unreadable,
-    /// The request names another device id: the unit was swapped.
-    NotThisUnit,
-    /// The bundle is not one: too long, or without serial, attempt or password.
-    BadBundle,
-    /// The unit is locked; its bundle stays.
-    Locked,
-    /// There is no whole bundle to prove, lock or check.
-    NotLoaded,
-    /// The bundle in flash is no longer what was committed.
-    Damaged,
-    /// The bundle in flash is not the one that was to be locked.
-    OtherBundle,
-    /// The flash did not take the bytes.
-    Flash,
-    /// Too many wrong passwords since the unit booted.
-    TooManyGuesses,
-    /// A code this version does not know.
-    Other(u8),
-}
-
-impl Refusal {
-    fn code(self) -> u8 {
-        match self {
-            Refusal::Unreadable => 1,
-            Refusal::NotThisUnit => 2,
-            Refusal::BadBundle => 3,
-            Refusal::Locked => 4,
-            Refusal::NotLoaded => 5,
-            Refusal::Damaged => 6,
-            Refusal::OtherBundle => 7,
-            Refusal::Flash => 8,
-            Refusal::TooManyGuesses => 9,
-            Refusal::Other(code) => code,
-        }
-    }
-
-    fn from_code(code: u8) -> Refusal {
-        match code {
-            1 => Refusal::Unreadable,
-            2 => Refusal::NotThisUnit,
-            3 => Refusal::BadBundle,
-            4 => Refusal::Locked,
-            5 => Refusal::NotLoaded,
-            6 => Refusal::Damaged,
-            7 => Refusal::OtherBundle,
-            8 => Refusal::Flash,
-            9 => Refusal::TooManyGuesses,
-            code => Refusal::Other(code),
-        }
-    }
-}
-
-impl core::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Refusal::Unreadable => "it does not know the request",
-            Refusal::NotThisUnit => "it is another unit",
-            Refusal::BadBundle => "the bundle is not usable",
-            Refusal::Locked => "it is locked",
-            Refusal::NotLoaded => "it holds no whole bundle",
-            Refusal::Damaged => "its flash no longer holds what was committed",
-            Refusal::OtherBundle => "it holds another bundle",
-            Refusal::Flash => "its flash did not take the bytes",
-            Refusal::TooManyGuesses => "too many wrong passwords since it booted",
-            Refusal::Other(code) => return write!(f, "code {code}"),
-        })
-    }
-}
 
 /// What a station asks.
 pub enum Request<'a> {
