@@ -1,0 +1,226 @@
+//! Why a change was not written: one variant per rule, with what an operator needs to act.
+
+use traveler::{Attempt, DeviceId, KeyId, OrderId, Serial, Sku, State, StationName, Timestamp};
+
+/// A rule of the line that a change would have broken. Nothing of the change was written.
+///
+/// Deliberately absent: which unit a password fingerprint was seen on. Nobody may ask that.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// Entry 0, and only entry 0, opens the log.
+    #[error("the log is opened by its first entry and by no other")]
+    LogOpening,
+    /// A change without events.
+    #[error("the change holds no event")]
+    Empty,
+    /// The entry does not fit a C2SP entry bundle.
+    #[error(
+        "the entry would be {bytes} bytes, {} at most",
+        traveler::Entry::MAX_BYTES
+    )]
+    TooLong {
+        /// How long it would be.
+        bytes: usize,
+    },
+
+    /// The definition's digest is another one.
+    #[error("the digest given for product {0} is not that of its definition")]
+    DefinitionDigest(Sku),
+    /// No definition of that product was applied.
+    #[error("product {0} is not known: apply its definition first")]
+    UnknownProduct(Sku),
+    /// The product's definition changed since the order was prepared.
+    #[error("the definition of product {0} was replaced in the meantime: try again")]
+    ProductChanged(Sku),
+    /// The unit is not what the order builds.
+    #[error("order {order} builds {builds} under another definition than the unit was minted for")]
+    WrongProduct {
+        /// The order.
+        order: OrderId,
+        /// What it builds.
+        builds: Sku,
+    },
+
+    /// No such order.
+    #[error("order {0} is not known")]
+    UnknownOrder(OrderId),
+    /// The name is taken.
+    #[error("order {0} exists already: choose another name")]
+    OrderExists(OrderId),
+    /// An order of no units.
+    #[error("order {0} is for 0 units")]
+    NoQuantity(OrderId),
+    /// The order takes no more units.
+    #[error("order {0} is closed")]
+    OrderClosed(OrderId),
+    /// Closing would leave units without an end.
+    #[error("order {order} has {open} units under way: seal, void or scrap them first")]
+    UnitsOpen {
+        /// The order.
+        order: OrderId,
+        /// Attempts under way, and units in rework.
+        open: u32,
+    },
+    /// Every place of the order is taken.
+    #[error("all {quantity} units of order {order} are sealed, scrapped or under way")]
+    QuotaSpent {
+        /// The order.
+        order: OrderId,
+        /// How many it permits.
+        quantity: u32,
+    },
+    /// Too many attempts were withdrawn or redone.
+    #[error(
+        "order {order} had {voided} attempts voided and {reworked} reworked, {allowance} together \
+         are allowed: a person has to look why"
+    )]
+    AllowanceSpent {
+        /// The order.
+        order: OrderId,
+        /// How many voids and reworks it permits.
+        allowance: u32,
+        /// Attempts voided.
+        voided: u32,
+        /// Attempts reworked.
+        reworked: u32,
+    },
+
+    /// The station was never invited.
+    #[error("station {0} is not known: invite it first")]
+    UnknownStation(StationName),
+    /// The station was invited and has not used its token.
+    #[error("station {0} has not enrolled yet: use its token there")]
+    NotEnrolled(StationName),
+    /// The station may do nothing, and its name is spent.
+    #[error("station {0} was revoked; its name is not used again")]
+    StationRevoked(StationName),
+    /// A void blamed on a revocation that did not happen.
+    #[error("station {0} is not revoked, so that cannot be the cause")]
+    NotRevoked(StationName),
+    /// The enrolment token was never given out, or not for this station.
+    #[error("the enrolment token is not one given out for station {0}")]
+    TokenUnknown(StationName),
+    /// The enrolment token was used, or a newer one was given out.
+    #[error("the enrolment token of station {0} was used or replaced: ask for a new one")]
+    TokenSpent(StationName),
+    /// The enrolment token is too old.
+    #[error("the enrolment token of station {station} stopped working at {expires}")]
+    TokenExpired {
+        /// The station.
+        station: StationName,
+        /// When it stopped working.
+        expires: Timestamp,
+    },
+    /// The token was given out before.
+    #[error("the new token for station {0} was given out before: its generator repeats")]
+    TokenRepeated(StationName),
+
+    /// The serial is under way, sealed or scrapped.
+    #[error("serial {serial} is {state} since {since} (order {order}, station {station})")]
+    SerialInUse {
+        /// The serial.
+        serial: Serial,
+        /// Where its newest attempt stands.
+        state: State,
+        /// Which station issued it.
+        station: StationName,
+        /// Under which order.
+        order: OrderId,
+        /// When it got there.
+        since: Timestamp,
+    },
+    /// The silicon carries another serial.
+    #[error("the unit with device id {device_id} already is serial {serial}")]
+    DeviceInUse {
+        /// The silicon.
+        device_id: DeviceId,
+        /// What it is.
+        serial: Serial,
+    },
+    /// The public key belongs to other silicon.
+    #[error("the unit's public key was seen on the unit with device id {device_id}")]
+    KeyInUse {
+        /// Where it was seen.
+        device_id: DeviceId,
+    },
+    /// The password was issued before, somewhere.
+    #[error("this password's fingerprint was recorded before: mint another one")]
+    FingerprintUsed,
+    /// The fingerprint was made with another key, so it proves nothing about uniqueness.
+    #[error("the fingerprint was made with key {given}, this log's is {expected}")]
+    OtherFingerprintKey {
+        /// The key of the log.
+        expected: KeyId,
+        /// The key of the event.
+        given: KeyId,
+    },
+
+    /// The serial was never issued.
+    #[error("serial {0} was never issued")]
+    UnknownUnit(Serial),
+    /// The step may not follow where the unit stands.
+    #[error("serial {serial} is {state} at attempt {attempt}: it cannot become {wanted}")]
+    WrongState {
+        /// The unit.
+        serial: Serial,
+        /// Where it stands.
+        state: State,
+        /// Its newest attempt.
+        attempt: Attempt,
+        /// Where the step would have led.
+        wanted: State,
+    },
+    /// The attempt is not the newest, or not the next.
+    #[error("serial {serial}: attempt {given} was named, {expected} is due")]
+    WrongAttempt {
+        /// The unit.
+        serial: Serial,
+        /// The attempt the rules ask for.
+        expected: Attempt,
+        /// The attempt of the event.
+        given: Attempt,
+    },
+    /// The silicon is not that of the attempt.
+    #[error("serial {serial} is the unit with device id {expected}, not {given}")]
+    OtherDevice {
+        /// The unit.
+        serial: Serial,
+        /// The silicon it was issued to.
+        expected: DeviceId,
+        /// The silicon of the event.
+        given: DeviceId,
+    },
+    /// The unit belongs to another order.
+    #[error("serial {serial} belongs to order {order}")]
+    OtherOrder {
+        /// The unit.
+        serial: Serial,
+        /// Its order.
+        order: OrderId,
+    },
+    /// The attempt belongs to another station.
+    #[error("serial {serial} is {state} at station {station} since {since}")]
+    OtherStation {
+        /// The unit.
+        serial: Serial,
+        /// Where it stands.
+        state: State,
+        /// Whose attempt it is.
+        station: StationName,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The unit holds something else than what was issued.
+    #[error(
+        "serial {serial}: the receipt of attempt {attempt} is not for the bundle that was issued"
+    )]
+    BundleMismatch {
+        /// The unit.
+        serial: Serial,
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// Breaking a seal takes two people.
+    #[error("serial {0}: rework takes two different people")]
+    OnePerson(Serial),
+}

@@ -1,0 +1,203 @@
+//! What the entries add up to, row by row. Every row follows from the entries alone.
+
+use traveler::{
+    Attempt, DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, State, StationName,
+    Timestamp,
+};
+
+/// A work order and its count: `quantity = sealed + scrapped + open + not_started`, always.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OrderRow {
+    /// The order's name.
+    pub order: OrderId,
+    /// What it builds.
+    pub product: Sku,
+    /// The definition in force when it was created.
+    pub product_sha256: Digest,
+    /// Units that may be sealed or scrapped.
+    pub quantity: u32,
+    /// Voids and reworks that may be replaced.
+    pub allowance: u32,
+    /// Whether it takes no more units.
+    pub closed: bool,
+    /// Units sealed.
+    pub sealed: u32,
+    /// Units that will not ship.
+    pub scrapped: u32,
+    /// Attempts under way, and units in rework, which keep their place.
+    pub open: u32,
+    /// Places nobody has taken.
+    pub not_started: u32,
+    /// Attempts withdrawn.
+    pub voided: u32,
+    /// Attempts reworked.
+    pub reworked: u32,
+    /// The entry that changed the row last.
+    pub seq: u64,
+}
+
+/// A unit at its newest attempt.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnitRow {
+    /// The unit.
+    pub serial: Serial,
+    /// The silicon it is.
+    pub device_id: DeviceId,
+    /// The order that permits it.
+    pub order: OrderId,
+    /// The station that the attempt was issued to.
+    pub station: StationName,
+    /// The newest attempt.
+    pub attempt: Attempt,
+    /// Where it stands.
+    pub state: State,
+    /// The entry that issued the newest attempt.
+    pub issued_seq: u64,
+    /// The unit's newest entry.
+    pub last_seq: u64,
+    /// SHA-256 of the bundle as the unit must hold it.
+    pub bundle_sha256: Digest,
+    /// SHA-256 of its certificate (DER).
+    pub certificate_sha256: Digest,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo, DER).
+    pub public_key_sha256: Digest,
+    /// The server's clock at the newest entry.
+    pub since: Timestamp,
+}
+
+/// Where a station stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum StationState {
+    /// A token was given out and not used.
+    Invited,
+    /// It has a certificate.
+    Enrolled,
+    /// It may do nothing any more.
+    Revoked,
+}
+
+impl StationState {
+    /// The word used in JSON and on screens.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StationState::Invited => "invited",
+            StationState::Enrolled => "enrolled",
+            StationState::Revoked => "revoked",
+        }
+    }
+
+    /// The state a word stands for, or `None` for a word of no state.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<StationState> {
+        [
+            StationState::Invited,
+            StationState::Enrolled,
+            StationState::Revoked,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == word)
+    }
+}
+
+/// A station.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StationRow {
+    /// Its name, which is its certificate's common name.
+    pub station: StationName,
+    /// Where it stands.
+    pub state: StationState,
+    /// SHA-256 of its newest certificate (DER); none before it enrolled.
+    pub certificate_sha256: Option<Digest>,
+    /// SHA-256 of the newest token given out for it; the older ones no longer work.
+    pub token_sha256: Digest,
+    /// The entry that changed the row last.
+    pub seq: u64,
+}
+
+/// One applied product definition.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProductRow {
+    /// Which product.
+    pub product: Sku,
+    /// SHA-256 of `definition`.
+    pub product_sha256: Digest,
+    /// The TOML as it was applied.
+    pub definition: String,
+    /// The entry that applied it.
+    pub seq: u64,
+}
+
+/// Which log this is; from entry 0.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogRow {
+    /// The checkpoint origin.
+    pub origin: String,
+    /// The log's verifier key (C2SP signed-note).
+    pub vkey: String,
+    /// The key that fingerprints passwords.
+    pub fingerprint_key: KeyId,
+    /// SHA-256 of the root certificate (DER) that signs units' certificates.
+    pub device_root_sha256: Digest,
+    /// SHA-256 of the certificate (DER) that signs stations and people.
+    pub site_root_sha256: Digest,
+}
+
+/// A one-time token of a station.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TokenRow {
+    pub(crate) token_sha256: Digest,
+    pub(crate) station: StationName,
+    pub(crate) expires: Timestamp,
+    pub(crate) used: bool,
+    pub(crate) seq: u64,
+}
+
+/// Which serial a piece of silicon is. Released: its newest attempt was voided.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct DeviceRow {
+    pub(crate) device_id: DeviceId,
+    pub(crate) serial: Serial,
+    pub(crate) released: bool,
+    pub(crate) seq: u64,
+}
+
+/// Which silicon a public key was first seen on, for ever.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct KeyRow {
+    pub(crate) public_key_sha256: Digest,
+    pub(crate) device_id: DeviceId,
+    pub(crate) seq: u64,
+}
+
+/// One minted password, by its fingerprint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct IssueRow {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) serial: Serial,
+    pub(crate) attempt: Attempt,
+    pub(crate) seq: u64,
+}
+
+/// One entry of a unit's traveler.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct StepRow {
+    pub(crate) serial: Serial,
+    pub(crate) seq: u64,
+    pub(crate) state: State,
+}
+
+/// One row that an entry makes or replaces.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Row {
+    Log(LogRow),
+    Product(ProductRow),
+    Order(OrderRow),
+    Station(StationRow),
+    Token(TokenRow),
+    Unit(UnitRow),
+    Device(DeviceRow),
+    Key(KeyRow),
+    Issue(IssueRow),
+    Step(StepRow),
+}

@@ -1,0 +1,358 @@
+//! The rules of one unit: from its first issue to its end, and the places it takes in an order.
+
+use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
+
+use super::{Stop, Verdict, View, open_order, refuse, usable};
+use crate::Refused;
+use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
+
+/// Opens an attempt: the one moment at which a secret may come to be.
+pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdict<V::Error> {
+    let step = &issued.step;
+    enrolled(view, step)?;
+    let mut order = open_order(view, &step.order)?;
+    if (&issued.product, &issued.product_sha256) != (&order.product, &order.product_sha256) {
+        let builds = order.product;
+        return refuse(Refused::WrongProduct {
+            order: order.order,
+            builds,
+        });
+    }
+    let before = view.unit(&step.serial)?;
+    may_issue(before.as_ref(), step)?;
+    free_device(view, step)?;
+    let new_key = free_key(view, issued)?;
+    take_place(&mut order, before.as_ref())?;
+    free_fingerprint(view, issued)?;
+
+    order.seq = entry.seq;
+    let mut rows = vec![
+        Row::Issue(IssueRow {
+            fingerprint: issued.fingerprint,
+            serial: step.serial.clone(),
+            attempt: step.attempt,
+            seq: entry.seq,
+        }),
+        Row::Unit(UnitRow {
+            serial: step.serial.clone(),
+            device_id: step.device_id.clone(),
+            order: step.order.clone(),
+            station: step.station.clone(),
+            attempt: step.attempt,
+            state: State::Issued,
+            issued_seq: entry.seq,
+            last_seq: entry.seq,
+            bundle_sha256: issued.bundle_sha256,
+            certificate_sha256: issued.certificate_sha256,
+            public_key_sha256: issued.public_key_sha256,
+            since: entry.time,
+        }),
+        Row::Device(device_row(entry, step, false)),
+        Row::Order(order),
+        step_row(entry, step, State::Issued),
+    ];
+    if new_key {
+        rows.push(Row::Key(KeyRow {
+            public_key_sha256: issued.public_key_sha256,
+            device_id: step.device_id.clone(),
+            seq: entry.seq,
+        }));
+    }
+    Ok(rows)
+}
+
+/// Any step after the issue.
+pub(super) fn follow<V: View>(
+    view: &V,
+    entry: &Entry,
+    step: &Step,
+    state: State,
+) -> Verdict<V::Error> {
+    let Some(unit) = view.unit(&step.serial)? else {
+        return refuse(Refused::UnknownUnit(step.serial.clone()));
+    };
+    same_attempt(&unit, step)?;
+    if !state.may_follow(Some(unit.state)) {
+        return refuse(wrong_state(unit, state));
+    }
+    right_station(view, entry, &unit, step)?;
+    match &entry.event {
+        Event::Loaded { bundle_sha256, .. } if *bundle_sha256 != unit.bundle_sha256 => {
+            let (serial, attempt) = (unit.serial, unit.attempt);
+            return refuse(Refused::BundleMismatch { serial, attempt });
+        }
+        Event::Rework { by, .. } if by.iter().all(|person| Some(person) == by.first()) => {
+            return refuse(Refused::OnePerson(unit.serial));
+        }
+        _ => {}
+    }
+
+    let mut rows = vec![step_row(entry, step, state)];
+    if state != State::Loaded {
+        let Some(mut order) = view.order(&unit.order)? else {
+            return refuse(Refused::UnknownOrder(unit.order));
+        };
+        if state == State::Rework && order.closed {
+            return refuse(Refused::OrderClosed(order.order));
+        }
+        move_place(&mut order, unit.state, state)?;
+        order.seq = entry.seq;
+        rows.push(Row::Order(order));
+    }
+    if matches!(state, State::Voided | State::Scrapped) {
+        // A voided unit's silicon may have become another serial since; then it is not ours.
+        let owner = view.device(&unit.device_id)?;
+        if owner.is_some_and(|row| row.serial == unit.serial) {
+            rows.push(Row::Device(device_row(entry, step, state == State::Voided)));
+        }
+    }
+    rows.push(Row::Unit(UnitRow {
+        state,
+        last_seq: entry.seq,
+        since: entry.time,
+        ..unit
+    }));
+    Ok(rows)
+}
+
+/// The serial is new, voided or in rework, and the attempt is the next one.
+fn may_issue<E>(before: Option<&UnitRow>, step: &Step) -> Result<(), Stop<E>> {
+    let expected = before.map_or(Attempt::FIRST, |unit| unit.attempt.next());
+    if let Some(unit) = before {
+        if !State::Issued.may_follow(Some(unit.state)) {
+            return refuse(Refused::SerialInUse {
+                serial: unit.serial.clone(),
+                state: unit.state,
+                station: unit.station.clone(),
+                order: unit.order.clone(),
+                since: unit.since,
+            });
+        }
+        // A unit in rework was sealed: it keeps its order's place, and it is that silicon.
+        if unit.state == State::Rework {
+            same_order(unit, step)?;
+            same_device(unit, step)?;
+        }
+    }
+    if step.attempt != expected {
+        let (serial, given) = (step.serial.clone(), step.attempt);
+        return refuse(Refused::WrongAttempt {
+            serial,
+            expected,
+            given,
+        });
+    }
+    Ok(())
+}
+
+/// The silicon is new, is this serial's, or its newest attempt was voided.
+fn free_device<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
+    match view.device(&step.device_id)? {
+        Some(row) if !row.released && row.serial != step.serial => {
+            let device_id = step.device_id.clone();
+            refuse(Refused::DeviceInUse {
+                device_id,
+                serial: row.serial,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the public key is new; otherwise it was seen on this silicon and no other.
+fn free_key<V: View>(view: &V, issued: &Issued) -> Result<bool, Stop<V::Error>> {
+    match view.key(&issued.public_key_sha256)? {
+        None => Ok(true),
+        Some(device_id) if device_id == issued.step.device_id => Ok(false),
+        Some(device_id) => refuse(Refused::KeyInUse { device_id }),
+    }
+}
+
+/// The password was never issued before, judged by the one key this log fingerprints with.
+fn free_fingerprint<V: View>(view: &V, issued: &Issued) -> Result<(), Stop<V::Error>> {
+    let given = issued.fingerprint_key;
+    match view.fingerprint_key()? {
+        Some(expected) if expected != given => {
+            return refuse(Refused::OtherFingerprintKey { expected, given });
+        }
+        _ => {}
+    }
+    if view.fingerprint(&issued.fingerprint)? {
+        return refuse(Refused::FingerprintUsed);
+    }
+    Ok(())
+}
+
+/// Counts the attempt as open. A unit in rework holds its place already.
+fn take_place<E>(order: &mut OrderRow, before: Option<&UnitRow>) -> Result<(), Stop<E>> {
+    if u64::from(order.voided) + u64::from(order.reworked) > u64::from(order.allowance) {
+        return refuse(Refused::AllowanceSpent {
+            order: order.order.clone(),
+            allowance: order.allowance,
+            voided: order.voided,
+            reworked: order.reworked,
+        });
+    }
+    if before.is_some_and(|unit| unit.state == State::Rework) {
+        return Ok(());
+    }
+    take_free_place(order)?;
+    order.open += 1;
+    Ok(())
+}
+
+/// Moves the unit's place from where it stood to where the step leads.
+fn move_place<E>(order: &mut OrderRow, from: State, to: State) -> Result<(), Stop<E>> {
+    match from {
+        State::Issued | State::Loaded | State::Rework => less(&mut order.open),
+        State::Sealed => less(&mut order.sealed),
+        State::Voided => take_free_place(order)?,
+        State::Scrapped => less(&mut order.scrapped),
+    }
+    match to {
+        State::Issued | State::Loaded => order.open += 1,
+        State::Sealed => order.sealed += 1,
+        State::Scrapped => order.scrapped += 1,
+        State::Voided => {
+            order.not_started += 1;
+            order.voided += 1;
+        }
+        State::Rework => {
+            order.open += 1;
+            order.reworked += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A count of an altered row may be 0 here; the sum is then wrong and the database refuses it.
+fn less(count: &mut u32) {
+    *count = count.saturating_sub(1);
+}
+
+fn take_free_place<E>(order: &mut OrderRow) -> Result<(), Stop<E>> {
+    match order.not_started.checked_sub(1) {
+        Some(left) => {
+            order.not_started = left;
+            Ok(())
+        }
+        None => {
+            let quantity = order.quantity;
+            refuse(Refused::QuotaSpent {
+                order: order.order.clone(),
+                quantity,
+            })
+        }
+    }
+}
+
+fn same_attempt<E>(unit: &UnitRow, step: &Step) -> Result<(), Stop<E>> {
+    if step.attempt != unit.attempt {
+        return refuse(Refused::WrongAttempt {
+            serial: unit.serial.clone(),
+            expected: unit.attempt,
+            given: step.attempt,
+        });
+    }
+    same_device(unit, step)?;
+    same_order(unit, step)
+}
+
+fn same_device<E>(unit: &UnitRow, step: &Step) -> Result<(), Stop<E>> {
+    if step.device_id == unit.device_id {
+        return Ok(());
+    }
+    refuse(Refused::OtherDevice {
+        serial: unit.serial.clone(),
+        expected: unit.device_id.clone(),
+        given: step.device_id.clone(),
+    })
+}
+
+fn same_order<E>(unit: &UnitRow, step: &Step) -> Result<(), Stop<E>> {
+    if step.order == unit.order {
+        return Ok(());
+    }
+    refuse(Refused::OtherOrder {
+        serial: unit.serial.clone(),
+        order: unit.order.clone(),
+    })
+}
+
+/// An open attempt is moved by the station it was issued to, and only while that may work.
+///
+/// Two exceptions: what a revoked station left open is voided in its name, with that cause;
+/// and a closed attempt (rework, scrap) may be taken up at any station that is enrolled, or in
+/// the name of the one that issued it.
+fn right_station<V: View>(
+    view: &V,
+    entry: &Entry,
+    unit: &UnitRow,
+    step: &Step,
+) -> Result<(), Stop<V::Error>> {
+    if unit.state.is_open() && step.station != unit.station {
+        return refuse(Refused::OtherStation {
+            serial: unit.serial.clone(),
+            state: unit.state,
+            station: unit.station.clone(),
+            since: unit.since,
+        });
+    }
+    if matches!(
+        entry.event,
+        Event::Voided {
+            cause: VoidCause::StationRevoked,
+            ..
+        }
+    ) {
+        return match view.station(&step.station)? {
+            Some(row) if row.state == StationState::Revoked => Ok(()),
+            _ => refuse(Refused::NotRevoked(step.station.clone())),
+        };
+    }
+    if !unit.state.is_open() && step.station == unit.station {
+        return Ok(());
+    }
+    enrolled(view, step)
+}
+
+fn enrolled<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
+    match usable(view, &step.station)?.state {
+        StationState::Enrolled => Ok(()),
+        StationState::Invited | StationState::Revoked => {
+            refuse(Refused::NotEnrolled(step.station.clone()))
+        }
+    }
+}
+
+fn wrong_state(unit: UnitRow, wanted: State) -> Refused {
+    let UnitRow {
+        serial,
+        state,
+        attempt,
+        ..
+    } = unit;
+    Refused::WrongState {
+        serial,
+        state,
+        attempt,
+        wanted,
+    }
+}
+
+fn device_row(entry: &Entry, step: &Step, released: bool) -> DeviceRow {
+    DeviceRow {
+        device_id: step.device_id.clone(),
+        serial: step.serial.clone(),
+        released,
+        seq: entry.seq,
+    }
+}
+
+fn step_row(entry: &Entry, step: &Step, state: State) -> Row {
+    Row::Step(StepRow {
+        serial: step.serial.clone(),
+        seq: entry.seq,
+        state,
+    })
+}
