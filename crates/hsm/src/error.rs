@@ -60,4 +60,9 @@ impl HsmError {
             reason: reason.into(),
         }
     }
+
+    /// An answer of another shape or length than the question's.
+    pub(crate) fn out_of_turn() -> HsmError {
+        HsmError::unavailable("it answered another question than was asked")
+    }
 }

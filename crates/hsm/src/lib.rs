@@ -8,10 +8,13 @@
 //! replays a token's keys and signatures; and any question of the form "was this MACed before?".
 
 mod error;
+#[cfg(test)]
+mod far;
 mod key;
 mod material;
 pub mod message;
 mod pin;
+mod pool;
 mod remote;
 mod soft;
 mod store;
@@ -23,7 +26,8 @@ use zeroize::Zeroizing;
 pub use error::HsmError;
 pub use key::{Key, Kind};
 pub use pin::{Pin, PinLength};
-pub use remote::{Connect, RemoteToken, Stream};
+pub use pool::{Connect, Stream};
+pub use remote::RemoteToken;
 pub use soft::SoftToken;
 
 /// The most bytes one command takes: message or data, or context and clear text together.

@@ -1,184 +1,51 @@
 //! The client of a token elsewhere: [`Hsm`] over `proto/hsm/v1`, sans socket.
 //!
-//! A small pool of connections, each logged in once, so that many threads do not wait for one
-//! another's round trips. A connection that breaks is thrown away and the command is asked again,
-//! once, on a new one: every command may be repeated without harm, also when it was done and only
-//! its reply was lost. A token that cannot be reached is said to be so at once; how long anything
-//! may take is up to the streams that [`Connect`] makes, which should have time-outs.
-//!
-//! Deliberately absent: a breaker and its clock, which belong to the server; and a second try of a
-//! PIN that was wrong, because real tokens lock.
-
-use std::io::{self, Read, Write};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+//! What it believes of an answer is its shape and length, no more: a short answer never leaves
+//! half of a password's randomness as it was.
 
 use zeroize::Zeroizing;
 
 use crate::material::OVERHEAD;
 use crate::message::v1::request::Command;
 use crate::message::v1::response::Outcome;
-use crate::message::{self, RANDOM_MAX, v1};
+use crate::message::{RANDOM_MAX, v1};
+use crate::pool::{Connect, Pool};
 use crate::{Description, Hsm, HsmError, Key, Pin, bounded};
 
-/// Connections at once; more threads wait for one to be free.
-const POOL_MAX: usize = 8;
-
-/// A connection's bytes, such as a Unix socket's.
-pub trait Stream: Read + Write + Send {}
-
-impl<T: Read + Write + Send> Stream for T {}
-
-/// Opens a connection to the token. Its reads and writes should time out.
-pub type Connect = Box<dyn Fn() -> io::Result<Box<dyn Stream>> + Send + Sync>;
-
-/// A token elsewhere. See the module's text.
+/// A token elsewhere, behind a few connections that many threads share.
+///
+/// A connection that breaks is replaced, and the command asked once more; a token that cannot be
+/// reached is [`HsmError::Unavailable`] at once.
 pub struct RemoteToken {
-    connect: Connect,
-    pin: Pin,
-    pool: Mutex<Pool>,
-    /// Told once each time a connection is given back or thrown away.
-    freed: Condvar,
-}
-
-/// `idle.len() + lent <= POOL_MAX` always.
-struct Pool {
-    /// Logged in and between commands.
-    idle: Vec<Box<dyn Stream>>,
-    /// In some thread's hands, or being opened by one.
-    lent: usize,
+    pool: Pool,
 }
 
 impl RemoteToken {
     /// A client that connects when it is first asked something.
     pub fn new(connect: Connect, pin: Pin) -> RemoteToken {
-        let pool = Mutex::new(Pool {
-            idle: Vec::new(),
-            lent: 0,
-        });
         RemoteToken {
-            connect,
-            pin,
-            pool,
-            freed: Condvar::new(),
-        }
-    }
-
-    /// Asks once, and once more on a new connection when the first one broke.
-    fn call(&self, command: Command, key: Option<Key>) -> Result<Outcome, HsmError> {
-        let request = v1::Request {
-            command: Some(command),
-        };
-        let first = match self.ask(&request, false)? {
-            Asked::Answered(outcome) => return settle(outcome, key),
-            Asked::Broken(error) => error,
-        };
-        match self.ask(&request, true)? {
-            Asked::Answered(outcome) => settle(outcome, key),
-            Asked::Broken(second) => Err(HsmError::unavailable(format!(
-                "the connection broke ({first}), and so did the next ({second})"
-            ))),
-        }
-    }
-
-    /// One command on one connection. `Err` when there is no connection to be had.
-    fn ask(&self, request: &v1::Request, fresh: bool) -> Result<Asked, HsmError> {
-        let mut lease = self.lease();
-        let mut stream = match lease.stream.take() {
-            Some(idle) if !fresh => idle,
-            _ => self.open()?,
-        };
-        let error = match exchange(stream.as_mut(), request) {
-            Ok(Outcome::Failure(failure)) if failure.code() == v1::Code::NotLoggedIn => {
-                io::Error::other("the token forgot the login")
-            }
-            Ok(outcome) => {
-                lease.stream = Some(stream);
-                lease.healthy = true;
-                return Ok(Asked::Answered(outcome));
-            }
-            Err(error) => error,
-        };
-        // Those beside it most likely broke with it, as when the token restarts.
-        lock(&self.pool).idle.clear();
-        Ok(Asked::Broken(error))
-    }
-
-    /// A place in the pool, with an idle connection if there is one.
-    fn lease(&self) -> Lease<'_> {
-        let mut pool = lock(&self.pool);
-        while pool.idle.is_empty() && pool.lent >= POOL_MAX {
-            pool = self
-                .freed
-                .wait(pool)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        let stream = pool.idle.pop();
-        pool.lent += 1;
-        Lease {
-            token: self,
-            stream,
-            healthy: false,
-        }
-    }
-
-    /// Connects and logs in.
-    fn open(&self) -> Result<Box<dyn Stream>, HsmError> {
-        let unreachable = |error: io::Error| HsmError::unavailable(error.to_string());
-        let mut stream = (self.connect)().map_err(unreachable)?;
-        let login = self.pin.expose(|pin| v1::Login { pin: pin.to_vec() });
-        let request = v1::Request {
-            command: Some(Command::Login(login)),
-        };
-        match exchange(stream.as_mut(), &request).map_err(unreachable)? {
-            Outcome::Done(_) => Ok(stream),
-            Outcome::Failure(failure) => Err(failure.to_error(None)),
-            _ => Err(out_of_turn()),
+            pool: Pool::new(connect, pin),
         }
     }
 
     /// A command that is answered by bytes.
     fn bytes(&self, command: Command, key: Option<Key>) -> Result<Zeroizing<Vec<u8>>, HsmError> {
-        match self.call(command, key)? {
+        match self.pool.call(command, key)? {
             Outcome::Done(bytes) => Ok(Zeroizing::new(bytes)),
-            _ => Err(out_of_turn()),
+            _ => Err(HsmError::out_of_turn()),
         }
-    }
-}
-
-enum Asked {
-    Answered(Outcome),
-    Broken(io::Error),
-}
-
-/// One of the pool's places in one thread's hands. Dropped, the place is free again, also after a
-/// panic or a failed login; the connection is kept only when its exchange went well.
-struct Lease<'a> {
-    token: &'a RemoteToken,
-    stream: Option<Box<dyn Stream>>,
-    healthy: bool,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        let mut pool = lock(&self.token.pool);
-        pool.lent -= 1;
-        if self.healthy {
-            pool.idle.extend(self.stream.take());
-        }
-        drop(pool);
-        self.token.freed.notify_one();
     }
 }
 
 impl Hsm for RemoteToken {
     fn describe(&self) -> Result<Description, HsmError> {
-        match self.call(Command::Describe(v1::Describe {}), None)? {
+        match self.pool.call(Command::Describe(v1::Describe {}), None)? {
             Outcome::Description(it) => Ok(Description {
                 model: it.model,
                 serial: it.serial,
                 simulated: it.simulated,
             }),
-            _ => Err(out_of_turn()),
+            _ => Err(HsmError::out_of_turn()),
         }
     }
 
@@ -190,7 +57,7 @@ impl Hsm for RemoteToken {
             let bytes = self.bytes(Command::Random(random), None)?;
             // A short answer must not leave the rest of `out` as it was.
             if bytes.len() != chunk.len() {
-                return Err(out_of_turn());
+                return Err(HsmError::out_of_turn());
             }
             chunk.copy_from_slice(&bytes);
         }
@@ -204,7 +71,10 @@ impl Hsm for RemoteToken {
             data: data.to_vec(),
         };
         let bytes = self.bytes(Command::Mac(mac), Some(key))?;
-        bytes.as_slice().try_into().map_err(|_| out_of_turn())
+        bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| HsmError::out_of_turn())
     }
 
     fn sign(&self, key: Key, message: &[u8]) -> Result<Vec<u8>, HsmError> {
@@ -259,27 +129,36 @@ impl Hsm for RemoteToken {
     }
 }
 
-/// One request, one response.
-fn exchange(stream: &mut dyn Stream, request: &v1::Request) -> io::Result<Outcome> {
-    message::write(stream, request)?;
-    let response: Option<v1::Response> = message::read(stream)?;
-    let response = response.ok_or(io::ErrorKind::UnexpectedEof)?;
-    response
-        .outcome
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
 
-fn settle(outcome: Outcome, key: Option<Key>) -> Result<Outcome, HsmError> {
-    match outcome {
-        Outcome::Failure(failure) => Err(failure.to_error(key)),
-        outcome => Ok(outcome),
+    use super::*;
+    use crate::far::{Play, client};
+
+    #[test]
+    fn random_bytes_are_asked_for_in_pieces_and_a_short_answer_is_refused() {
+        let (token, far) = client("1234", &[]);
+        let mut out = vec![0; 2 * RANDOM_MAX + 1];
+        token.random(&mut out).unwrap();
+        assert!(out.iter().all(|&byte| byte == 7));
+        assert_eq!(far.commands.load(Ordering::SeqCst), 3);
+        far.plan.lock().unwrap().push_back(Play::Lie);
+        assert_eq!(token.random(&mut [0; 32]), Err(HsmError::out_of_turn()));
     }
-}
 
-fn out_of_turn() -> HsmError {
-    HsmError::unavailable("it answered another question than was asked")
-}
-
-fn lock(mutex: &Mutex<Pool>) -> MutexGuard<'_, Pool> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn too_much_is_refused_before_it_is_sent() {
+        let (token, far) = client("1234", &[]);
+        let more = vec![0; crate::DATA_MAX + 1];
+        assert!(matches!(
+            token.sign(Key::Log, &more),
+            Err(HsmError::TooLong { .. })
+        ));
+        assert!(matches!(
+            token.wrap(Key::Ticket, &more, b""),
+            Err(HsmError::TooLong { .. })
+        ));
+        assert_eq!(far.connects.load(Ordering::SeqCst), 0);
+    }
 }

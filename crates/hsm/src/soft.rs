@@ -225,3 +225,234 @@ fn save(storage: &dyn Storage, store: &[u8]) -> Result<(), HsmError> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A generator that counts, so that every run makes the same keys.
+    struct Counting(u8);
+
+    impl Randomness for Counting {
+        fn fill(&mut self, out: &mut [u8]) -> Result<(), HsmError> {
+            for byte in out {
+                self.0 = self.0.wrapping_add(1);
+                *byte = self.0;
+            }
+            Ok(())
+        }
+    }
+
+    struct Stuck(u8);
+
+    impl Randomness for Stuck {
+        fn fill(&mut self, out: &mut [u8]) -> Result<(), HsmError> {
+            out.fill(self.0);
+            Ok(())
+        }
+    }
+
+    /// A disk in memory that can be full.
+    #[derive(Default)]
+    struct Disk {
+        saved: Mutex<Vec<u8>>,
+        saves: AtomicUsize,
+        full: AtomicBool,
+    }
+
+    struct On(Arc<Disk>);
+
+    impl Storage for On {
+        fn save(&self, store: &[u8]) -> io::Result<()> {
+            if self.0.full.load(Ordering::SeqCst) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.saves.fetch_add(1, Ordering::SeqCst);
+            *lock(&self.0.saved) = store.to_vec();
+            Ok(())
+        }
+    }
+
+    fn pin(text: &str) -> Pin {
+        Pin::parse(text.as_bytes()).unwrap()
+    }
+
+    fn token(random: impl Randomness + 'static) -> (SoftToken, Arc<Disk>) {
+        let disk = Arc::new(Disk::default());
+        let on = Box::new(On(disk.clone()));
+        (
+            SoftToken::create(&pin("1234"), Box::new(random), on).unwrap(),
+            disk,
+        )
+    }
+
+    fn open(disk: &Arc<Disk>, with: &str) -> Result<SoftToken, HsmError> {
+        let store = lock(&disk.saved).clone();
+        let on = Box::new(On(disk.clone()));
+        SoftToken::open(&store, &pin(with), Box::new(Counting(99)), on)
+    }
+
+    #[test]
+    fn a_token_that_is_opened_again_holds_the_same_keys() {
+        let (token, disk) = token(Counting(0));
+        for key in Key::ALL {
+            assert_eq!(token.make_key(key), Ok(()));
+        }
+        let wrapped = token.wrap(Key::Ticket, b"unit 1", b"bundle").unwrap();
+        let again = open(&disk, "1234").unwrap();
+        assert_eq!(again.describe(), token.describe());
+        for key in [Key::DeviceRoot, Key::DeviceIssuing, Key::Site, Key::Log] {
+            assert_eq!(again.public_key(key), token.public_key(key));
+            assert_eq!(again.sign(key, b"m"), token.sign(key, b"m"));
+        }
+        assert_eq!(
+            again.mac(Key::Fingerprint, b"p"),
+            token.mac(Key::Fingerprint, b"p")
+        );
+        assert_eq!(
+            again
+                .unwrap(Key::Ticket, b"unit 1", &wrapped)
+                .unwrap()
+                .as_slice(),
+            b"bundle"
+        );
+        assert_eq!(again.to_store(), token.to_store());
+    }
+
+    #[test]
+    fn one_seed_makes_one_token() {
+        let keys = |seed| {
+            let (token, disk) = token(Counting(seed));
+            token.make_key(Key::Log).unwrap();
+            (
+                token.public_key(Key::Log).unwrap(),
+                lock(&disk.saved).clone(),
+            )
+        };
+        assert_eq!(keys(1), keys(1));
+        assert_ne!(keys(1), keys(2));
+    }
+
+    #[test]
+    fn a_wrong_pin_opens_nothing() {
+        let (token, disk) = token(Counting(0));
+        assert_eq!(open(&disk, "12345").err(), Some(HsmError::WrongPin));
+        assert_eq!(token.check_pin(&pin("4321")), Err(HsmError::WrongPin));
+        assert_eq!(token.check_pin(&pin("1234")), Ok(()));
+    }
+
+    #[test]
+    fn a_key_that_could_not_be_saved_is_not_there() {
+        let (token, disk) = token(Counting(0));
+        disk.full.store(true, Ordering::SeqCst);
+        assert!(matches!(
+            token.make_key(Key::Log),
+            Err(HsmError::Store { .. })
+        ));
+        assert_eq!(
+            token.sign(Key::Log, b"m"),
+            Err(HsmError::NoSuchKey(Key::Log))
+        );
+        disk.full.store(false, Ordering::SeqCst);
+        token.make_key(Key::Log).unwrap();
+        let again = open(&disk, "1234").unwrap();
+        assert_eq!(again.public_key(Key::Log), token.public_key(Key::Log));
+    }
+
+    #[test]
+    fn a_key_is_made_once_however_many_ask() {
+        let (token, disk) = token(Counting(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| token.make_key(Key::Site).unwrap());
+            }
+        });
+        assert_eq!(disk.saves.load(Ordering::SeqCst), 2); // the empty token, and the key
+    }
+
+    #[test]
+    fn a_stuck_generator_makes_no_key() {
+        for (byte, key) in [
+            (0, Key::Site),
+            (0, Key::Log),
+            (0xff, Key::Ticket),
+            (7, Key::Site),
+        ] {
+            let (token, _) = token(Stuck(byte));
+            assert!(matches!(
+                token.make_key(key),
+                Err(HsmError::Unavailable { .. })
+            ));
+            assert_eq!(token.public_key(key), Err(HsmError::NoSuchKey(key)));
+        }
+    }
+
+    #[test]
+    fn a_key_does_one_thing() {
+        let (token, _) = token(Counting(0));
+        for key in Key::ALL {
+            token.make_key(key).unwrap();
+        }
+        let wrong = |key| Some(HsmError::WrongKind(key));
+        assert_eq!(token.mac(Key::Site, b"").err(), wrong(Key::Site));
+        assert_eq!(
+            token.sign(Key::Fingerprint, b"").err(),
+            wrong(Key::Fingerprint)
+        );
+        assert_eq!(token.public_key(Key::Ticket).err(), wrong(Key::Ticket));
+        assert_eq!(token.wrap(Key::Log, b"", b"").err(), wrong(Key::Log));
+        assert_eq!(
+            token.unwrap(Key::Fingerprint, b"", b"").err(),
+            wrong(Key::Fingerprint)
+        );
+    }
+
+    #[test]
+    fn wrapped_bytes_open_under_their_own_context_only() {
+        let (token, _) = token(Counting(0));
+        token.make_key(Key::Ticket).unwrap();
+        let wrapped = token.wrap(Key::Ticket, b"unit 1", b"bundle").unwrap();
+        assert_ne!(
+            token.wrap(Key::Ticket, b"unit 1", b"bundle").unwrap(),
+            wrapped
+        );
+        let refused = |aad: &[u8], wrapped: &[u8]| {
+            matches!(
+                token.unwrap(Key::Ticket, aad, wrapped),
+                Err(HsmError::Refused { .. })
+            )
+        };
+        assert!(!refused(b"unit 1", &wrapped));
+        assert!(refused(b"unit 2", &wrapped));
+        for at in 0..wrapped.len() {
+            let mut altered = wrapped.clone();
+            altered[at] ^= 0x80;
+            assert!(refused(b"unit 1", &altered));
+            assert!(refused(b"unit 1", &wrapped[..at]));
+        }
+    }
+
+    #[test]
+    fn too_much_is_refused_and_the_most_is_not() {
+        let (token, _) = token(Counting(0));
+        for key in [Key::Log, Key::Fingerprint, Key::Ticket] {
+            token.make_key(key).unwrap();
+        }
+        let most = vec![0; crate::DATA_MAX];
+        let more = vec![0; crate::DATA_MAX + 1];
+        let wrapped = token.wrap(Key::Ticket, b"", &most).unwrap();
+        assert!(token.unwrap(Key::Ticket, b"", &wrapped).is_ok());
+        assert!(token.sign(Key::Log, &most).is_ok());
+        let too_long = Some(HsmError::TooLong {
+            given: more.len(),
+            limit: most.len(),
+        });
+        assert_eq!(token.sign(Key::Log, &more).err(), too_long);
+        assert_eq!(token.mac(Key::Fingerprint, &more).err(), too_long);
+        assert_eq!(token.wrap(Key::Ticket, b"x", &most).err(), too_long);
+    }
+}
