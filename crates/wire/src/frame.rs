@@ -58,9 +58,8 @@ pub struct Frame<'a> {
 pub struct Decoder {
     /// Stuffed bytes since the last zero.
     buffer: [u8; LINE_MAX],
+    /// How many there are; one more than fit, when it is longer than any frame.
     filled: usize,
-    /// More arrived since the last zero than any frame has: skip to the next one.
-    overrun: bool,
 }
 
 impl Decoder {
@@ -70,25 +69,20 @@ impl Decoder {
         Decoder {
             buffer: [0; LINE_MAX],
             filled: 0,
-            overrun: false,
         }
     }
 
     /// Takes one byte; gives a frame when the byte ends one.
     pub fn push(&mut self, byte: u8) -> Option<Frame<'_>> {
         if byte != 0 {
-            match self.buffer.get_mut(self.filled) {
-                Some(free) => *free = byte,
-                None => self.overrun = true,
+            if let Some(free) = self.buffer.get_mut(self.filled) {
+                *free = byte;
             }
-            self.filled = (self.filled + 1).min(LINE_MAX);
+            self.filled = (self.filled + 1).min(LINE_MAX + 1);
             return None;
         }
         let stuffed = core::mem::take(&mut self.filled);
-        if core::mem::take(&mut self.overrun) || stuffed == 0 {
-            return None;
-        }
-        let length = cobs::decode_in_place(&mut self.buffer[..stuffed]).ok()?;
+        let length = cobs::decode_in_place(self.buffer.get_mut(..stuffed)?).ok()?;
         open(self.buffer.get(..length)?)
     }
 
