@@ -1,0 +1,200 @@
+//! Counting and stuck generators, seen against the passwords issued before.
+
+use zeroize::Zeroizing;
+
+use crate::{Clause, Verdict};
+
+/// How many earlier passwords are compared.
+pub(crate) const RECENT: usize = 64;
+
+/// The largest stride of a counter that one earlier password is enough to see, as a power of two.
+const STRIDE_BITS: u32 = 10;
+
+/// How much rarer than by chance a stride must be before it counts, as a power of two.
+const RARE_BITS: u32 = 20;
+
+/// Codes under this many bits are compared with the newest two only: among 64 earlier ones, 4,032
+/// pairs could continue by chance.
+const LONG_BITS: u32 = 40;
+
+/// The digits a counter may be written in, in their order.
+const ALPHABETS: [&[u8]; 5] = [
+    b"0123456789",
+    b"0123456789ABCDEF",
+    b"0123456789ABCDEFGHJKMNPQRSTVWXYZ",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+];
+
+/// Refuses a password that continues a count: close after an earlier one, or as far from one as
+/// that one is from a third.
+pub(crate) fn counting(password: &[u8], recent: &[&[u8]]) -> Option<Verdict> {
+    let refused = |evidence| Verdict::refused("counter", Clause::Counter, evidence);
+    let mut readings = ALPHABETS
+        .iter()
+        .filter(|digits| value(password, digits, false).is_some());
+    // A larger base reads the same symbols, but their number stays that of the smallest.
+    let bits = bits(readings.clone().next()?.len(), password.len());
+    let stride = stride(bits);
+    // Among many short codes, some lie at equal steps by chance; the newest two rarely do.
+    let compared = if bits < LONG_BITS { 2 } else { RECENT };
+    let recent = &recent[recent.len().saturating_sub(compared)..];
+    readings.find_map(|digits| {
+        [false, true].into_iter().find_map(|last_first| {
+            let now = value(password, digits, last_first)?;
+            let same_length = recent.iter().filter(|text| text.len() == password.len());
+            let read = |text: &&[u8]| value(text, digits, last_first);
+            let mut values = Zeroizing::new(Vec::with_capacity(recent.len()));
+            values.extend(same_length.filter_map(read));
+            let base = digits.len();
+            let close = |&then: &u128| now != then && distance(now, then) <= stride;
+            if values.iter().any(close) {
+                return refused(format!(
+                    "is at most {stride} from an earlier one in base {base}"
+                ));
+            }
+            values.sort_unstable();
+            // Arithmetic modulo 2^128 keeps equal differences equal, whatever the length.
+            let continues = |&middle: &u128| {
+                let before = middle.wrapping_sub(now.wrapping_sub(middle));
+                now != middle && values.binary_search(&before).is_ok()
+            };
+            if values.iter().any(continues) {
+                return refused(format!(
+                    "makes equal steps with two earlier ones in base {base}"
+                ));
+            }
+            None
+        })
+    })
+}
+
+/// Refuses a password that equals an earlier one in five of six places.
+pub(crate) fn stuck(password: &[u8], recent: &[&[u8]]) -> Option<Verdict> {
+    let alike = |earlier: &&&[u8]| {
+        let same = password
+            .iter()
+            .zip(earlier.iter())
+            .filter(|(a, b)| a == b)
+            .count();
+        // Short codes agree by chance: 9 of 10 digits do so in 1e-8 of pairs.
+        let enough = if password.len() >= 10 {
+            (password.len() * 5).div_ceil(6)
+        } else {
+            password.len()
+        };
+        !password.is_empty() && earlier.len() == password.len() && same >= enough
+    };
+    let found = recent.iter().find(alike)?;
+    let same = password
+        .iter()
+        .zip(found.iter())
+        .filter(|(a, b)| a == b)
+        .count();
+    let evidence = format!(
+        "{same} of {} symbols are those of an earlier one",
+        password.len()
+    );
+    Verdict::refused("stuck", Clause::Guessable, evidence)
+}
+
+/// The password as a number modulo 2^128, hyphens skipped; `None` when a symbol is no digit.
+fn value(text: &[u8], alphabet: &[u8], last_first: bool) -> Option<u128> {
+    let digit = |symbol: &u8| {
+        alphabet
+            .iter()
+            .position(|d| *d == symbol.to_ascii_uppercase())
+    };
+    let add = |value: u128, symbol: &u8| {
+        let digit = digit(symbol)? as u128;
+        Some(
+            value
+                .wrapping_mul(alphabet.len() as u128)
+                .wrapping_add(digit),
+        )
+    };
+    let mut symbols = text.iter().filter(|symbol| **symbol != b'-');
+    if last_first {
+        symbols.rfold(Some(0), |value, symbol| add(value?, symbol))
+    } else {
+        symbols.try_fold(0, add)
+    }
+}
+
+fn distance(a: u128, b: u128) -> u128 {
+    a.wrapping_sub(b).min(b.wrapping_sub(a))
+}
+
+/// Bits of a code of this length, rounded down.
+fn bits(base: usize, length: usize) -> u32 {
+    u32::try_from(length)
+        .unwrap_or(u32::MAX)
+        .saturating_mul(base.ilog2())
+}
+
+/// The stride that counts for a code of so many bits; 0 where any stride is likely by chance.
+fn stride(bits: u32) -> u128 {
+    bits.checked_sub(RARE_BITS)
+        .map_or(0, |spare| 1 << spare.min(STRIDE_BITS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(recent: &[&str], password: &str, expected: &str) {
+        let recent: Vec<&[u8]> = recent.iter().map(|text| text.as_bytes()).collect();
+        let got = match counting(password.as_bytes(), &recent)
+            .or_else(|| stuck(password.as_bytes(), &recent))
+        {
+            Some(Verdict::Refused {
+                detector, clause, ..
+            }) => format!("{detector} {clause}"),
+            _ => "pass".to_owned(),
+        };
+        assert_eq!(got, expected, "{recent:?} then {password}");
+    }
+
+    #[test]
+    fn small_strides_are_seen_at_once() {
+        check(&["K7QDM2X9TR4W"], "K7QDM2X9TR4X", "counter 1(3)(a)");
+        check(&["K7QDM2X9TR4Z"], "K7QDM2X9TR50", "counter 1(3)(a)");
+        check(&["K7QDM2X9TR4W"], "K7QDM2X9TQ4W", "counter 1(3)(a)");
+        check(&["000000012799"], "000000012800", "counter 1(3)(a)");
+        check(&["W4RT9X2MDQ7K"], "X4RT9X2MDQ7K", "counter 1(3)(a)");
+        check(&["k7qd-m2x9-tr4w"], "k7qd-m2x9-tr4x", "counter 1(3)(a)");
+    }
+
+    #[test]
+    fn large_strides_are_seen_at_the_third() {
+        // 0x0123456789 apart, in hexadecimal.
+        check(&["5A0000000000"], "5B2345678900", "pass");
+        check(
+            &["5A0000000000", "5B2345678900"],
+            "5C468ACF1200",
+            "counter 1(3)(a)",
+        );
+        check(&["5A0000000000", "5B2345678900"], "5C468ACF1291", "pass");
+        // Other units were issued between.
+        check(
+            &["5A0000000000", "ZZZZZZZZZZZZ", "5B2345678900"],
+            "5C468ACF1200",
+            "counter 1(3)(a)",
+        );
+    }
+
+    #[test]
+    fn a_stuck_generator_is_seen() {
+        check(&["K7QDM2X9TR4W"], "K7QDM2X9TR4W", "stuck 1(3)(d)");
+        check(&["K7QDM2X9TR4W"], "K7QDM2X90000", "pass");
+        check(&["K7QDM2X9TR4W"], "A7QDM2X9TR4Z", "stuck 1(3)(d)");
+        check(&["123456"], "123456", "stuck 1(3)(d)");
+    }
+
+    #[test]
+    fn unrelated_ones_pass() {
+        check(&[], "K7QDM2X9TR4W", "pass");
+        check(&["9XTR4WK7QDM2", "P0C3HJ5N8VYA"], "K7QDM2X9TR4W", "pass");
+        check(&["482913"], "482915", "pass");
+    }
+}
