@@ -87,6 +87,24 @@ impl<F: Flash, S: Silicon> Unit<F, S> {
         (self.desk.store.into_flash(), self.desk.silicon)
     }
 
+    /// Lends the firmware what flash holds now: the bundle is there only when it is whole.
+    ///
+    /// # Errors
+    /// [`Refusal::Flash`] when flash cannot be read.
+    pub fn contents<R>(
+        &mut self,
+        look: impl FnOnce(UnitState, Option<&[u8]>) -> R,
+    ) -> Result<R, Refusal> {
+        let found = self.desk.store.look()?;
+        let bundle = match whole(&found) {
+            Some(marker) => Some(self.desk.store.bundle(&marker, &mut self.desk.bundle)?),
+            None => None,
+        };
+        let seen = look(found.state, bundle);
+        self.desk.bundle.fill(0);
+        Ok(seen)
+    }
+
     /// Says, unasked, that the unit has booted.
     pub fn announce(&self, out: &mut impl FnMut(&[u8])) {
         let mut line = [0; LINE_MAX];
@@ -107,6 +125,9 @@ impl<F: Flash, S: Silicon> Unit<F, S> {
             let Some(frame) = self.decoder.push(byte) else {
                 continue;
             };
+            if Reply::decode(frame.message).is_some() {
+                continue; // the line echoes what we said; an answer would go round for ever
+            }
             let effect = self.newest.answer(&mut self.desk, &frame);
             self.decoder.wipe();
             out(&self.newest.reply[..self.newest.length]);

@@ -151,6 +151,16 @@ fn an_answer_to_another_request_ends_the_exchange() {
 }
 
 #[test]
+fn a_unit_does_not_answer_the_echo_of_its_own_replies() {
+    let mut bench = Bench::new();
+    let unit = bench.unit.as_mut().expect("a unit is in the slot");
+    let mut said = Vec::new();
+    unit.announce(&mut |line| said.extend_from_slice(line));
+    let effect = unit.handle(&said, &mut |_| panic!("an echo is answered"));
+    assert_eq!(effect, None);
+}
+
+#[test]
 fn late_replies_and_echoes_are_dropped() {
     let mut link = Link::new(1);
     let greet = wire::Request::Greet { nonce: NONCE };

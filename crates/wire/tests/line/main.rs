@@ -33,6 +33,11 @@ fn a_unit_goes_from_blank_to_locked() {
     let receipt = bench.provision(&bundle).unwrap();
     assert_eq!((receipt.boots, receipt.digest), (2, bundle.digest()));
 
+    let unit = bench.unit.as_mut().expect("a unit is in the slot");
+    let contents = unit.contents(|state, held| (state, held.map(<[u8]>::to_vec)));
+    let held = bundle.expose(<[u8]>::to_vec);
+    assert_eq!(contents, Ok((UnitState::Locked, Some(held))));
+
     let locked = bench.greet();
     let held = locked.held.expect("a whole bundle says whose it is");
     assert_eq!(locked.state, UnitState::Locked);
