@@ -152,7 +152,7 @@ mod tests {
             }
             assert_eq!(zpl.lines().count(), plain.lines().count(), "{text}");
         }
-        check("a^XZ~JA_5E\\&b");
+        check("^XZ~JA_5E\\&b");
         check("größer");
         check("a\n^XA");
     }
