@@ -1,15 +1,25 @@
 //! The only writer to disk: uniqueness and the append-only log in one transaction.
 //!
 //! Entries are the truth: every other table follows from them alone and is replayed from them by
-//! [`verify`]. A change is judged by the rules inside the transaction that writes it, so there is
+//! the verifier. A change is judged by the rules inside the transaction that writes it, so there is
 //! no check-then-insert. Deliberately absent: sockets, clocks, randomness and secrets; a
 //! password's keyed fingerprint is the nearest thing to one that comes by here.
 
 mod error;
+mod files;
+mod log;
+mod reader;
 mod refused;
 mod rows;
 mod rules;
+mod schema;
+mod sql;
+mod table;
+mod writer;
 
 pub use error::{AppendError, Error};
+pub use log::{Appended, Ledger};
+pub use reader::{Proof, Reader};
 pub use refused::Refused;
 pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, UnitRow};
+pub use writer::Writer;

@@ -1,0 +1,112 @@
+//! Two files beside the database: the lock, and the newest checkpoint.
+
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use fs4::fs_std::FileExt;
+use tlog::{Checkpoint, VerifierKey};
+
+use crate::Error;
+
+/// Held for as long as the log is open for writing; the kernel lets go when the process ends,
+/// however it ends.
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Takes the lock, or says that another process has it.
+    pub(crate) fn take(database: &Path) -> Result<Lock, Error> {
+        let path = database.with_extension("lock");
+        let open = || {
+            OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+        };
+        let file = open().map_err(|source| file_error(&path, source))?;
+        match FileExt::try_lock_exclusive(&file) {
+            Ok(true) => Ok(Lock(file)),
+            Ok(false) => Err(Error::Busy(database.to_owned())),
+            Err(source) => Err(file_error(&path, source)),
+        }
+    }
+}
+
+/// What the checkpoint file beside the database holds.
+pub(crate) enum Beside {
+    /// Nothing, or what a power cut leaves of a file that was not synced.
+    Nothing,
+    /// A checkpoint of this log.
+    Signed(Checkpoint),
+    /// Something that is not one.
+    Foreign(String),
+}
+
+/// Puts the newest checkpoint beside the database, by rename: the tripwire for a cut tail.
+///
+/// It is not synced. After a power cut the old file or an empty one may be there; either claims
+/// less than the database holds, so it can never accuse a log that is whole. The next batch
+/// writes it again.
+pub(crate) fn place_checkpoint(database: &Path, note: &str) -> Result<(), Error> {
+    let path = checkpoint_path(database);
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, note).map_err(|source| file_error(&fresh, source))?;
+    std::fs::rename(&fresh, &path).map_err(|source| file_error(&path, source))
+}
+
+/// Reads it back.
+pub(crate) fn checkpoint_beside(database: &Path, key: &VerifierKey) -> Result<Beside, Error> {
+    let path = checkpoint_path(database);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Beside::Nothing),
+        Err(source) => return Err(file_error(&path, source)),
+    };
+    if bytes.iter().all(|&byte| byte == 0) {
+        return Ok(Beside::Nothing);
+    }
+    let Ok(note) = String::from_utf8(bytes) else {
+        return Ok(Beside::Foreign("it is not text".to_owned()));
+    };
+    Ok(match open_checkpoint(&note, key) {
+        Ok(checkpoint) => Beside::Signed(checkpoint),
+        Err(why) => Beside::Foreign(why),
+    })
+}
+
+/// The checkpoint in a note that `key` signed, or why it is none.
+pub(crate) fn open_checkpoint(note: &str, key: &VerifierKey) -> Result<Checkpoint, String> {
+    let text = tlog::open_note(note, std::slice::from_ref(key)).map_err(|e| e.to_string())?;
+    let checkpoint = Checkpoint::parse(text).map_err(|e| e.to_string())?;
+    if checkpoint.origin == key.name() {
+        Ok(checkpoint)
+    } else {
+        Err(format!(
+            "its origin is {:?}, the key's name is {:?}",
+            checkpoint.origin,
+            key.name()
+        ))
+    }
+}
+
+/// Makes a new file's name durable.
+pub(crate) fn sync_folder(database: &Path) -> Result<(), Error> {
+    let folder = match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| file_error(folder, source))
+}
+
+pub(crate) fn file_error(path: &Path, source: std::io::Error) -> Error {
+    Error::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn checkpoint_path(database: &Path) -> PathBuf {
+    database.with_file_name("checkpoint")
+}

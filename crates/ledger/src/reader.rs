@@ -1,0 +1,260 @@
+//! Reading the log beside the writer, on a connection of its own.
+//!
+//! Readers never block the writer (WAL) and see only what is durable. Deliberately absent: any
+//! question by password fingerprint.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+use tlog::{Checkpoint, Hash};
+use traveler::{DeviceId, Digest, OrderId, Serial, Sku, State, StationName};
+
+use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, UnitRow};
+use crate::rules::View;
+use crate::sql::{SqlView, newest_checkpoint, size, stored_hash};
+use crate::table::{Table, int};
+use crate::{Error, schema};
+
+/// A read connection. Each thread wants its own.
+pub struct Reader {
+    connection: Connection,
+}
+
+/// That an entry is in the log, checkable by anyone with the log's verifier key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Proof {
+    /// The entry, byte for byte.
+    pub entry: Vec<u8>,
+    /// Its leaf index.
+    pub index: u64,
+    /// The signed checkpoint the proof leads to.
+    pub checkpoint: String,
+    /// RFC 6962 inclusion proof, from the leaf up.
+    pub inclusion: Vec<Hash>,
+}
+
+impl Reader {
+    /// Opens the log at `path` for reading; a writer may be at work.
+    ///
+    /// # Errors
+    /// [`Error::NotALog`], [`Error::Newer`], or what the database says.
+    pub fn open(path: &Path) -> Result<Reader, Error> {
+        if !path.is_file() {
+            let why = "there is no such file".to_owned();
+            return Err(Error::NotALog {
+                path: path.to_owned(),
+                why,
+            });
+        }
+        let connection = schema::reader(path)?;
+        schema::check_version(&connection, path)?;
+        Ok(Reader { connection })
+    }
+
+    /// Which log this is.
+    ///
+    /// # Errors
+    /// What the database says; so for every method here.
+    pub fn log(&self) -> Result<Option<LogRow>, Error> {
+        Ok(LogRow::find(&self.connection, "", [])?)
+    }
+
+    /// Entries in the log.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn size(&self) -> Result<u64, Error> {
+        Ok(size(&self.connection)?)
+    }
+
+    /// One order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn order(&self, order: &OrderId) -> Result<Option<OrderRow>, Error> {
+        Ok(SqlView(&self.connection).order(order)?)
+    }
+
+    /// Every order, by name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn orders(&self) -> Result<Vec<OrderRow>, Error> {
+        Ok(OrderRow::list(&self.connection, "ORDER BY order_id", [])?)
+    }
+
+    /// One unit.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn unit(&self, serial: &Serial) -> Result<Option<UnitRow>, Error> {
+        Ok(SqlView(&self.connection).unit(serial)?)
+    }
+
+    /// The unit that a piece of silicon is; none when its newest attempt was voided.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn unit_by_device(&self, device_id: &DeviceId) -> Result<Option<UnitRow>, Error> {
+        match SqlView(&self.connection).device(device_id)? {
+            Some(DeviceRow {
+                serial,
+                released: false,
+                ..
+            }) => self.unit(&serial),
+            _ => Ok(None),
+        }
+    }
+
+    /// The attempts that a station has under way, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn open_units(&self, station: &StationName) -> Result<Vec<UnitRow>, Error> {
+        let filter = "WHERE station = ?1 AND state IN ('issued', 'loaded') ORDER BY issued_seq";
+        Ok(UnitRow::list(&self.connection, filter, [station.as_str()])?)
+    }
+
+    /// Every entry about a unit, byte for byte, in order.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn traveler(&self, serial: &Serial) -> Result<Vec<Vec<u8>>, Error> {
+        let sql = "SELECT bytes FROM steps JOIN entries USING (seq) WHERE serial = ?1 \
+            ORDER BY steps.seq";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map([serial.as_str()], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest entry that brought a unit to `state`: the answer to a repeated call.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_step_seq(&self, serial: &Serial, state: State) -> Result<Option<u64>, Error> {
+        let sql = "SELECT max(seq) FROM steps WHERE serial = ?1 AND state = ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let params = [serial.as_str(), state.as_str()];
+        let seq: Option<i64> = statement.query_row(params, |row| row.get(0))?;
+        Ok(seq.map(i64::unsigned_abs))
+    }
+
+    /// One station.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn station(&self, station: &StationName) -> Result<Option<StationRow>, Error> {
+        Ok(SqlView(&self.connection).station(station)?)
+    }
+
+    /// Every station, by name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn stations(&self) -> Result<Vec<StationRow>, Error> {
+        Ok(StationRow::list(&self.connection, "ORDER BY station", [])?)
+    }
+
+    /// The station a token was given out for, whether or not it still works.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn station_by_token(&self, token_sha256: &Digest) -> Result<Option<StationName>, Error> {
+        Ok(SqlView(&self.connection)
+            .token(token_sha256)?
+            .map(|row| row.station))
+    }
+
+    /// The newest definition of a product.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn product(&self, product: &Sku) -> Result<Option<ProductRow>, Error> {
+        let filter = "WHERE product = ?1 ORDER BY seq DESC LIMIT 1";
+        Ok(ProductRow::find(
+            &self.connection,
+            filter,
+            [product.as_str()],
+        )?)
+    }
+
+    /// A definition by its digest: that of an order may be older than the newest.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn definition(&self, product_sha256: &Digest) -> Result<Option<ProductRow>, Error> {
+        let filter = "WHERE product_sha256 = ?1 ORDER BY seq LIMIT 1";
+        Ok(ProductRow::find(
+            &self.connection,
+            filter,
+            [product_sha256.0],
+        )?)
+    }
+
+    /// The newest definition of every product, by name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn products(&self) -> Result<Vec<ProductRow>, Error> {
+        let filter = "WHERE seq IN (SELECT max(seq) FROM products GROUP BY product) \
+            ORDER BY product";
+        Ok(ProductRow::list(&self.connection, filter, [])?)
+    }
+
+    /// One entry, byte for byte.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>, Error> {
+        let sql = "SELECT bytes FROM entries WHERE seq = ?1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement
+            .query_row([int(seq)], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// The newest signed checkpoint.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn checkpoint(&self) -> Result<Option<String>, Error> {
+        Ok(newest_checkpoint(&self.connection)?.map(|(_, note)| note))
+    }
+
+    /// Proof that entry `seq` is in the log; none when no signed checkpoint covers it yet.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn proof(&self, seq: u64) -> Result<Option<Proof>, Error> {
+        // No transaction: hashes below a signed size never change.
+        let Some((size, checkpoint)) = newest_checkpoint(&self.connection)? else {
+            return Ok(None);
+        };
+        let Some(entry) = self.entry(seq)?.filter(|_| seq < size) else {
+            return Ok(None);
+        };
+        let mut read = |position| stored_hash(&self.connection, position);
+        let inclusion = tlog::inclusion(seq, size, &mut read)?;
+        Ok(Some(Proof {
+            entry,
+            index: seq,
+            checkpoint,
+            inclusion,
+        }))
+    }
+}
+
+impl Proof {
+    /// Checks the proof with nothing but the log's verifier key.
+    ///
+    /// # Errors
+    /// A sentence saying what does not hold.
+    pub fn verify(&self, vkey: &tlog::VerifierKey) -> Result<Checkpoint, String> {
+        let checkpoint = crate::files::open_checkpoint(&self.checkpoint, vkey)?;
+        let leaf = tlog::leaf_hash(&self.entry);
+        let Checkpoint { size, root, .. } = &checkpoint;
+        tlog::verify_inclusion(&leaf, self.index, *size, root, &self.inclusion)
+            .map_err(|error| error.to_string())?;
+        Ok(checkpoint)
+    }
+}

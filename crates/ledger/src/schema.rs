@@ -1,0 +1,128 @@
+//! Opening the database: version, migrations, and the pragmas that durability rests on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::Error;
+
+/// Numbered migrations; the number of the last is the file's `user_version`.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_log.sql")];
+/// Prepared statements kept per connection; there are about 40.
+const STATEMENTS: usize = 64;
+/// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
+/// covers the moments at which the WAL is restarted.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The one connection that writes. Makes the file when `create`, else it must be there.
+pub(crate) fn writer(path: &Path, create: bool) -> Result<Connection, Error> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL syncs the WAL at each commit: what `append` has answered survives a power cut.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -65_536)?; // 64 MiB
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(crate) fn reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// An empty database in memory, as the newest migration leaves it.
+pub(crate) fn blank() -> Result<Connection, Error> {
+    let mut connection = Connection::open_in_memory()?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// The version of the file, when it is one this software knows and not empty.
+pub(crate) fn check_version(connection: &Connection, path: &Path) -> Result<(), Error> {
+    match version(connection)? {
+        0 => Err(Error::NotALog {
+            path: path.to_owned(),
+            why: "it is empty".to_owned(),
+        }),
+        found if found > MIGRATIONS.len() as u32 => Err(Error::Newer {
+            found,
+            known: MIGRATIONS.len() as u32,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn prepare(connection: &Connection) -> Result<(), Error> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // A page that was altered outside is reported, not followed.
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<u32, Error> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Each migration in its own transaction with its number: a crash leaves the one before.
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let found = version(connection)?;
+    if found > MIGRATIONS.len() as u32 {
+        return Err(Error::Newer {
+            found,
+            known: MIGRATIONS.len() as u32,
+        });
+    }
+    for (number, sql) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        writer(&path, true)
+            .unwrap()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        assert!(matches!(
+            writer(&path, false),
+            Err(Error::Newer {
+                found: 99,
+                known: 1
+            })
+        ));
+        let reader = reader(&path).unwrap();
+        assert!(matches!(
+            check_version(&reader, &path),
+            Err(Error::Newer { found: 99, .. })
+        ));
+    }
+
+    #[test]
+    fn what_durability_rests_on_is_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = writer(&folder.path().join("log.db"), true).unwrap();
+        let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(text("journal_mode").unwrap(), "wal");
+        assert_eq!(number("synchronous").unwrap(), 2);
+    }
+}
