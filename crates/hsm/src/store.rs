@@ -122,10 +122,10 @@ pub(crate) struct Contents {
 /// Opens a store.
 pub(crate) fn open(store: &[u8], pin: &Pin) -> Result<(StoreKey, Contents), HsmError> {
     let truncated = || HsmError::store("it is cut short");
-    let (header, body) = store.split_first_chunk::<HEADER>().ok_or_else(truncated)?;
-    if header[..4] != *MAGIC {
+    if !store.starts_with(MAGIC) {
         return Err(HsmError::store("it is not a token's store"));
     }
+    let (header, body) = store.split_first_chunk::<HEADER>().ok_or_else(truncated)?;
     if header[4] != VERSION {
         let version = header[4];
         return Err(HsmError::store(format!(
