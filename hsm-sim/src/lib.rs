@@ -1,1 +1,18 @@
 //! A software token in a process of its own, which fails on command.
+//!
+//! Only the silicon is replaced: keys, commands and their messages are those of [`hsm`], behind a
+//! Unix socket that only this user may use. [`Server`] is the same thing inside another program,
+//! such as the simulated line. See [`Fault`] for what it does to its clients.
+//!
+//! Deliberately absent: a lock-out after wrong PINs, a PKCS#11 module in front of it, and any
+//! claim to keep a key from whoever may read this process's memory.
+
+pub mod cli;
+mod fault;
+mod server;
+mod session;
+mod store_file;
+
+pub use fault::Fault;
+pub use server::{Handle, ServeError, Server, connector};
+pub use store_file::{OpenError, Opened, SystemRandomness, open_or_create};

@@ -1,1 +1,7 @@
-fn main() {}
+//! `hsm-sim`: see [`hsm_sim::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hsm_sim::cli::run(std::env::args_os())
+}

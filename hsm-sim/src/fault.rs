@@ -1,0 +1,70 @@
+//! What can be wrong with the token. One fault is on at a time, and it is switched while running.
+
+use std::fmt;
+
+/// What is wrong with the token. Switching and asking for the status always work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// Nothing: every command is answered.
+    None,
+    /// As if unplugged: each connection is closed at its next command, which is not done.
+    Gone,
+    /// Each command takes two seconds.
+    Slow,
+    /// Each command is refused as "not available" and not done; the connection stays.
+    Busy,
+    /// Each command is done, and every second reply is lost with its connection, the first one
+    /// first; a login is always answered.
+    ReplyLost,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Fault; 5] = [
+        Fault::None,
+        Fault::Gone,
+        Fault::Slow,
+        Fault::Busy,
+        Fault::ReplyLost,
+    ];
+
+    /// The fault's name in commands and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::None => "none",
+            Fault::Gone => "gone",
+            Fault::Slow => "slow",
+            Fault::Busy => "busy",
+            Fault::ReplyLost => "reply-lost",
+        }
+    }
+
+    /// The fault with this name, if there is one.
+    pub fn from_name(name: &str) -> Option<Fault> {
+        Fault::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_and_the_messages_name_faults_alike() {
+        assert_eq!(Fault::value_variants(), Fault::ALL);
+        for fault in Fault::ALL {
+            let possible = fault.to_possible_value().unwrap();
+            assert_eq!(possible.get_name(), fault.name());
+            assert_eq!(Fault::from_name(fault.name()), Some(fault));
+        }
+        assert_eq!(Fault::from_name("Gone"), None);
+    }
+}

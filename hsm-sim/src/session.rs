@@ -1,0 +1,273 @@
+//! One client's connection: requests in, responses out, and the fault that is on between them.
+//!
+//! A login comes before every command but describe, fault and status. A client that sends
+//! something that is no request is cut off.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hsm::message::v1::request::Command;
+use hsm::message::v1::response::Outcome;
+use hsm::message::{self, RANDOM_MAX, v1};
+use hsm::{Hsm, HsmError, Key, Pin, SoftToken};
+
+use crate::Fault;
+
+/// What [`Fault::Slow`] adds to a command.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// The token, and what every session knows of it.
+pub(crate) struct Desk {
+    token: Arc<SoftToken>,
+    state: Mutex<State>,
+    /// Told when the fault is switched or the desk closes, which ends a slow command's wait.
+    changed: Condvar,
+}
+
+struct State {
+    fault: Fault,
+    /// Whether [`Fault::ReplyLost`] takes the next reply.
+    lose_next: bool,
+    /// No further command is waited for; set once.
+    closed: bool,
+    /// Commands answered, by key label and command name.
+    uses: BTreeMap<String, u64>,
+}
+
+impl Desk {
+    pub(crate) fn new(token: Arc<SoftToken>) -> Desk {
+        let state = State {
+            fault: Fault::None,
+            lose_next: true,
+            closed: false,
+            uses: BTreeMap::new(),
+        };
+        Desk {
+            token,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
+        self.state().fault
+    }
+
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        let mut state = self.state();
+        state.fault = fault;
+        state.lose_next = true;
+        self.changed.notify_all();
+        drop(state);
+        tracing::info!(%fault, "fault switched");
+    }
+
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Answers one client until it hangs up or a fault cuts it off.
+    ///
+    /// # Errors
+    ///
+    /// What the stream says, or that it carried something that is no request.
+    pub(crate) fn serve(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
+        let mut logged_in = false;
+        while let Some(request) = message::read::<v1::Request>(stream)? {
+            let command = request.command.ok_or(io::ErrorKind::InvalidData)?;
+            let Some(mut response) = self.respond(command, &mut logged_in) else {
+                return Ok(());
+            };
+            let written = message::write(stream, &response);
+            response.wipe();
+            written?;
+        }
+        Ok(())
+    }
+
+    /// `None` when the fault that is on eats the command or its reply.
+    fn respond(&self, command: Command, logged_in: &mut bool) -> Option<v1::Response> {
+        match command {
+            Command::Fault(v1::Fault { name }) => return Some(self.switch(&name)),
+            Command::Status(_) => return Some(settle(self.status())),
+            _ => {}
+        }
+        match self.fault() {
+            Fault::Gone => return None,
+            Fault::Busy => {
+                return Some(
+                    HsmError::Unavailable {
+                        reason: "it is busy".to_owned(),
+                    }
+                    .into(),
+                );
+            }
+            Fault::Slow => self.linger(),
+            Fault::None | Fault::ReplyLost => {}
+        }
+        let is_login = matches!(command, Command::Login(_));
+        let name = use_name(&command);
+        let response = settle(self.answer(command, logged_in));
+        *self.state().uses.entry(name).or_default() += 1;
+        if !is_login && self.loses_reply() {
+            None
+        } else {
+            Some(response)
+        }
+    }
+
+    fn answer(&self, command: Command, logged_in: &mut bool) -> Result<v1::Response, v1::Response> {
+        match &command {
+            Command::Login(login) => {
+                *logged_in = false;
+                let pin = Pin::parse(&login.pin).map_err(|_| HsmError::WrongPin)?;
+                self.token.check_pin(&pin)?;
+                *logged_in = true;
+                Ok(v1::Response::done(Vec::new()))
+            }
+            Command::Describe(_) => {
+                let outcome = Outcome::Description(self.description()?);
+                Ok(v1::Response {
+                    outcome: Some(outcome),
+                })
+            }
+            _ if *logged_in => self.use_key(&command).map(v1::Response::done),
+            _ => Err(v1::Response::failure(v1::Code::NotLoggedIn, "log in first")),
+        }
+    }
+
+    /// The commands that are behind the login.
+    fn use_key(&self, command: &Command) -> Result<Vec<u8>, v1::Response> {
+        let token = &self.token;
+        let done = match command {
+            Command::Random(v1::Random { length }) => random(token, *length as usize)?,
+            Command::Mac(it) => token.mac(key(&it.key)?, &it.data)?.to_vec(),
+            Command::Sign(it) => token.sign(key(&it.key)?, &it.message)?,
+            Command::PublicKey(it) => token.public_key(key(&it.key)?)?,
+            Command::Wrap(it) => token.wrap(key(&it.key)?, &it.aad, &it.plaintext)?,
+            Command::Unwrap(it) => {
+                let mut plain = token.unwrap(key(&it.key)?, &it.aad, &it.wrapped)?;
+                // Moved, not copied: the response is wiped once it was written.
+                std::mem::take(&mut *plain)
+            }
+            Command::MakeKey(it) => {
+                token.make_key(key(&it.key)?)?;
+                Vec::new()
+            }
+            Command::Login(_) | Command::Describe(_) | Command::Fault(_) | Command::Status(_) => {
+                unreachable!("answered before a login is asked for")
+            }
+        };
+        Ok(done)
+    }
+
+    fn switch(&self, name: &str) -> v1::Response {
+        match Fault::from_name(name) {
+            Some(fault) => {
+                self.set_fault(fault);
+                v1::Response::done(Vec::new())
+            }
+            None => {
+                let names = Fault::ALL.map(Fault::name).join(", ");
+                v1::Response::failure(v1::Code::Refused, format!("the faults are {names}"))
+            }
+        }
+    }
+
+    fn status(&self) -> Result<v1::Response, v1::Response> {
+        let token = Some(self.description()?);
+        let state = self.state();
+        let fault = match state.fault {
+            Fault::None => String::new(),
+            fault => fault.name().to_owned(),
+        };
+        let report = v1::StatusReport {
+            token,
+            fault,
+            uses: state.uses.clone(),
+        };
+        Ok(v1::Response {
+            outcome: Some(Outcome::Status(report)),
+        })
+    }
+
+    fn description(&self) -> Result<v1::Description, HsmError> {
+        let it = self.token.describe()?;
+        Ok(v1::Description {
+            model: it.model,
+            serial: it.serial,
+            simulated: it.simulated,
+        })
+    }
+
+    /// Waits as long as a slow token takes, or until it is slow no more.
+    fn linger(&self) {
+        let state = self.state();
+        let slow = |state: &mut State| state.fault == Fault::Slow && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, SLOW, slow);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn loses_reply(&self) -> bool {
+        let mut state = self.state();
+        if state.fault != Fault::ReplyLost {
+            return false;
+        }
+        let lose = state.lose_next;
+        state.lose_next = !lose;
+        lose
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn random(token: &SoftToken, length: usize) -> Result<Vec<u8>, HsmError> {
+    if !(1..=RANDOM_MAX).contains(&length) {
+        let reason = format!("1 to {RANDOM_MAX} random bytes are given at once");
+        return Err(HsmError::Refused { reason });
+    }
+    let mut bytes = vec![0; length];
+    token.random(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn key(label: &str) -> Result<Key, v1::Response> {
+    Key::from_label(label)
+        .ok_or_else(|| v1::Response::failure(v1::Code::NoSuchKey, "no key has this label"))
+}
+
+/// A failure is an answer too.
+fn settle(answer: Result<v1::Response, v1::Response>) -> v1::Response {
+    answer.unwrap_or_else(|failure| failure)
+}
+
+/// What a command is counted as. A label that is no key's is not kept: clients choose those.
+fn use_name(command: &Command) -> String {
+    let (label, verb) = match command {
+        Command::Login(_) => (None, "login"),
+        Command::Describe(_) => (None, "describe"),
+        Command::Random(_) => (None, "random"),
+        Command::Mac(it) => (Some(&it.key), "mac"),
+        Command::Sign(it) => (Some(&it.key), "sign"),
+        Command::PublicKey(it) => (Some(&it.key), "public-key"),
+        Command::Wrap(it) => (Some(&it.key), "wrap"),
+        Command::Unwrap(it) => (Some(&it.key), "unwrap"),
+        Command::MakeKey(it) => (Some(&it.key), "make-key"),
+        Command::Fault(_) => (None, "fault"),
+        Command::Status(_) => (None, "status"),
+    };
+    match label.map(|label| Key::from_label(label)) {
+        None => verb.to_owned(),
+        Some(Some(key)) => format!("{key} {verb}"),
+        Some(None) => format!("unknown {verb}"),
+    }
+}
