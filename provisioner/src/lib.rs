@@ -1,1 +1,28 @@
 //! The server: mints, records and proves one identity for each unit.
+//!
+//! Read [`issue`] first: it is the path a secret travels, and every other module serves it.
+//! `line` holds what the path works with, `close` ends attempts, `services` is the gRPC face,
+//! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
+//! `init` makes a site, `admin` and `audit` are the command line.
+//!
+//! Deliberately absent: a store of passwords. A password exists here only between `mint` and the
+//! reply, and afterwards inside tickets that only the HSM can open and stations keep.
+
+pub mod admin;
+mod audit;
+mod auth;
+pub mod authority;
+pub mod cli;
+mod close;
+pub mod config;
+mod enrol;
+pub mod init;
+mod issue;
+pub mod keys;
+mod line;
+mod orders;
+pub mod serve;
+mod services;
+pub mod site;
+mod status;
+pub mod tls;

@@ -1,0 +1,309 @@
+//! The command line: `provisioner --help`. Facts go to stdout, words for people to stderr.
+//!
+//! Exit codes: 0 clean, 1 findings (an altered log), 2 unusable arguments or input.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use traveler::{OrderId, Serial, Sku, StationName};
+
+use crate::config::Config;
+use crate::init::{self, Choice};
+use crate::serve;
+use crate::site::Site;
+use crate::{admin, audit};
+
+/// Gives every product on the line its own identity, and keeps the record that proves it.
+#[derive(Debug, Parser)]
+#[command(name = "provisioner", version, arg_required_else_help = true)]
+struct Cli {
+    /// The server's data directory.
+    #[arg(
+        long,
+        global = true,
+        env = "BIRTHMARK_DATA",
+        default_value = "birthmark",
+        value_name = "DIR"
+    )]
+    data: PathBuf,
+    /// How facts are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How facts are printed on stdout.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object or list, for scripts.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a site: keys, certificates, log, admin and QA credentials.
+    Init {
+        /// Where the keys are: soft:FILE or sim:SOCKET [default: a software token in the data directory].
+        #[arg(long, value_name = "PLACE")]
+        hsm: Option<String>,
+        /// File with the token's PIN [default: made in the data directory].
+        #[arg(long, value_name = "FILE")]
+        pin_file: Option<PathBuf>,
+    },
+    /// Run the server.
+    Serve(ServeArgs),
+    /// What is built.
+    #[command(subcommand)]
+    Product(ProductVerb),
+    /// Permission to build.
+    #[command(subcommand)]
+    Order(OrderVerb),
+    /// Who builds.
+    #[command(subcommand)]
+    Station(StationVerb),
+    /// What happened, and the proof of it.
+    #[command(subcommand)]
+    Audit(AuditVerb),
+}
+
+#[derive(Args, Debug)]
+struct ServeArgs {
+    /// Where to listen; port 0 lets the system choose.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where the keys are: soft:FILE or sim:SOCKET.
+    #[arg(long, value_name = "PLACE")]
+    hsm: Option<String>,
+    /// File with the token's PIN.
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+    /// Accept a software token in place of an HSM; every entry will say so.
+    #[arg(long)]
+    allow_simulated_hsm: bool,
+    /// What to log, for example `info` or `provisioner=debug`.
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// Verbs about products.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProductVerb {
+    /// Put a product definition into force.
+    Apply {
+        /// The definition (TOML).
+        file: PathBuf,
+    },
+    /// Products in force.
+    List,
+}
+
+/// Verbs about orders.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrderVerb {
+    /// Give permission to build N units of a product.
+    Create {
+        /// What to build.
+        #[arg(long, value_name = "SKU")]
+        product: Sku,
+        /// How many.
+        #[arg(long, value_name = "N")]
+        quantity: u32,
+        /// The order's name [default: the next WO-number].
+        #[arg(long, value_name = "ID")]
+        order: Option<OrderId>,
+        /// Voids and reworks it may replace [default: 3 %, at least 20].
+        #[arg(long, value_name = "N")]
+        allowance: Option<u32>,
+    },
+    /// All orders.
+    List,
+    /// One order and its count.
+    Show {
+        /// Which.
+        id: OrderId,
+    },
+    /// End an order.
+    Close {
+        /// Which.
+        id: OrderId,
+    },
+}
+
+/// Verbs about stations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StationVerb {
+    /// Make a one-time token with which a station enrols.
+    Token {
+        /// The station's name.
+        name: StationName,
+        /// How long the token works, in seconds, 60 to 604800.
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+        valid: u32,
+    },
+    /// All stations.
+    List,
+    /// End a station: it is refused at its next call, and what it had under way is voided.
+    Revoke {
+        /// Which.
+        name: StationName,
+    },
+}
+
+/// Verbs about the record.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Recompute everything and name the first entry that is not as it was written.
+    Verify {
+        /// An exported bundle instead of the data directory.
+        #[arg(long, value_name = "DIR")]
+        bundle: Option<PathBuf>,
+        /// File with the log's verifier key [default: the site's, or the bundle's own].
+        #[arg(long, value_name = "FILE")]
+        vkey: Option<PathBuf>,
+    },
+    /// One unit's entries in order.
+    Unit {
+        /// Which.
+        serial: Serial,
+    },
+    /// One order's count and its units.
+    Order {
+        /// Which.
+        id: OrderId,
+    },
+    /// Write the log as other people's tools read it (C2SP tlog-tiles).
+    Export {
+        /// A new or empty directory, or an older export of the same log.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// Runs one command.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let site = Site::at(&cli.data);
+    match cli.verb {
+        Verb::Init { hsm, pin_file } => {
+            let made = init::init(&cli.data, &Choice { hsm, pin_file })?;
+            print(cli.format, &made, || init_text(&made))?;
+        }
+        Verb::Serve(args) => return serve_until_stopped(&site, args),
+        Verb::Product(verb) => admin::product(&site, verb, cli.format)?,
+        Verb::Order(verb) => admin::order(&site, verb, cli.format)?,
+        Verb::Station(verb) => admin::station(&site, verb, cli.format)?,
+        Verb::Audit(verb) => return audit::run(&site, verb, cli.format),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn init_text(made: &init::Made) -> String {
+    let data = made.data.display();
+    let simulated = if made.simulated_hsm {
+        "\nThe keys are in a software token: good for trying, not for production.\n\
+         `serve` needs --allow-simulated-hsm, and every entry will say so.\n"
+    } else {
+        ""
+    };
+    format!(
+        "site        {data}\n\
+         log         {}\n\
+         log key     {}\n\
+         keys in     {}\n\
+         admin       {data}/admin\n\
+         QA          {data}/qa\n{simulated}",
+        made.origin, made.vkey, made.hsm
+    )
+}
+
+fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let mut config = Config::read(site.data())?;
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    if let Some(hsm) = args.hsm {
+        // Said on the command line, so relative to where the person stands.
+        let here = std::path::absolute(".")?;
+        config.hsm = match crate::config::HsmPlace::parse(&hsm, &here)? {
+            crate::config::HsmPlace::Soft(path) => format!("soft:{}", path.display()),
+            crate::config::HsmPlace::Sim(path) => format!("sim:{}", path.display()),
+        };
+    }
+    if let Some(pin_file) = args.pin_file {
+        config.pin_file = std::path::absolute(pin_file)?;
+    }
+    config.allow_simulated_hsm |= args.allow_simulated_hsm;
+    let filter = tracing_subscriber::EnvFilter::try_new(args.log.as_ref().unwrap_or(&config.log))
+        .map_err(|error| anyhow::anyhow!("the log filter is not usable: {error}"))?;
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .init();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let running = serve::start(site, &config).await?;
+        tracing::info!(address = %running.address, data = %site.data().display(), "listening");
+        serve::run(running, stop_signal()).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// Prints one fact in the form that was asked for.
+#[allow(clippy::print_stdout, reason = "this is the command's output")]
+pub(crate) fn print(
+    format: Format,
+    fact: &impl serde::Serialize,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string(fact)?),
+        Format::Text => print!("{}", text()),
+    }
+    Ok(())
+}
+
+/// Says something to the person at the terminal.
+#[allow(clippy::print_stderr, reason = "words for people go to stderr")]
+pub(crate) fn say(words: &str) {
+    eprintln!("{words}");
+}

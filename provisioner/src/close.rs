@@ -1,0 +1,237 @@
+//! How an attempt ends: confirm, seal, void. Each is one entry, and a repeat answers the same.
+//!
+//! A reply can be lost after its entry is durable, so every call first tries to record, and when
+//! the ledger refuses, looks whether this very step is on record already: then it hands out that
+//! proof. It never looks first, so two callers at once cannot both believe they were the first.
+
+use api::{ConfirmCall, SealCall, SignedReceipt, Target, VoidCall};
+use ledger::{AppendError, Proof, UnitRow};
+use thiserror::Error;
+use traveler::{Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause};
+
+use crate::auth::{Caller, sha256};
+use crate::line::{BenchError, Line};
+
+/// Why a step was not recorded.
+#[derive(Debug, Error)]
+pub(crate) enum CloseError {
+    /// The station may not call.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    /// The serial was never issued.
+    #[error("{0} was never issued here: check the serial")]
+    UnknownUnit(Serial),
+    /// The receipt is signed, but not by the unit the certificate is for.
+    #[error("the receipt of {0} is not signed by the key in its certificate")]
+    Signature(Serial),
+    /// The product carries a label, and nobody has scanned it.
+    #[error("{0} carries a label: scan it before the seal")]
+    LabelNotScanned(Serial),
+    /// The entry is on record, its proof cannot be had yet.
+    #[error("the step is on record, its checkpoint is not signed yet: ask again")]
+    NoProofYet,
+    /// The ledger's rules refuse, or it cannot be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+}
+
+impl Line {
+    /// Records that the unit holds, after a reset, what was issued.
+    ///
+    /// # Errors
+    /// [`CloseError`]; the attempt stays as it was.
+    pub(crate) fn confirm(&self, caller: &Caller, call: &ConfirmCall) -> Result<Proof, CloseError> {
+        let (step, row) = self.step(caller, &call.target, call.operator.as_ref())?;
+        if let Some(signed) = &call.signed {
+            check_receipt(&step, call, signed, &row)?;
+        }
+        let event = Event::Loaded {
+            step,
+            bundle_sha256: call.bundle_sha256,
+            receipt_signed: call.signed.is_some(),
+        };
+        self.record(vec![event], &call.target, State::Loaded)
+    }
+
+    /// Closes an attempt well: its secret is never given again.
+    ///
+    /// # Errors
+    /// [`CloseError`]; the attempt stays as it was.
+    pub(crate) fn seal(&self, caller: &Caller, call: &SealCall) -> Result<Proof, CloseError> {
+        let (step, row) = self.step(caller, &call.target, call.operator.as_ref())?;
+        let labelled = self.carries_label(&row)?;
+        if labelled && !call.label_scanned {
+            return Err(CloseError::LabelNotScanned(step.serial));
+        }
+        let label = if labelled {
+            LabelProof::Scanned
+        } else {
+            LabelProof::NoLabel
+        };
+        self.record(
+            vec![Event::Sealed { step, label }],
+            &call.target,
+            State::Sealed,
+        )
+    }
+
+    /// Withdraws an attempt, and scraps the unit with it when asked to.
+    ///
+    /// # Errors
+    /// [`CloseError`]; the attempt stays as it was.
+    pub(crate) fn void(&self, caller: &Caller, call: &VoidCall) -> Result<Proof, CloseError> {
+        let (step, _) = self.step(caller, &call.target, call.operator.as_ref())?;
+        let mut events = vec![Event::Voided {
+            step: step.clone(),
+            cause: call.cause,
+        }];
+        if call.scrap {
+            events.push(Event::Scrapped {
+                step,
+                reason: call.cause.as_str().to_owned(),
+            });
+        }
+        let last = if call.scrap {
+            State::Scrapped
+        } else {
+            State::Voided
+        };
+        self.record(events, &call.target, last)
+    }
+
+    /// Withdraws what a revoked station had under way: it cannot finish it any more.
+    ///
+    /// # Errors
+    /// [`CloseError`]; what was withdrawn before stays withdrawn, and a repeat does the rest.
+    pub(crate) fn void_open_of(&self, station: &StationName) -> Result<u32, CloseError> {
+        let mut voided = 0;
+        for row in self.read(|ledger| ledger.open_units(station))? {
+            let step = step_of(&row, None);
+            let cause = VoidCause::StationRevoked;
+            match self.append(vec![Event::Voided { step, cause }]) {
+                Ok(_) => voided += 1,
+                Err(AppendError::Refused(_)) => {} // it was closed in the meantime
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(voided)
+    }
+
+    /// The step a call is about, by the ledger's account of the unit.
+    fn step(
+        &self,
+        caller: &Caller,
+        target: &Target,
+        operator: Option<&OperatorId>,
+    ) -> Result<(Step, UnitRow), CloseError> {
+        let station = self.bench(caller)?;
+        let row = self
+            .read(|ledger| ledger.unit(&target.serial))?
+            .ok_or_else(|| CloseError::UnknownUnit(target.serial.clone()))?;
+        // Serial, attempt and device id are what the caller claims: the ledger compares them.
+        let step = Step {
+            serial: target.serial.clone(),
+            device_id: target.device_id.clone(),
+            order: row.order.clone(),
+            station,
+            attempt: target.attempt,
+            operator: operator.cloned(),
+        };
+        Ok((step, row))
+    }
+
+    /// Appends, or finds that the very same step was appended before.
+    fn record(
+        &self,
+        events: Vec<Event>,
+        target: &Target,
+        last: State,
+    ) -> Result<Proof, CloseError> {
+        let first = events
+            .first()
+            .and_then(Event::step)
+            .map(|(step, _)| step.clone());
+        match self.append(events) {
+            Ok(appended) => self.proof(appended.last),
+            Err(AppendError::Refused(refused)) => {
+                let done = self.read(|ledger| ledger.last_step_seq(&target.serial, last))?;
+                let done = match (done, first) {
+                    (Some(seq), Some(step)) if self.is_same_step(seq, &step)? => Some(seq),
+                    _ => None,
+                };
+                match done {
+                    Some(seq) => self.proof(seq),
+                    None => Err(AppendError::Refused(refused).into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the entry at `seq` is of the same station, silicon and attempt as `step`.
+    fn is_same_step(&self, seq: u64, step: &Step) -> Result<bool, CloseError> {
+        let entry = self.read(|ledger| ledger.entry(seq))?;
+        let entry = entry.and_then(|bytes| traveler::Entry::from_bytes(&bytes).ok());
+        Ok(entry
+            .as_ref()
+            .and_then(|entry| entry.event.step())
+            .is_some_and(|(recorded, _)| {
+                recorded.serial == step.serial
+                    && recorded.attempt == step.attempt
+                    && recorded.device_id == step.device_id
+                    && recorded.station == step.station
+            }))
+    }
+
+    fn proof(&self, seq: u64) -> Result<Proof, CloseError> {
+        if let Some(proof) = self.read(|ledger| ledger.proof(seq))? {
+            return Ok(proof);
+        }
+        // The HSM was away when the batch was written: the entry is durable, its checkpoint due.
+        self.sign_pending()?;
+        self.read(|ledger| ledger.proof(seq))?
+            .ok_or(CloseError::NoProofYet)
+    }
+
+    fn carries_label(&self, row: &UnitRow) -> Result<bool, CloseError> {
+        let order = self.read(|ledger| ledger.order(&row.order))?;
+        let Some(order) = order else { return Ok(true) };
+        let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
+        let product = row.and_then(|row| compliance::Product::parse(&row.definition).ok());
+        Ok(product.is_none_or(|product| product.label))
+    }
+}
+
+fn step_of(row: &UnitRow, operator: Option<OperatorId>) -> Step {
+    Step {
+        serial: row.serial.clone(),
+        device_id: row.device_id.clone(),
+        order: row.order.clone(),
+        station: row.station.clone(),
+        attempt: row.attempt,
+        operator,
+    }
+}
+
+/// The receipt must be signed by the key the unit's certificate is for.
+fn check_receipt(
+    step: &Step,
+    call: &ConfirmCall,
+    signed: &SignedReceipt,
+    row: &UnitRow,
+) -> Result<(), CloseError> {
+    let wrong = || CloseError::Signature(step.serial.clone());
+    if sha256(&signed.public_key) != row.public_key_sha256 {
+        return Err(wrong());
+    }
+    let receipt = credential::receipt(
+        &step.serial,
+        step.attempt,
+        &step.device_id,
+        &call.bundle_sha256,
+    );
+    identity::verify(&signed.public_key, &receipt, &signed.signature).map_err(|_| wrong())
+}

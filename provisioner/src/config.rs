@@ -1,0 +1,179 @@
+//! `provisioner.toml`: what `serve` needs to know. Flags win over the file.
+//!
+//! Paths in the file are relative to the data directory, so that the directory can be moved.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file is not there or cannot be read.
+    #[error("cannot read {}: is this a data directory? `provisioner init --data DIR` makes one", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not the TOML it should be; the text names line and column.
+    #[error("{} is not usable: {text}", .path.display())]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        text: String,
+    },
+    /// An HSM that this version does not know.
+    #[error("hsm `{0}` is not known: write soft:FILE or sim:SOCKET")]
+    Hsm(String),
+}
+
+/// Everything `serve` can be told.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; port 0 lets the system choose.
+    #[serde(default = "Config::default_listen")]
+    pub listen: SocketAddr,
+    /// Where the keys are: `soft:FILE` or `sim:SOCKET`.
+    pub hsm: String,
+    /// File with the token's PIN.
+    pub pin_file: PathBuf,
+    /// Whether a software token may stand in for an HSM.
+    #[serde(default)]
+    pub allow_simulated_hsm: bool,
+    /// How long a station's certificate is valid, in hours, 1 to 87,600.
+    #[serde(default = "Config::default_station_certificate_hours")]
+    pub station_certificate_hours: u32,
+    /// What is logged to stderr, in the syntax of `tracing_subscriber::EnvFilter`.
+    #[serde(default = "Config::default_log")]
+    pub log: String,
+}
+
+impl Config {
+    /// The file's name in a data directory.
+    pub const FILE: &str = "provisioner.toml";
+
+    /// A site as `init` makes it.
+    #[must_use]
+    pub fn new(hsm: &str, pin_file: &Path) -> Config {
+        Config {
+            listen: Config::default_listen(),
+            hsm: hsm.to_owned(),
+            pin_file: pin_file.to_owned(),
+            allow_simulated_hsm: false,
+            station_certificate_hours: Config::default_station_certificate_hours(),
+            log: Config::default_log(),
+        }
+    }
+
+    /// Reads the file of a data directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it is absent or not usable, with line and column.
+    pub fn read(data: &Path) -> Result<Config, ConfigError> {
+        let path = data.join(Config::FILE);
+        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path,
+            text: error.to_string().trim_end().to_owned(),
+        })
+    }
+
+    fn default_listen() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 7443))
+    }
+
+    fn default_station_certificate_hours() -> u32 {
+        90 * 24
+    }
+
+    fn default_log() -> String {
+        "info".to_owned()
+    }
+}
+
+/// Where the keys are, parsed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HsmPlace {
+    /// The software token in this process, its keys in an encrypted file.
+    Soft(PathBuf),
+    /// The software token in a process of its own, behind a Unix socket.
+    Sim(PathBuf),
+}
+
+impl HsmPlace {
+    /// Parses `soft:FILE` or `sim:SOCKET`; relative paths are below `data`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Hsm`] for anything else.
+    pub fn parse(text: &str, data: &Path) -> Result<HsmPlace, ConfigError> {
+        match text.split_once(':') {
+            Some(("soft", path)) if !path.is_empty() => Ok(HsmPlace::Soft(data.join(path))),
+            Some(("sim", path)) if !path.is_empty() => Ok(HsmPlace::Sim(data.join(path))),
+            _ => Err(ConfigError::Hsm(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(Config::FILE), text).unwrap();
+        let error = Config::read(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn an_unusable_file_is_named_with_its_line() {
+        check("hsm = \"soft:x\"\npin_file = 7\n", "line 2");
+        check(
+            "hsm = \"soft:x\"\npin_file = \"p\"\nlisten = \"here\"\n",
+            "line 3",
+        );
+        check(
+            "hsm = \"soft:x\"\npin_file = \"p\"\nlissten = \"x\"\n",
+            "lissten",
+        );
+    }
+
+    #[test]
+    fn a_missing_file_says_what_makes_one() {
+        let error = Config::read(Path::new("/nonexistent"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("provisioner init"), "{error}");
+    }
+
+    #[test]
+    fn a_written_config_is_read_back() {
+        let config = Config::new("soft:hsm/soft.store", Path::new("hsm/pin"));
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap().hsm, config.hsm);
+    }
+
+    #[test]
+    fn places_are_below_the_data_directory() {
+        let data = Path::new("/d");
+        assert_eq!(
+            HsmPlace::parse("soft:a", data).unwrap(),
+            HsmPlace::Soft("/d/a".into())
+        );
+        assert_eq!(
+            HsmPlace::parse("sim:/run/s", data).unwrap(),
+            HsmPlace::Sim("/run/s".into())
+        );
+        assert!(HsmPlace::parse("yubi", data).is_err());
+    }
+}

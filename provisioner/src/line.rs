@@ -1,0 +1,194 @@
+//! What every call works with: the ledger's writer, readers, the HSM and the authority.
+//!
+//! All of it is synchronous and may block for one fsync or one HSM command; `services` calls it on
+//! blocking threads.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hsm::{Hsm, HsmError, Key};
+use ledger::{AppendError, Appended, Reader, StationRow, StationState, Writer};
+use traveler::{Change, Event, KeyId, OrderId, StationName, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::auth::Caller;
+use crate::authority::Authority;
+use crate::status::Denied;
+
+/// How many of an order's newest passwords the gate compares a fresh one with.
+///
+/// They stay in memory alone; a restart begins the comparison anew.
+const RECENT: usize = 8;
+
+/// The server without its network.
+pub(crate) struct Line {
+    pub(crate) hsm: Arc<dyn Hsm>,
+    pub(crate) authority: Authority,
+    pub(crate) fingerprint_key: KeyId,
+    pub(crate) station_certificate_hours: u32,
+    pub(crate) vkey: String,
+    simulated: bool,
+    writer: Writer,
+    readers: Readers,
+    recent: Mutex<HashMap<OrderId, VecDeque<Zeroizing<Vec<u8>>>>>,
+}
+
+/// What [`Line::new`] is made of.
+pub(crate) struct Parts {
+    /// The token.
+    pub(crate) hsm: Arc<dyn Hsm>,
+    /// The certificates that sign.
+    pub(crate) authority: Authority,
+    /// The thread that writes the ledger.
+    pub(crate) writer: Writer,
+    /// Verifier key of the log, as text.
+    pub(crate) vkey: String,
+    /// How long a station's certificate is valid, in hours.
+    pub(crate) station_certificate_hours: u32,
+}
+
+impl Line {
+    /// Puts a server together.
+    ///
+    /// # Errors
+    /// [`HsmError`] when the token cannot say who it is.
+    pub(crate) fn new(parts: Parts) -> Result<Line, HsmError> {
+        Ok(Line {
+            fingerprint_key: fingerprint_key_id(&*parts.hsm)?,
+            simulated: parts.hsm.describe()?.simulated,
+            readers: Readers::default(),
+            hsm: parts.hsm,
+            authority: parts.authority,
+            station_certificate_hours: parts.station_certificate_hours,
+            vkey: parts.vkey,
+            writer: parts.writer,
+            recent: Mutex::default(),
+        })
+    }
+
+    /// Records events in a row, or none; returns when they are durable.
+    pub(crate) fn append(&self, events: Vec<Event>) -> Result<Appended, AppendError> {
+        let time = self.now();
+        self.writer.append(Change {
+            time,
+            simulated_hsm: self.simulated,
+            events,
+        })
+    }
+
+    /// Signs a checkpoint over what was written while the HSM was away.
+    pub(crate) fn sign_pending(&self) -> Result<bool, AppendError> {
+        self.writer.sign_pending()
+    }
+
+    /// Reads from the ledger as it is now.
+    pub(crate) fn read<T>(
+        &self,
+        question: impl FnOnce(&Reader) -> Result<T, ledger::Error>,
+    ) -> Result<T, ledger::Error> {
+        let reader = match self.readers.idle() {
+            Some(reader) => reader,
+            None => self.writer.reader()?,
+        };
+        let answer = question(&reader);
+        self.readers.keep(reader);
+        answer
+    }
+
+    /// The server's clock.
+    #[allow(clippy::unused_self, reason = "the clock is the line's to give")]
+    pub(crate) fn now(&self) -> Timestamp {
+        now()
+    }
+
+    /// The calling station, if it may still work.
+    ///
+    /// Asked on every call: a revocation holds from the moment its entry is durable.
+    pub(crate) fn bench(&self, caller: &Caller) -> Result<StationName, BenchError> {
+        let name = caller.station()?.clone();
+        match self.read(|ledger| ledger.station(&name))? {
+            Some(StationRow {
+                state: StationState::Enrolled,
+                certificate_sha256: Some(newest),
+                ..
+            }) if newest == caller.certificate_sha256 => Ok(name),
+            _ => Err(Denied::Revoked(name).into()),
+        }
+    }
+
+    /// Lends the newest folded passwords of an order to `look`, oldest first.
+    pub(crate) fn with_recent<T>(&self, order: &OrderId, look: impl FnOnce(&[&[u8]]) -> T) -> T {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_order = recent.get(order);
+        let lent: Vec<&[u8]> = of_order
+            .into_iter()
+            .flatten()
+            .map(|p| p.as_slice())
+            .collect();
+        look(&lent)
+    }
+
+    /// Remembers an issued password for the gate's comparison, for as long as the process lives.
+    pub(crate) fn remember(&self, order: &OrderId, folded: Zeroizing<Vec<u8>>) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_order = recent.entry(order.clone()).or_default();
+        if of_order.len() == RECENT {
+            of_order.pop_front();
+        }
+        of_order.push_back(folded);
+    }
+
+    /// Writes what is queued and closes the ledger.
+    pub(crate) fn close(self) {
+        self.writer.close();
+    }
+}
+
+/// Why a station may not call.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// It may not.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The ledger could not be asked.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+}
+
+/// The id of the token's fingerprint key: a MAC of a fixed text, so it says nothing of the key.
+pub(crate) fn fingerprint_key_id(hsm: &dyn Hsm) -> Result<KeyId, HsmError> {
+    let mac = hsm.mac(Key::Fingerprint, b"birthmark fingerprint key id v1")?;
+    let mut id = [0; 8];
+    id.copy_from_slice(&mac[..8]);
+    Ok(KeyId(id))
+}
+
+/// The system clock; before 1970 counts as 1970.
+#[must_use]
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Read connections that are waiting for a question.
+#[derive(Default)]
+struct Readers(Mutex<Vec<Reader>>);
+
+impl Readers {
+    /// Connections kept open between questions; more are opened and closed as needed.
+    const KEPT: usize = 16;
+
+    fn idle(&self) -> Option<Reader> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, reader: Reader) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < Readers::KEPT {
+            idle.push(reader);
+        }
+    }
+}

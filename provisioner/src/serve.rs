@@ -1,0 +1,393 @@
+//! The running server: opens the site, listens, answers, and ends without losing a call.
+//!
+//! Each handshake has its own task and its own time limit, so a client that says nothing keeps
+//! nobody waiting; a permit per connection bounds how many there are.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use api::v1::administration_server::AdministrationServer;
+use api::v1::audit_server::AuditServer;
+use api::v1::enrolment_server::EnrolmentServer;
+use api::v1::provisioning_server::ProvisioningServer;
+use ledger::{Ledger, Writer};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+use tonic_health::ServingStatus;
+
+use crate::auth::{Group, PeerCertificate, only};
+use crate::authority::{Authority, AuthorityError};
+use crate::config::{Config, ConfigError, HsmPlace};
+use crate::keys::{self, KeysError, LogKey};
+use crate::line::{Line, Parts};
+use crate::services::Services;
+use crate::site::{self, Site, SiteError};
+use crate::tls::{ServerCertificate, TlsError, server_config};
+
+/// A handshake that takes longer is dropped; a station's takes milliseconds.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Connections at once. A line has tens of stations, a load test hundreds of clients.
+const CONNECTIONS: usize = 1_024;
+
+/// How long calls that are under way may take to finish when the server is told to stop.
+const FINISH_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often the HSM is asked whether it is there, for `grpc.health.v1`.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the server's certificate is made anew.
+const RENEW_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the server does not run.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file of the data directory cannot be used.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The certificates cannot be had, or are another server's.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The token holds another log key than the data directory names.
+    #[error(
+        "the token's log key is not the one in this data directory: it belongs to another server"
+    )]
+    ForeignLog,
+    /// The ledger cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: choose another with --listen")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The listener failed while it ran.
+    #[error("the listener failed")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// A server that answers until it is told to stop.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<Result<(), ServeError>>,
+}
+
+impl Running {
+    /// Lets calls that are under way finish, writes what is queued, closes the ledger.
+    ///
+    /// # Errors
+    /// [`ServeError`] when the listener had failed before.
+    pub async fn stop(self) -> Result<(), ServeError> {
+        let _ = self.stop.send(()); // gone already: the reason is in the result below
+        self.served.await.unwrap_or(Ok(()))
+    }
+
+    /// Waits until the server ends by itself, which is a failure.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn failed(&mut self) -> Result<(), ServeError> {
+        (&mut self.served).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Opens the line of a site: HSM, certificates, ledger.
+///
+/// # Errors
+/// [`ServeError`], before anything is listened on.
+pub(crate) fn open_line(site: &Site, config: &Config) -> Result<Line, ServeError> {
+    let place = HsmPlace::parse(&config.hsm, site.data())?;
+    let pin = keys::read_pin(&site.data().join(&config.pin_file))?;
+    let hsm = keys::open(&place, pin, config.allow_simulated_hsm)?;
+    let authority = Authority::open(&hsm, site)?;
+    let vkey = site.vkey()?;
+    let signer = LogKey::new(&hsm, vkey.name()).map_err(KeysError::Hsm)?;
+    if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
+        return Err(ServeError::ForeignLog);
+    }
+    let ledger = Ledger::open(&site.ledger())?;
+    let writer = Writer::spawn(ledger, Arc::new(signer));
+    let station_certificate_hours = config.station_certificate_hours;
+    let vkey = vkey.to_string();
+    let parts = Parts {
+        hsm,
+        authority,
+        writer,
+        vkey,
+        station_certificate_hours,
+    };
+    Ok(Line::new(parts).map_err(KeysError::Hsm)?)
+}
+
+/// Starts to listen. The address in `DIR/listening` tells the site's own commands where.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn start(site: &Site, config: &Config) -> Result<Running, ServeError> {
+    let line = {
+        let (site, config) = (site.clone(), config.clone());
+        let opened = tokio::task::spawn_blocking(move || open_line(&site, &config)).await;
+        Arc::new(opened.unwrap_or(Err(ServeError::ForeignLog))?)
+    };
+    let certificate = Arc::new(ServerCertificate::new(&line.authority)?);
+    let tls = server_config(&line.authority, Arc::clone(&certificate))?;
+
+    let address = config.listen;
+    let listen = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    site::replace(&site.listening(), format!("{address}\n").as_bytes())?;
+
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(serve(line, certificate, tls, listener, stopped));
+    Ok(Running {
+        address,
+        stop,
+        served,
+    })
+}
+
+async fn serve(
+    line: Arc<Line>,
+    certificate: Arc<ServerCertificate>,
+    tls: rustls::ServerConfig,
+    listener: TcpListener,
+    stopped: oneshot::Receiver<()>,
+) -> Result<(), ServeError> {
+    let (stop, stopping) = watch::channel(false);
+    let connections = accept(listener, TlsAcceptor::from(Arc::new(tls)), stopping.clone());
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    let chores = tokio::spawn(chores(Arc::clone(&line), certificate, health_reporter));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(api::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors are compiled in");
+
+    let services = Services(Arc::clone(&line));
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_service(EnrolmentServer::new(services.clone()))
+        .add_service(ProvisioningServer::with_interceptor(
+            services.clone(),
+            only(Group::Stations),
+        ))
+        .add_service(AdministrationServer::with_interceptor(
+            services.clone(),
+            only(Group::Admins),
+        ))
+        .add_service(AuditServer::with_interceptor(
+            services,
+            only(Group::Readers),
+        ))
+        .add_service(InterceptedService::new(health, only(Group::Everybody)))
+        .add_service(InterceptedService::new(reflection, only(Group::Everybody)));
+
+    let mut until = stopping;
+    let served = router.serve_with_incoming_shutdown(connections, async move {
+        let _ = until.wait_for(|stop| *stop).await;
+    });
+    tokio::pin!(served);
+    let outcome = tokio::select! {
+        outcome = &mut served => outcome,
+        _ = stopped => {
+            let _ = stop.send(true);
+            tokio::time::timeout(FINISH_WITHIN, served).await.unwrap_or(Ok(()))
+        }
+    };
+    chores.abort();
+    let _ = chores.await;
+    // Blocking threads may still hold the line for their last call; the one that lets go closes.
+    tokio::task::spawn_blocking(move || close(line)).await.ok();
+    Ok(outcome?)
+}
+
+/// Waits for the last call to let go of the line, then closes the ledger.
+fn close(mut line: Arc<Line>) {
+    let give_up = std::time::Instant::now() + FINISH_WITHIN;
+    loop {
+        match Arc::try_unwrap(line) {
+            Ok(alone) => return alone.close(),
+            Err(shared) if std::time::Instant::now() < give_up => {
+                line = shared;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(_) => return, // the process ends; the ledger is as a power cut would leave it
+        }
+    }
+}
+
+/// Keeps health true and the server's certificate fresh.
+async fn chores(
+    line: Arc<Line>,
+    certificate: Arc<ServerCertificate>,
+    health: tonic_health::server::HealthReporter,
+) {
+    let mut probe = tokio::time::interval(PROBE_EVERY);
+    let mut renew = tokio::time::interval(RENEW_EVERY);
+    renew.reset();
+    loop {
+        tokio::select! {
+            _ = probe.tick() => {
+                let hsm = Arc::clone(&line.hsm);
+                let there = tokio::task::spawn_blocking(move || hsm.describe().is_ok()).await;
+                let there = there.unwrap_or(false);
+                let status =
+                    if there { ServingStatus::Serving } else { ServingStatus::NotServing };
+                health.set_service_status("", status).await;
+            }
+            _ = renew.tick() => {
+                let (line, certificate) = (Arc::clone(&line), Arc::clone(&certificate));
+                let renewed = tokio::task::spawn_blocking(move || certificate.renew(&line.authority));
+                if let Ok(Err(error)) = renewed.await {
+                    tracing::warn!(%error, "the server's certificate was not renewed");
+                }
+            }
+        }
+    }
+}
+
+/// Accepts until told to stop; each handshake in a task of its own.
+fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    mut stopping: watch::Receiver<bool>,
+) -> ReceiverStream<Result<Connection, std::io::Error>> {
+    let (ready, connections) = mpsc::channel(16);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stopping.wait_for(|stop| *stop) => return,
+            };
+            let Ok((stream, _)) = accepted else {
+                // Out of descriptors, most likely: give some connection the time to end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                continue;
+            };
+            let (acceptor, ready) = (acceptor.clone(), ready.clone());
+            tokio::spawn(async move {
+                let _ = stream.set_nodelay(true);
+                let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream));
+                match handshake.await {
+                    Ok(Ok(tls)) => {
+                        let _ = ready.send(Ok(Connection::new(tls, permit))).await;
+                    }
+                    Ok(Err(error)) => tracing::warn!(%error, "TLS handshake refused"),
+                    Err(_) => tracing::warn!("TLS handshake took too long"),
+                }
+            });
+        }
+    });
+    ReceiverStream::new(connections)
+}
+
+/// A verified connection, which remembers the certificate the client showed.
+struct Connection {
+    stream: TlsStream<TcpStream>,
+    peer: PeerCertificate,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: TlsStream<TcpStream>, permit: OwnedSemaphorePermit) -> Connection {
+        let shown = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first());
+        let peer = PeerCertificate(shown.map(|der| der.as_ref().into()));
+        Connection {
+            stream,
+            peer,
+            _permit: permit,
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = PeerCertificate;
+
+    fn connect_info(&self) -> PeerCertificate {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Runs until `until` resolves, then stops in good order.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn run(mut running: Running, until: impl Future<Output = ()>) -> Result<(), ServeError> {
+    tokio::select! {
+        outcome = running.failed() => return outcome,
+        () = until => {}
+    }
+    tracing::info!("stopping: calls under way may finish");
+    running.stop().await
+}

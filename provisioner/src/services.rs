@@ -1,0 +1,371 @@
+//! The gRPC face: parse, call the line on a blocking thread, answer. No decisions here.
+
+use std::sync::Arc;
+
+use api::v1::administration_server::Administration;
+use api::v1::audit_server::Audit;
+use api::v1::enrolment_server::Enrolment;
+use api::v1::provisioning_server::Provisioning;
+use api::{BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, VoidCall, v1};
+use ledger::{OrderRow, ProductRow, Proof, Refused, StationRow};
+use tonic::{Request, Response, Status};
+use traveler::{OrderId, Serial, Sku, StationName};
+
+use crate::auth::Caller;
+use crate::issue::Minted;
+use crate::line::Line;
+use crate::status::{Denied, bad_request, refusal, unreadable};
+
+/// Every service of the server, over one line.
+#[derive(Clone)]
+pub(crate) struct Services(pub(crate) Arc<Line>);
+
+type Reply<T> = Result<Response<T>, Status>;
+
+impl Services {
+    /// Runs `work` where it may block for an fsync or an HSM command.
+    async fn run<T, E>(
+        &self,
+        work: impl FnOnce(&Line) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        E: Into<Status> + Send + 'static,
+    {
+        let line = Arc::clone(&self.0);
+        match tokio::task::spawn_blocking(move || work(&line)).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(_) => Err(Status::internal(
+                "the call failed inside the server: see its log",
+            )),
+        }
+    }
+}
+
+/// The caller that the service's gate let through, and the message.
+fn open<T>(request: Request<T>) -> Result<(Caller, T), Status> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let caller = caller.ok_or(Denied::NoCertificate)?;
+    Ok((caller, request.into_inner()))
+}
+
+fn parsed<T>(value: Result<T, impl Into<BadRequest>>) -> Result<T, Status> {
+    value.map_err(|error| bad_request(&error.into()))
+}
+
+#[tonic::async_trait]
+impl Enrolment for Services {
+    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Reply<v1::EnrolResponse> {
+        let v1::EnrolRequest { token, csr } = request.into_inner();
+        let token = zeroize::Zeroizing::new(token);
+        let enrolled = self.run(move |line| line.enrol(&token, &csr)).await?;
+        tracing::info!(station = %enrolled.station, "station enrolled");
+        Ok(Response::new(v1::EnrolResponse {
+            station: enrolled.station.to_string(),
+            certificate: enrolled.certificate,
+            site_root: self.0.authority.site_root().to_vec(),
+            vkey: self.0.vkey.clone(),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl Provisioning for Services {
+    async fn open_order(
+        &self,
+        request: Request<v1::OpenOrderRequest>,
+    ) -> Reply<v1::OpenOrderResponse> {
+        let (caller, message) = open(request)?;
+        let order = parsed(OrderId::parse(&message.order))?;
+        let answer = self.run(move |line| {
+            line.bench(&caller)?;
+            line.order_to_build(&order)
+        });
+        let (order, product) = answer.await?;
+        if order.closed {
+            return Err(refusal(&Refused::OrderClosed(order.order)));
+        }
+        Ok(Response::new(v1::OpenOrderResponse {
+            product: order.product.to_string(),
+            product_sha256: order.product_sha256.0.to_vec(),
+            model: product.model,
+            revisions: product.revisions,
+            label: product.label,
+            not_started: order.not_started,
+        }))
+    }
+
+    async fn issue(&self, request: Request<v1::IssueRequest>) -> Reply<v1::IssueResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(IssueCall::try_from(message))?;
+        let (serial, order) = (call.serial.clone(), call.order.clone());
+        let minted = self.run(move |line| line.issue(&caller, &call)).await;
+        match &minted {
+            Ok(minted) => {
+                let (attempt, index) = (minted.attempt, minted.index);
+                tracing::info!(%serial, %order, %attempt, index, "issued");
+            }
+            Err(status) => tracing::warn!(%serial, %order, reason = status.message(), "not issued"),
+        }
+        Ok(Response::new(released(minted?)))
+    }
+
+    async fn resume(&self, request: Request<v1::ResumeRequest>) -> Reply<v1::IssueResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(ResumeCall::try_from(message))?;
+        let serial = call.target.serial.clone();
+        let minted = self.run(move |line| line.resume(&caller, &call)).await?;
+        tracing::info!(%serial, attempt = %minted.attempt, "resumed");
+        Ok(Response::new(released(minted)))
+    }
+
+    async fn confirm(&self, request: Request<v1::ConfirmRequest>) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(ConfirmCall::try_from(message))?;
+        let proof = self.run(move |line| line.confirm(&caller, &call)).await?;
+        Ok(Response::new(proven(proof)))
+    }
+
+    async fn seal(&self, request: Request<v1::SealRequest>) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(SealCall::try_from(message))?;
+        let serial = call.target.serial.clone();
+        let proof = self.run(move |line| line.seal(&caller, &call)).await?;
+        tracing::info!(%serial, index = proof.index, "sealed");
+        Ok(Response::new(proven(proof)))
+    }
+
+    async fn void(&self, request: Request<v1::VoidRequest>) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(VoidCall::try_from(message))?;
+        let (serial, cause) = (call.target.serial.clone(), call.cause.as_str());
+        let proof = self.run(move |line| line.void(&caller, &call)).await?;
+        tracing::info!(%serial, cause, index = proof.index, "voided");
+        Ok(Response::new(proven(proof)))
+    }
+
+    async fn unit_state(
+        &self,
+        request: Request<v1::UnitStateRequest>,
+    ) -> Reply<v1::UnitStateResponse> {
+        let (caller, message) = open(request)?;
+        let serial = parsed(Serial::parse(&message.serial))?;
+        let answer = self.run(move |line| {
+            line.bench(&caller)?;
+            Ok::<_, crate::line::BenchError>(line.read(|ledger| ledger.unit(&serial))?)
+        });
+        let answer = answer.await?.map(|row| v1::UnitStateResponse {
+            state: row.state.as_str().to_owned(),
+            attempt: row.attempt.0,
+            device_id: row.device_id.to_string(),
+            order: row.order.to_string(),
+            station: row.station.to_string(),
+        });
+        Ok(Response::new(answer.unwrap_or_default()))
+    }
+}
+
+#[tonic::async_trait]
+impl Administration for Services {
+    async fn apply_product(
+        &self,
+        request: Request<v1::ApplyProductRequest>,
+    ) -> Reply<v1::ProductRecord> {
+        let (caller, message) = open(request)?;
+        let row = self
+            .run(move |line| line.apply_product(&caller, &message.definition))
+            .await?;
+        tracing::info!(product = %row.product, by = %row.product_sha256, "product applied");
+        Ok(Response::new(product_record(row)))
+    }
+
+    async fn list_products(
+        &self,
+        _: Request<v1::ListProductsRequest>,
+    ) -> Reply<v1::ListProductsResponse> {
+        let rows = self
+            .run(|line| line.read(|l| l.products()).map_err(|e| unreadable(&e)))
+            .await?;
+        let products = rows.into_iter().map(product_record).collect();
+        Ok(Response::new(v1::ListProductsResponse { products }))
+    }
+
+    async fn create_order(
+        &self,
+        request: Request<v1::CreateOrderRequest>,
+    ) -> Reply<v1::OrderRecord> {
+        let (caller, message) = open(request)?;
+        let v1::CreateOrderRequest {
+            product,
+            quantity,
+            order,
+            allowance,
+        } = message;
+        let product = parsed(Sku::parse(&product))?;
+        let name = match order.as_str() {
+            "" => None,
+            name => Some(parsed(OrderId::parse(name))?),
+        };
+        let row = self
+            .run(move |line| line.create_order(&caller, name, &product, quantity, allowance))
+            .await?;
+        tracing::info!(order = %row.order, product = %row.product, quantity, "order created");
+        Ok(Response::new(order_record(row)))
+    }
+
+    async fn close_order(&self, request: Request<v1::CloseOrderRequest>) -> Reply<v1::OrderRecord> {
+        let (caller, message) = open(request)?;
+        let order = parsed(OrderId::parse(&message.order))?;
+        let row = self
+            .run(move |line| line.close_order(&caller, &order))
+            .await?;
+        tracing::info!(order = %row.order, "order closed");
+        Ok(Response::new(order_record(row)))
+    }
+
+    async fn invite_station(
+        &self,
+        request: Request<v1::InviteStationRequest>,
+    ) -> Reply<v1::InviteStationResponse> {
+        let (caller, message) = open(request)?;
+        let station = parsed(StationName::parse(&message.station))?;
+        tracing::info!(%station, "token asked for");
+        let token = self
+            .run(move |line| line.invite_station(&caller, &station, message.valid_s))
+            .await?;
+        Ok(Response::new(v1::InviteStationResponse {
+            token: token.as_str().to_owned(),
+        }))
+    }
+
+    async fn revoke_station(
+        &self,
+        request: Request<v1::RevokeStationRequest>,
+    ) -> Reply<v1::StationRecord> {
+        let (caller, message) = open(request)?;
+        let station = parsed(StationName::parse(&message.station))?;
+        let row = self
+            .run(move |line| line.revoke_station(&caller, &station))
+            .await?;
+        tracing::info!(station = %row.0.station, "station revoked");
+        Ok(Response::new(station_record(row)))
+    }
+}
+
+#[tonic::async_trait]
+impl Audit for Services {
+    async fn list_orders(
+        &self,
+        _: Request<v1::ListOrdersRequest>,
+    ) -> Reply<v1::ListOrdersResponse> {
+        let rows = self
+            .run(|line| line.read(|l| l.orders()).map_err(|e| unreadable(&e)))
+            .await?;
+        let orders = rows.into_iter().map(order_record).collect();
+        Ok(Response::new(v1::ListOrdersResponse { orders }))
+    }
+
+    async fn show_order(&self, request: Request<v1::ShowOrderRequest>) -> Reply<v1::OrderRecord> {
+        let (_, message) = open(request)?;
+        let order = parsed(OrderId::parse(&message.order))?;
+        let row = self.run(move |line| line.order_row(&order)).await?;
+        Ok(Response::new(order_record(row)))
+    }
+
+    async fn list_stations(
+        &self,
+        _: Request<v1::ListStationsRequest>,
+    ) -> Reply<v1::ListStationsResponse> {
+        let rows = self.run(Line::stations).await?;
+        let stations = rows.into_iter().map(station_record).collect();
+        Ok(Response::new(v1::ListStationsResponse { stations }))
+    }
+
+    async fn show_unit(
+        &self,
+        request: Request<v1::ShowUnitRequest>,
+    ) -> Reply<v1::ShowUnitResponse> {
+        let (_, message) = open(request)?;
+        let serial = parsed(Serial::parse(&message.serial))?;
+        let entries = self
+            .run(move |line| {
+                line.read(|l| l.traveler(&serial))
+                    .map_err(|e| unreadable(&e))
+            })
+            .await?;
+        Ok(Response::new(v1::ShowUnitResponse { entries }))
+    }
+
+    async fn show_checkpoint(
+        &self,
+        _: Request<v1::ShowCheckpointRequest>,
+    ) -> Reply<v1::ShowCheckpointResponse> {
+        let newest = self
+            .run(|line| line.read(|l| l.checkpoint()).map_err(|e| unreadable(&e)))
+            .await?;
+        let checkpoint = newest.unwrap_or_default();
+        Ok(Response::new(v1::ShowCheckpointResponse {
+            checkpoint,
+            vkey: self.0.vkey.clone(),
+        }))
+    }
+}
+
+/// The one place where a secret is put into a reply.
+fn released(minted: Minted) -> v1::IssueResponse {
+    v1::IssueResponse {
+        attempt: minted.attempt.0,
+        bundle: minted.bundle.expose(<[u8]>::to_vec),
+        ticket: minted.ticket,
+        index: minted.index,
+    }
+}
+
+fn proven(proof: Proof) -> v1::ProofResponse {
+    v1::ProofResponse {
+        index: proof.index,
+        entry: proof.entry,
+        checkpoint: proof.checkpoint,
+        inclusion: proof
+            .inclusion
+            .into_iter()
+            .map(|hash| hash.to_vec())
+            .collect(),
+    }
+}
+
+fn product_record(row: ProductRow) -> v1::ProductRecord {
+    v1::ProductRecord {
+        product: row.product.to_string(),
+        product_sha256: row.product_sha256.0.to_vec(),
+        definition: row.definition,
+    }
+}
+
+fn order_record(row: OrderRow) -> v1::OrderRecord {
+    v1::OrderRecord {
+        order: row.order.to_string(),
+        product: row.product.to_string(),
+        quantity: row.quantity,
+        allowance: row.allowance,
+        closed: row.closed,
+        sealed: row.sealed,
+        scrapped: row.scrapped,
+        open: row.open,
+        not_started: row.not_started,
+        voided: row.voided,
+        reworked: row.reworked,
+    }
+}
+
+fn station_record((row, open): (StationRow, u32)) -> v1::StationRecord {
+    v1::StationRecord {
+        station: row.station.to_string(),
+        state: row.state.as_str().to_owned(),
+        certificate_sha256: row
+            .certificate_sha256
+            .map(|d| d.0.to_vec())
+            .unwrap_or_default(),
+        open,
+    }
+}

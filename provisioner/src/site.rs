@@ -1,0 +1,170 @@
+//! The data directory: which file is where, and that it is whole.
+//!
+//! Everything in it but `hsm/`, `admin/` and `qa/` may be shown to anybody.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use tlog::VerifierKey;
+
+/// What can be wrong with a data directory.
+#[derive(Debug, Error)]
+pub enum SiteError {
+    /// A file of the directory cannot be read or written.
+    #[error("cannot use {}", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file is there but is not what it should be.
+    #[error("{} is damaged: restore it from a backup", .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// The files of one server.
+#[derive(Clone, Debug)]
+pub struct Site {
+    data: PathBuf,
+}
+
+impl Site {
+    /// A site at `data`; nothing is read yet.
+    #[must_use]
+    pub fn at(data: &Path) -> Site {
+        Site {
+            data: data.to_owned(),
+        }
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The log and everything derived from it.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.data.join("ledger.db")
+    }
+
+    /// The log's verifier key (C2SP signed-note), for anyone.
+    #[must_use]
+    pub fn vkey_file(&self) -> PathBuf {
+        self.data.join("vkey")
+    }
+
+    /// Root certificate of the units' chain (PEM).
+    #[must_use]
+    pub fn device_root(&self) -> PathBuf {
+        self.data.join("ca/device-root.pem")
+    }
+
+    /// The certificate that signs units (PEM).
+    #[must_use]
+    pub fn device_issuing(&self) -> PathBuf {
+        self.data.join("ca/device-issuing.pem")
+    }
+
+    /// Root certificate of stations and people (PEM).
+    #[must_use]
+    pub fn site_root(&self) -> PathBuf {
+        self.data.join("ca/site-root.pem")
+    }
+
+    /// The address a running server listens on.
+    #[must_use]
+    pub fn listening(&self) -> PathBuf {
+        self.data.join("listening")
+    }
+
+    /// A person's credential: `certificate.pem` and `key.pem`.
+    #[must_use]
+    pub fn credential(&self, who: &str) -> PathBuf {
+        self.data.join(who)
+    }
+
+    /// Reads the log's verifier key.
+    ///
+    /// # Errors
+    /// [`SiteError`] when it is absent or damaged.
+    pub fn vkey(&self) -> Result<VerifierKey, SiteError> {
+        let path = self.vkey_file();
+        let text = read(&path)?;
+        VerifierKey::parse(text.trim_end()).map_err(|_| SiteError::Damaged { path })
+    }
+}
+
+/// Reads a text file and says which one when it cannot.
+///
+/// # Errors
+/// [`SiteError::File`].
+pub fn read(path: &Path) -> Result<String, SiteError> {
+    fs::read_to_string(path).map_err(|source| SiteError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads one certificate of a PEM file, as DER.
+///
+/// # Errors
+/// [`SiteError`] when there is none.
+pub fn read_certificate(path: &Path) -> Result<Vec<u8>, SiteError> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let text = read(path)?;
+    CertificateDer::from_pem_slice(text.as_bytes())
+        .map(|der| der.to_vec())
+        .map_err(|_| SiteError::Damaged {
+            path: path.to_owned(),
+        })
+}
+
+/// Writes a new file durably, readable by its owner alone when `secret`.
+///
+/// # Errors
+/// [`SiteError::File`] also when the file is already there.
+pub fn write_new(path: &Path, bytes: &[u8], secret: bool) -> Result<(), SiteError> {
+    let mode = if secret { 0o600 } else { 0o644 };
+    let write = || -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        File::open(parent)?.sync_all()
+    };
+    write().map_err(|source| SiteError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Replaces a small public file in one step, so that a reader sees the old or the new.
+///
+/// # Errors
+/// [`SiteError::File`].
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), SiteError> {
+    let fresh = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        fs::write(&fresh, bytes)?;
+        fs::rename(&fresh, path)
+    };
+    write().map_err(|source| SiteError::File {
+        path: path.to_owned(),
+        source,
+    })
+}

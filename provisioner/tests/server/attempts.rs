@@ -1,0 +1,235 @@
+//! One unit's attempts: granted once, given again only to who had it, closed for good.
+
+use api::Reason;
+use credential::Bundle;
+
+use crate::site::{Town, Unit, reason};
+
+#[tokio::test]
+async fn a_unit_travels_from_blank_to_sealed() {
+    let town = Town::start().await;
+    let order = town.order(2).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+
+    let issued = bench.issue(&order, &unit).await.unwrap();
+    let bundle = Bundle::decode(&issued.bundle).unwrap();
+    assert_eq!((issued.attempt, bundle.serial.as_str()), (1, "BM-000001"));
+    assert!(bundle.key.is_none(), "the unit made its own key");
+
+    let loaded = bench.confirm(&unit, &issued).await.unwrap();
+    let sealed = bench.seal(&unit, 1, false).await.unwrap();
+    assert!(loaded.index > issued.index && sealed.index > loaded.index);
+
+    let vkey = town.site.vkey().unwrap();
+    let text = tlog::open_note(&sealed.checkpoint, &[vkey]).unwrap();
+    let checkpoint = tlog::Checkpoint::parse(text).unwrap();
+    let inclusion: Vec<tlog::Hash> = sealed
+        .inclusion
+        .iter()
+        .map(|hash| hash.as_slice().try_into().unwrap())
+        .collect();
+    let leaf = tlog::leaf_hash(&sealed.entry);
+    tlog::verify_inclusion(
+        &leaf,
+        sealed.index,
+        checkpoint.size,
+        &checkpoint.root,
+        &inclusion,
+    )
+    .unwrap();
+    let count = town.count(&order).await;
+    assert_eq!((count.sealed, count.open, count.not_started), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn a_lost_reply_is_voided_and_minted_anew() {
+    let town = Town::start().await;
+    let order = town.order(1).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+
+    let lost = bench.issue(&order, &unit).await.unwrap();
+    let fresh = bench.issue(&order, &unit).await.unwrap();
+    assert_eq!((lost.attempt, fresh.attempt), (1, 2));
+    let password = |bytes: &[u8]| {
+        Bundle::decode(bytes)
+            .unwrap()
+            .password
+            .expose(<[u8]>::to_vec)
+    };
+    assert_ne!(password(&lost.bundle), password(&fresh.bundle));
+
+    // The burnt one can neither be confirmed nor resumed.
+    assert_eq!(
+        reason(bench.confirm(&unit, &lost).await),
+        Reason::WrongState
+    );
+    assert_eq!(reason(bench.resume(&unit, &lost).await), Reason::WrongState);
+    bench.confirm(&unit, &fresh).await.unwrap();
+    let count = town.count(&order).await;
+    assert_eq!((count.open, count.voided, count.not_started), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_ticket_gives_the_same_bundle_again_across_a_restart() {
+    let town = Town::start().await;
+    let order = town.order(1).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+    let issued = bench.issue(&order, &unit).await.unwrap();
+
+    let town = town.restart().await;
+    let mut bench = town.bench("bench-1").await; // enrolled again: the same name, a new key
+    let again = bench.resume(&unit, &issued).await.unwrap();
+    assert!(again.bundle == issued.bundle, "the same bundle");
+
+    let other = Unit {
+        device_id: vec![9; 8],
+        ..Unit::new(1)
+    };
+    assert_eq!(
+        reason(bench.resume(&other, &issued).await),
+        Reason::TicketRefused
+    );
+    let mut altered = issued;
+    *altered.ticket.last_mut().unwrap() ^= 1;
+    assert_eq!(
+        reason(bench.resume(&unit, &altered).await),
+        Reason::TicketRefused
+    );
+    *altered.ticket.last_mut().unwrap() ^= 1;
+
+    bench.confirm(&unit, &altered).await.unwrap();
+    bench.resume(&unit, &altered).await.unwrap();
+    bench.seal(&unit, 1, false).await.unwrap();
+    assert_eq!(
+        reason(bench.resume(&unit, &altered).await),
+        Reason::WrongState
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_step_answers_the_same() {
+    let town = Town::start().await;
+    let order = town.order(2).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+    let issued = bench.issue(&order, &unit).await.unwrap();
+    let loaded = bench.confirm(&unit, &issued).await.unwrap();
+    assert_eq!(
+        bench.confirm(&unit, &issued).await.unwrap().index,
+        loaded.index
+    );
+    let sealed = bench.seal(&unit, 1, false).await.unwrap();
+    assert_eq!(
+        bench.seal(&unit, 1, false).await.unwrap().index,
+        sealed.index
+    );
+    assert_eq!(
+        bench.confirm(&unit, &issued).await.unwrap().index,
+        loaded.index
+    );
+
+    let bad = Unit::new(2);
+    let issued = bench.issue(&order, &bad).await.unwrap();
+    let voided = bench.void(&bad, issued.attempt, true).await.unwrap();
+    assert_eq!(
+        bench.void(&bad, issued.attempt, true).await.unwrap().index,
+        voided.index
+    );
+    assert_eq!(
+        reason(bench.issue(&order, &bad).await),
+        Reason::DuplicateUnit
+    );
+    let count = town.count(&order).await;
+    assert_eq!((count.sealed, count.scrapped, count.not_started), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_receipt_for_something_else_is_refused() {
+    let town = Town::start().await;
+    let order = town.order(2).await;
+    let mut bench = town.bench("bench-1").await;
+    let (unit, other) = (Unit::new(1), Unit::new(2));
+    let issued = bench.issue(&order, &unit).await.unwrap();
+    let foreign = bench.issue(&order, &other).await.unwrap();
+    assert_eq!(
+        reason(bench.confirm(&unit, &foreign).await),
+        Reason::ReceiptMismatch
+    );
+    let swapped = Unit {
+        device_id: other.device_id,
+        ..Unit::new(1)
+    };
+    assert_eq!(
+        reason(bench.confirm(&swapped, &issued).await),
+        Reason::UnitInUse
+    );
+    assert_eq!(
+        reason(bench.seal(&unit, 1, false).await),
+        Reason::WrongState
+    );
+}
+
+#[tokio::test]
+async fn a_sealed_serial_silicon_or_key_is_refused_before_any_secret() {
+    let town = Town::start().await;
+    let order = town.order(5).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+    let issued = bench.issue(&order, &unit).await.unwrap();
+    bench.confirm(&unit, &issued).await.unwrap();
+    bench.seal(&unit, 1, false).await.unwrap();
+
+    let same_serial = Unit {
+        serial: unit.serial.clone(),
+        ..Unit::new(2)
+    };
+    assert_eq!(
+        reason(bench.issue(&order, &same_serial).await),
+        Reason::DuplicateUnit
+    );
+    let same_silicon = Unit {
+        device_id: unit.device_id.clone(),
+        ..Unit::new(3)
+    };
+    assert_eq!(
+        reason(bench.issue(&order, &same_silicon).await),
+        Reason::UnitInUse
+    );
+    let same_key = Unit {
+        csr: unit.csr.clone(),
+        ..Unit::new(4)
+    };
+    assert_eq!(
+        reason(bench.issue(&order, &same_key).await),
+        Reason::UnitInUse
+    );
+    let count = town.count(&order).await;
+    assert_eq!(
+        (count.sealed, count.open, count.voided, count.not_started),
+        (1, 0, 0, 4)
+    );
+}
+
+#[tokio::test]
+async fn a_labelled_product_seals_only_after_the_scan() {
+    let town = Town::start().await;
+    let order = town.labelled_order(1).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+    assert_eq!(
+        reason(bench.issue(&order, &unit).await),
+        Reason::WrongProduct
+    );
+    let mut request = crate::site::request(&order, &unit).into_inner();
+    (request.model, request.revision) = ("CAM2".into(), "B".into());
+    let issued = bench.client.issue(request).await.unwrap().into_inner();
+    bench.confirm(&unit, &issued).await.unwrap();
+    assert_eq!(
+        reason(bench.seal(&unit, 1, false).await),
+        Reason::WrongState
+    );
+    bench.seal(&unit, 1, true).await.unwrap();
+}

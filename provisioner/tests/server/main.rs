@@ -1,0 +1,11 @@
+//! The server over real mutual TLS on loopback: what it grants, refuses and repeats.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
+mod attempts;
+mod contention;
+mod roles;
+mod site;
