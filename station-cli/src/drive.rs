@@ -1,0 +1,153 @@
+//! Port and timer under the exchanges of `wire`: the only place where a unit is read or written.
+
+use std::collections::VecDeque;
+use std::io;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Duration, Instant, timeout_at};
+use wire::{Action, Event, Exchange, Link, Nonce, Reply, Request, WireError};
+
+/// Why an exchange with a unit did not end.
+#[derive(Debug, Error)]
+pub enum UnitError {
+    /// The port ended under it: a pulled cable, or a unit that lost power.
+    #[error("the cable was pulled: {0}")]
+    Cable(io::Error),
+    /// The unit is there and does not do as it should.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+/// A unit on an open port.
+pub(crate) struct Line<S> {
+    stream: S,
+    link: Link,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
+    pub(crate) fn new(stream: S) -> Line<S> {
+        let [high, low] = random();
+        Line {
+            stream,
+            link: Link::new(u16::from_be_bytes([high, low])),
+        }
+    }
+
+    /// Runs one exchange to its end.
+    pub(crate) async fn drive<E: Exchange>(
+        &mut self,
+        mut exchange: E,
+    ) -> Result<E::Done, UnitError> {
+        let mut heard = VecDeque::new();
+        let mut event = Event::Opened;
+        loop {
+            let within = match exchange.on(event)? {
+                Action::Finish(done) => return Ok(done),
+                Action::Wait(within) => Instant::now() + within,
+                Action::Send(request, within) => self.send(&request, within).await?,
+            };
+            event = self.next(&mut heard, within).await?;
+        }
+    }
+
+    /// Writes a request; a unit that does not take it in time is as silent as one that does.
+    async fn send(&mut self, request: &Request, within: Duration) -> Result<Instant, UnitError> {
+        let end = Instant::now() + within;
+        let bytes = self.link.encode(request);
+        let writing = async {
+            self.stream.write_all(&bytes).await?;
+            self.stream.flush().await
+        };
+        if let Ok(written) = timeout_at(end, writing).await {
+            written.map_err(UnitError::Cable)?;
+        }
+        Ok(end)
+    }
+
+    async fn next(
+        &mut self,
+        heard: &mut VecDeque<Reply>,
+        end: Instant,
+    ) -> Result<Event, UnitError> {
+        let mut bytes = [0; 1024];
+        while heard.is_empty() {
+            match timeout_at(end, self.stream.read(&mut bytes)).await {
+                Err(_) => return Ok(Event::TimedOut),
+                // A closed pty and a yanked adapter read as an end of file, for ever.
+                Ok(Ok(0)) => return Err(UnitError::Cable(io::ErrorKind::UnexpectedEof.into())),
+                Ok(Ok(length)) => heard.extend(self.link.decode(&bytes[..length])),
+                Ok(Err(error)) => return Err(UnitError::Cable(error)),
+            }
+        }
+        Ok(heard.pop_front().map_or(Event::TimedOut, Event::Received))
+    }
+}
+
+/// A number never used before, so that a proof is one of now.
+pub(crate) fn nonce() -> Nonce {
+    Nonce(random())
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the system has randomness once it has booted");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    /// Asks twice, then is content with silence.
+    struct Twice(u8);
+
+    impl Exchange for Twice {
+        type Done = u8;
+
+        fn on(&mut self, event: Event) -> Result<Action<u8>, WireError> {
+            match event {
+                Event::TimedOut if self.0 == 2 => Ok(Action::Finish(self.0)),
+                _ => {
+                    self.0 += 1;
+                    Ok(Action::Send(Request::Reset, Duration::from_secs(1)))
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn noise_is_no_answer_and_does_not_put_off_the_time_out() {
+        let (near, mut far) = duplex(64);
+        let started = Instant::now();
+        let noise = async {
+            // A unit that talks without end, and reads nothing.
+            while far
+                .write_all(b"[    1.0] usb: \0 new gadget\r\n")
+                .await
+                .is_ok()
+            {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        };
+        let mut line = Line::new(near);
+        tokio::select! {
+            done = line.drive(Twice(0)) => assert_eq!(done.unwrap(), 2),
+            () = noise => panic!("the port closed"),
+        }
+        assert_eq!(started.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_port_is_a_pulled_cable() {
+        let (near, far) = duplex(64);
+        drop(far);
+        let error = Line::new(near).drive(Twice(0)).await.unwrap_err();
+        assert!(matches!(error, UnitError::Cable(_)), "{error}");
+    }
+}

@@ -1,0 +1,236 @@
+//! Serial ports: opened for one process alone, never guessed between two.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+use serialport::{SerialPortType, UsbPortInfo};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_serial::{SerialPortBuilderExt, SerialStream};
+
+/// Why a port cannot be used now.
+#[derive(Debug, Error)]
+pub enum PortError {
+    /// Nothing is there.
+    #[error("there is no port {path}: plug the unit in, or choose one of `station-cli ports`")]
+    Missing {
+        /// The path that was named.
+        path: String,
+    },
+    /// Another process has it.
+    #[error("port {path} is in use by {holder}: end that first")]
+    Busy {
+        /// The path that was named.
+        path: String,
+        /// Name and number of the process, as far as this user may see it.
+        holder: String,
+    },
+    /// It is there and does not open.
+    #[error("port {path} does not open: {reason}")]
+    Unusable {
+        /// The path that was named.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where a unit is plugged in. It can be opened again after a cable was pulled.
+pub trait Port: Send {
+    /// Bytes to and from the unit.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// Its path: the place an attempt is bound to, until it is settled.
+    fn path(&self) -> &str;
+
+    /// Opens it for this process alone.
+    ///
+    /// # Errors
+    /// Every variant of [`PortError`].
+    fn open(&mut self) -> impl Future<Output = Result<Self::Stream, PortError>> + Send;
+}
+
+/// A serial port of this machine, 8N1 without flow control.
+#[derive(Clone, Debug)]
+pub struct SerialPort {
+    path: String,
+    baud: u32,
+}
+
+impl SerialPort {
+    /// Speed unless another is asked for; USB ignores it.
+    pub const BAUD: u32 = 115_200;
+
+    /// Names a port; nothing is opened yet.
+    #[must_use]
+    pub fn new(path: String, baud: u32) -> SerialPort {
+        SerialPort { path, baud }
+    }
+
+    fn try_open(&self) -> Result<SerialStream, PortError> {
+        let path = self.path.clone();
+        if !Path::new(&path).exists() {
+            return Err(PortError::Missing { path });
+        }
+        tokio_serial::new(&path, self.baud)
+            .open_native_async()
+            .map_err(|error| match holder(Path::new(&path)) {
+                Some(holder) => PortError::Busy { path, holder },
+                // EBUSY and a lock held by a process that may not be seen.
+                None if is_busy(error.kind()) => PortError::Busy {
+                    path,
+                    holder: "a process of another user".to_owned(),
+                },
+                None => PortError::Unusable {
+                    path,
+                    reason: error.to_string(),
+                },
+            })
+    }
+}
+
+impl Port for SerialPort {
+    type Stream = SerialStream;
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    async fn open(&mut self) -> Result<SerialStream, PortError> {
+        self.try_open()
+    }
+}
+
+fn is_busy(kind: serialport::ErrorKind) -> bool {
+    use serialport::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::NoDevice | Kind::Io(io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy)
+    )
+}
+
+/// Name and number of another process that has this file open (Linux's /proc, as far as permitted).
+fn holder(path: &Path) -> Option<String> {
+    let path = fs::canonicalize(path).ok()?;
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes
+        .filter_map(|process| {
+            let id: u32 = process.file_name().to_str()?.parse().ok()?;
+            Some((id, process.path()))
+        })
+        .filter(|(id, _)| *id != std::process::id())
+        .find(|(_, process)| has_open(process, &path))
+        .map(|(id, process)| {
+            let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+            format!("{} (process {id})", name.trim_end())
+        })
+}
+
+fn has_open(process: &Path, path: &Path) -> bool {
+    let files = fs::read_dir(process.join("fd")).into_iter().flatten();
+    files
+        .flatten()
+        .any(|file| fs::read_link(file.path()).is_ok_and(|target| target == path))
+}
+
+/// One port of this machine, as `station-cli ports` prints it.
+#[derive(Debug, Eq, PartialEq, Serialize)]
+pub struct PortFacts {
+    /// What to give to `--port`.
+    pub path: String,
+    /// "usb", "pci", "bluetooth" or "unknown".
+    pub kind: &'static str,
+    /// Bus and chain of hub ports: stays when the unit or the name changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// Vendor and product id, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usb_id: Option<String>,
+    /// What the USB side calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+}
+
+/// Lists the ports of this machine, by path.
+///
+/// # Errors
+/// When the machine does not tell.
+pub fn ports() -> Result<Vec<PortFacts>, serialport::Error> {
+    let mut all: Vec<PortFacts> = serialport::available_ports()?
+        .into_iter()
+        .map(|port| facts(port.port_name, port.port_type))
+        .collect();
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(all)
+}
+
+fn facts(path: String, kind: SerialPortType) -> PortFacts {
+    let plain = |kind| PortFacts {
+        path: path.clone(),
+        kind,
+        location: None,
+        usb_id: None,
+        product: None,
+    };
+    match kind {
+        SerialPortType::UsbPort(usb) => with_usb(plain("usb"), usb),
+        SerialPortType::PciPort => plain("pci"),
+        SerialPortType::BluetoothPort => plain("bluetooth"),
+        SerialPortType::Unknown => plain("unknown"),
+    }
+}
+
+fn with_usb(port: PortFacts, usb: UsbPortInfo) -> PortFacts {
+    PortFacts {
+        location: usb.location.map(|location| location.to_string()),
+        usb_id: Some(format!("{:04x}:{:04x}", usb.vid, usb.pid)),
+        product: usb.product,
+        ..port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_not_there_is_missing() {
+        let mut port = SerialPort::new("/dev/no-such-port".into(), SerialPort::BAUD);
+        let error = port.open().await.err().unwrap();
+        assert!(matches!(error, PortError::Missing { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_no_port() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display().to_string();
+        let error = SerialPort::new(path, 9_600).open().await.err().unwrap();
+        assert!(matches!(error, PortError::Unusable { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_process_that_holds_a_file_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(holder(file.path()), None, "this process does not count");
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "exec 3<\"$0\"; echo; read line"])
+            .arg(file.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The line comes after the file was opened.
+        let mut ready = [0];
+        io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        let named = holder(file.path()).unwrap();
+        assert!(
+            named.contains(&format!("process {}", child.id())),
+            "{named}"
+        );
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}

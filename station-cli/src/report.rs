@@ -1,0 +1,152 @@
+//! What is said of one unit: one JSON object for machines, one line for people.
+
+use serde::Serialize;
+use std::time::Duration;
+use traveler::{Attempt, DeviceId, Digest, OrderId, Serial};
+
+use crate::failure::{Failure, Outcome};
+
+/// How a unit's turn ended. Never a secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The unit.
+    pub serial: Serial,
+    /// The order.
+    pub order: OrderId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it is not sealed; `None` when it is.
+    pub reason: Option<&'static str>,
+    /// The silicon, once it was greeted.
+    pub device_id: Option<DeviceId>,
+    /// The try, once there is one.
+    pub attempt: Option<Attempt>,
+    /// Leaf index of the newest entry that was proven.
+    pub index: Option<u64>,
+    /// SHA-256 of the unit's certificate (DER).
+    pub certificate_sha256: Option<Digest>,
+    /// From the start of the turn to its end, in milliseconds.
+    pub cycle_ms: u64,
+    /// For people: what the operator sees.
+    #[serde(skip)]
+    pub says: &'static str,
+    /// For people: what to do, and the particulars.
+    #[serde(skip)]
+    pub words: String,
+    /// How deep in the unit's turn is.
+    #[serde(skip)]
+    pub(crate) doubt: Doubt,
+}
+
+/// What a failure leaves behind; decides between "nothing spent" and "run again".
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Doubt {
+    /// No attempt is under way.
+    None,
+    /// One is, and the unit may hold none, a part or all of it.
+    Open,
+    /// One is, and the unit is known to hold it.
+    Loaded,
+}
+
+impl Report {
+    pub(crate) fn new(serial: &Serial, order: &OrderId) -> Report {
+        Report {
+            serial: serial.clone(),
+            order: order.clone(),
+            outcome: Outcome::Sealed,
+            reason: None,
+            device_id: None,
+            attempt: None,
+            index: None,
+            certificate_sha256: None,
+            cycle_ms: 0,
+            says: "PASS",
+            words: String::new(),
+            doubt: Doubt::None,
+        }
+    }
+
+    /// Fills in how it ended. With an attempt under way nothing is merely refused: the unit has to
+    /// come back.
+    pub(crate) fn end(mut self, ended: Result<(), Failure>, took: Duration) -> Report {
+        self.cycle_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let Err(failure) = ended else {
+            return self;
+        };
+        let advice = failure.advice();
+        self.outcome = match (advice.outcome, self.doubt) {
+            (Outcome::Refused, Doubt::Open) => Outcome::Rework,
+            (Outcome::Refused | Outcome::Rework, Doubt::Loaded) => Outcome::Loaded,
+            (outcome, _) => outcome,
+        };
+        self.reason = Some(advice.reason);
+        self.says = advice.says;
+        self.words = format!("{} ({failure})", advice.action);
+        self
+    }
+
+    /// One JSON object, without a line end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a report is plain data")
+    }
+
+    /// What the process that made it ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.outcome.exit_code()
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.serial, self.says)?;
+        if !self.words.is_empty() {
+            write!(f, " - {}", self.words)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(doubt: Doubt, failure: Option<Failure>, expected: (Outcome, u8)) {
+        let serial = Serial::parse("A47").unwrap();
+        let mut report = Report::new(&serial, &OrderId::parse("WO-1").unwrap());
+        report.doubt = doubt;
+        let report = report.end(failure.map_or(Ok(()), Err), Duration::from_millis(7));
+        assert_eq!((report.outcome, report.exit_code()), expected);
+    }
+
+    #[test]
+    fn nothing_is_merely_refused_once_an_attempt_is_under_way() {
+        let same = || Some(Failure::SameUnit { held: None });
+        check(Doubt::None, None, (Outcome::Sealed, 0));
+        check(Doubt::None, same(), (Outcome::Refused, 2));
+        check(Doubt::Open, same(), (Outcome::Rework, 10));
+        check(Doubt::Loaded, same(), (Outcome::Loaded, 10));
+        check(Doubt::Loaded, Some(Failure::ReadBack), (Outcome::Scrap, 20));
+        check(Doubt::None, Some(Failure::NoScan), (Outcome::Loaded, 10));
+    }
+
+    /// People script against these bytes: if this fails, change the code, not the text.
+    #[test]
+    fn the_line_for_machines() {
+        let serial = Serial::parse("A47").unwrap();
+        let report = Report::new(&serial, &OrderId::parse("WO-1").unwrap());
+        let report = report.end(Err(Failure::NoScan), Duration::from_millis(7));
+        assert_eq!(
+            report.to_json(),
+            "{\"serial\":\"A47\",\"order\":\"WO-1\",\"outcome\":\"loaded\",\"reason\":\"NO_SCAN\",\
+             \"device_id\":null,\"attempt\":null,\"index\":null,\"certificate_sha256\":null,\
+             \"cycle_ms\":7}"
+        );
+        assert_eq!(
+            report.to_string(),
+            "A47: LABEL NOT SCANNED - run again and scan the label (no label was scanned)"
+        );
+    }
+}
