@@ -1,6 +1,18 @@
 //! The station: ports, driver, journal, and what an operator is told.
+//!
+//! [`provision`] is the life of one unit, written so that a crash at any point is gone on from by
+//! running it again: the journal is ahead of every effect, and unit and server are asked where they
+//! stand before anything is done. Everything it touches is behind a seam: [`Provisioning`],
+//! [`Port`], [`Scanner`], [`Labels`], [`Progress`]; the simulated line and the tests run the same
+//! code in one process, several slots at a time.
+//!
+//! Deliberately absent: minting, the ledger, any HSM; the protocol to the unit (`wire`, without
+//! I/O); leases for a server that is away; choosing a port. A secret passes through here in memory
+//! and on the label, and nowhere else.
 
+mod begin;
 mod calls;
+mod close;
 mod connect;
 mod drive;
 mod durable;
@@ -8,10 +20,14 @@ mod enroll;
 mod failure;
 mod home;
 mod journal;
+mod load;
 mod log;
 mod port;
+mod provision;
 mod report;
 mod seams;
+mod settle;
+mod sync;
 mod token;
 mod trust;
 
@@ -24,7 +40,9 @@ pub use home::{Home, HomeError};
 pub use journal::{Claim, Issued, Journal, JournalError, Open, Reached, Ticket, Withdraw};
 pub use log::LogError;
 pub use port::{Port, PortError, PortFacts, SerialPort, ports};
+pub use provision::{Bench, Job, provision};
 pub use report::Report;
 pub use seams::{LabelFolder, Labels, Progress, Scanner, Stage, StdinScanner};
+pub use sync::{SyncState, Synced, sync};
 pub use token::{Token, TokenError};
 pub use trust::TrustError;

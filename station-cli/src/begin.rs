@@ -1,0 +1,298 @@
+//! What there is to do for a unit that was greeted: asked of journal, unit and server, in that order.
+
+use api::{Reason, v1};
+use credential::{Bundle, BundleBytes};
+use ring::digest::{SHA256, digest};
+use traveler::{Attempt, Digest, Slot, State};
+use wire::{Facts, UnitState};
+use zeroize::Zeroizing;
+
+use crate::calls::{CallError, Provisioning};
+use crate::failure::Failure;
+use crate::journal::{Claim, Issued, Open, Reached, Ticket};
+use crate::log::Seen;
+use crate::port::Port;
+use crate::provision::Run;
+use crate::seams::{Labels, Progress, Scanner, Stage};
+use crate::settle::{Fate, Standing, device_id_bytes};
+
+/// What there is to do for a unit that was greeted.
+pub(crate) enum Begin {
+    /// Ask for a credential.
+    Issue,
+    /// Go on with the one it was issued.
+    GoOn(Credential),
+    /// The server has closed the attempt; the unit may still have to be locked.
+    Sealed(Open, Issued),
+}
+
+/// What one attempt gives to one unit, and what the log must say of it.
+pub(crate) struct Credential {
+    pub(crate) open: Open,
+    pub(crate) attempt: Attempt,
+    pub(crate) bytes: BundleBytes,
+    pub(crate) bundle: Bundle,
+    pub(crate) bundle_sha256: Digest,
+}
+
+impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
+where
+    S: Provisioning,
+    P: Port,
+    C: Scanner,
+    L: Labels,
+    O: Progress,
+{
+    /// No new work at a port whose last unit is not settled.
+    pub(crate) async fn slot_is_free(&mut self) -> Result<(), Failure> {
+        let journal = self.desk.home.journal();
+        for open in journal.open()? {
+            if open.port != self.port.path() || open.serial == self.job.serial {
+                continue;
+            }
+            // A server that is away leaves it unsettled; so does another process that has it.
+            let settled = match journal.claim(&open.serial) {
+                Ok(mut claim) => {
+                    let asked = self.desk.settle_if_ended(&mut claim).await;
+                    asked.is_ok() && claim.open().is_none()
+                }
+                Err(_) => false,
+            };
+            if !settled {
+                return Err(Failure::PutBack {
+                    serial: open.serial,
+                    port: open.port,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A withdrawal that was decided before a crash comes before anything else.
+    pub(crate) async fn finish_withdrawal(&mut self, claim: &mut Claim) -> Result<(), Failure> {
+        let decided = claim.open().and_then(|open| open.withdraw);
+        self.desk.withdraw(claim).await?;
+        match decided {
+            Some(withdraw) if withdraw.scrap => Err(Failure::ReadBack),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decides, from journal, unit and server, what there is to do.
+    pub(crate) async fn begin(
+        &mut self,
+        claim: &mut Claim,
+        facts: &Facts,
+    ) -> Result<Begin, Failure> {
+        let locked = facts.state == UnitState::Locked;
+        let Some(open) = claim.open().cloned() else {
+            return match locked {
+                true => Err(self.locked_before(facts).await?),
+                false => Ok(Begin::Issue),
+            };
+        };
+        if open.order != self.job.order {
+            return Err(Failure::OtherOrder {
+                serial: open.serial,
+                order: open.order,
+            });
+        }
+        if open.device_id != facts.device_id {
+            return Err(Failure::OtherUnit {
+                serial: open.serial,
+                expected: open.device_id,
+                found: facts.device_id.clone(),
+            });
+        }
+        let Some(issued) = open.issued.clone() else {
+            return match locked {
+                true => Err(self.locked_before(facts).await?),
+                false => Ok(Begin::Issue),
+            };
+        };
+        match self.desk.fate(claim).await? {
+            Fate::Live => self.resume(claim, open, issued, locked).await,
+            Fate::Sealed => Ok(Begin::Sealed(open, issued)),
+            Fate::Forgotten => Err(Failure::Forgotten {
+                serial: open.serial,
+                attempt: issued.attempt,
+            }),
+            Fate::Gone => {
+                claim.settle()?;
+                match locked {
+                    true => Err(Failure::LockedWithdrawn {
+                        serial: open.serial,
+                    }),
+                    false => Ok(Begin::Issue),
+                }
+            }
+        }
+    }
+
+    /// Gets the same bundle again.
+    pub(crate) async fn resume(
+        &mut self,
+        claim: &mut Claim,
+        open: Open,
+        issued: Issued,
+        locked: bool,
+    ) -> Result<Begin, Failure> {
+        self.stage(Stage::Issue);
+        let request = v1::ResumeRequest {
+            serial: open.serial.to_string(),
+            attempt: issued.attempt.0,
+            device_id: device_id_bytes(&open.device_id),
+            ticket: issued.ticket.0.clone(),
+        };
+        match self.desk.calls.resume(request).await {
+            Ok(reply) => {
+                let credential = Credential::read(open, reply)?;
+                if credential.bundle_sha256 != issued.bundle_sha256 {
+                    let what = "the ticket brought another bundle than it was given for";
+                    return Err(Failure::BadReply(what.to_owned()));
+                }
+                Ok(Begin::GoOn(credential))
+            }
+            // The attempt is open and nobody can get at its secret: the next issue voids it.
+            Err(CallError::Refused {
+                reason: Reason::TicketRefused,
+                ..
+            }) if !locked => {
+                claim.write(Open {
+                    issued: None,
+                    ..open
+                })?;
+                Ok(Begin::Issue)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Why a unit is locked that this station has no ticket for.
+    pub(crate) async fn locked_before(&mut self, facts: &Facts) -> Result<Failure, Failure> {
+        let Some(held) = &facts.held else {
+            return Ok(Failure::SameUnit { held: None });
+        };
+        let serial = held.serial.clone();
+        let same_unit = Failure::SameUnit {
+            held: Some(serial.clone()),
+        };
+        Ok(match self.desk.standing(&serial).await? {
+            Standing::Known {
+                state,
+                attempt,
+                device_id,
+                station,
+                ..
+            } if device_id == facts.device_id => match state {
+                State::Sealed if attempt == held.attempt => same_unit,
+                State::Issued | State::Loaded if attempt == held.attempt => {
+                    match station == *self.desk.home.station() {
+                        true => Failure::NotInJournal { serial, attempt },
+                        false => same_unit,
+                    }
+                }
+                _ => Failure::LockedWithdrawn { serial },
+            },
+            _ => same_unit,
+        })
+    }
+
+    /// Asks for a credential. What is on disk goes ahead of what it announces, twice.
+    pub(crate) async fn issue(
+        &mut self,
+        claim: &mut Claim,
+        facts: &Facts,
+    ) -> Result<Credential, Failure> {
+        self.stage(Stage::Issue);
+        let open = Open {
+            serial: self.job.serial.clone(),
+            order: self.job.order.clone(),
+            port: self.port.path().to_owned(),
+            device_id: facts.device_id.clone(),
+            issued: None,
+            withdraw: None,
+        };
+        claim.write(open.clone())?;
+        let before = self.desk.home.seen().size()?;
+        // Crash here, or in the call: an intent without a ticket. Nobody can say whether there is a
+        // reply that was lost; the next issue voids it if there is.
+        let reply = match self.desk.calls.issue(self.issue_request(facts)).await {
+            Ok(reply) => reply,
+            Err(error) => return Err(self.not_issued(claim, error).await),
+        };
+        // A server that was restored from a backup numbers again what it has numbered before.
+        Seen::check_new(before, reply.index)?;
+        let ticket = Ticket(reply.ticket.clone());
+        let credential = Credential::read(open.clone(), reply)?;
+        let issued = Issued {
+            attempt: credential.attempt,
+            ticket,
+            bundle_sha256: credential.bundle_sha256,
+            certificate_sha256: credential.certificate_sha256(),
+            reached: Reached::Issued,
+        };
+        claim.write(Open {
+            issued: Some(issued),
+            ..open
+        })?;
+        Ok(credential)
+    }
+
+    fn issue_request(&self, facts: &Facts) -> v1::IssueRequest {
+        let slot = Slot::parse(self.port.path()).ok(); // a path too long for a slot goes unsaid
+        v1::IssueRequest {
+            order: self.job.order.to_string(),
+            serial: self.job.serial.to_string(),
+            device_id: device_id_bytes(&facts.device_id),
+            macs: facts.macs.iter().map(|mac| mac.0.to_vec()).collect(),
+            model: facts.model.clone(),
+            revision: facts.revision.clone().unwrap_or_default(),
+            csr: facts.csr.clone().unwrap_or_default(),
+            slot: slot.map(|slot| slot.to_string()).unwrap_or_default(),
+            operator: self.desk.badge(),
+        }
+    }
+
+    /// A refusal usually means that nothing was issued. Not always: a try before it may have been
+    /// done and its reply lost, so the record is closed only when the server has nothing open.
+    pub(crate) async fn not_issued(&mut self, claim: &mut Claim, error: CallError) -> Failure {
+        if matches!(error, CallError::Refused { .. }) {
+            // When the server cannot say, the record stays, which is always safe.
+            if let Ok(Fate::Gone) = self.desk.fate(claim).await
+                && let Err(disk) = claim.settle()
+            {
+                return disk.into();
+            }
+        }
+        error.into()
+    }
+}
+
+impl Credential {
+    /// Takes the server's reply apart; the copy in the message is wiped.
+    fn read(open: Open, mut reply: v1::IssueResponse) -> Result<Credential, Failure> {
+        let clear = Zeroizing::new(std::mem::take(&mut reply.bundle));
+        let unusable = |what: &dyn std::fmt::Display| Failure::BadReply(what.to_string());
+        let bytes = BundleBytes::from_bytes(&clear).map_err(|e| unusable(&e))?;
+        let bundle = Bundle::decode(&clear).map_err(|e| unusable(&e))?;
+        if (&bundle.serial, bundle.attempt.0) != (&open.serial, reply.attempt) {
+            return Err(unusable(&"its bundle is for another unit or attempt"));
+        }
+        Ok(Credential {
+            attempt: bundle.attempt,
+            bundle_sha256: bytes.digest(),
+            open,
+            bytes,
+            bundle,
+        })
+    }
+
+    /// SHA-256 of the unit's own certificate, the first of the chain.
+    pub(crate) fn certificate_sha256(&self) -> Digest {
+        let leaf = self.bundle.chain.first().map_or(&[][..], Vec::as_slice);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, leaf).as_ref());
+        Digest(bytes)
+    }
+}

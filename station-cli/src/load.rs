@@ -1,0 +1,168 @@
+//! The unit's part: written, reset, read back; and the port that may go away under it.
+
+use tokio::time::{Duration, Instant, sleep};
+use traveler::VoidCause;
+use wire::{Facts, Greet, Load, Prove, Receipt, Refusal, Reset, WireError};
+
+use crate::begin::Credential;
+use crate::calls::Provisioning;
+use crate::drive::{Line, UnitError, nonce};
+use crate::failure::Failure;
+use crate::journal::{Claim, Open, Withdraw};
+use crate::port::Port;
+use crate::provision::Run;
+use crate::seams::{Labels, Progress, Scanner, Stage};
+
+/// How often a bundle is written before the unit's memory counts as bad.
+const WRITES: u32 = 2;
+/// A unit on its own USB port leaves the bus with its reset and comes back within this.
+const BACK_AFTER_RESET: Duration = Duration::from_secs(10);
+/// How often a port that went away is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
+where
+    S: Provisioning,
+    P: Port,
+    C: Scanner,
+    L: Labels,
+    O: Progress,
+{
+    /// Writes, resets and reads back; once more when what comes back is not what was written.
+    pub(crate) async fn write(
+        &mut self,
+        line: &mut Line<P::Stream>,
+        credential: &Credential,
+    ) -> Result<Receipt, Failure> {
+        let mut last = Failure::ReadBack;
+        for _ in 0..WRITES {
+            match self.write_once(line, credential).await {
+                Err(failure) if is_bad_memory(&failure) => last = failure,
+                ended => return ended,
+            }
+        }
+        Err(last)
+    }
+
+    pub(crate) async fn write_once(
+        &mut self,
+        line: &mut Line<P::Stream>,
+        credential: &Credential,
+    ) -> Result<Receipt, Failure> {
+        self.stage(Stage::Load);
+        let device_id = &credential.open.device_id;
+        let load = Load::new(nonce(), device_id.clone(), &credential.bytes);
+        line.drive(load).await?;
+        self.stage(Stage::Reset);
+        // Greeted anew, so that a boot in the middle of the load does not pass for this reset.
+        let before = line.drive(Greet::new(nonce())).await?;
+        same_unit(credential, &before)?;
+        if let Err(error) = line.drive(Reset::new(nonce(), &before)).await {
+            *line = self.after_reset(error, &before, credential).await?;
+        }
+        self.prove(line, credential).await
+    }
+
+    /// A unit on its own USB port takes the port with it when it resets.
+    pub(crate) async fn after_reset(
+        &mut self,
+        error: UnitError,
+        before: &Facts,
+        credential: &Credential,
+    ) -> Result<Line<P::Stream>, Failure> {
+        if !matches!(error, UnitError::Cable(_)) {
+            return Err(error.into());
+        }
+        let Some(stream) = self.reopen(BACK_AFTER_RESET).await else {
+            return Err(error.into());
+        };
+        let mut line = Line::new(stream);
+        let after = line.drive(Greet::new(nonce())).await?;
+        same_unit(credential, &after)?;
+        match after.boots > before.boots {
+            true => Ok(line),
+            false => Err(error.into()), // it was the cable after all
+        }
+    }
+
+    pub(crate) async fn prove(
+        &mut self,
+        line: &mut Line<P::Stream>,
+        credential: &Credential,
+    ) -> Result<Receipt, Failure> {
+        self.stage(Stage::Prove);
+        let device_id = credential.open.device_id.clone();
+        let prove = Prove::new(nonce(), device_id, &credential.bytes);
+        Ok(line.drive(prove).await?)
+    }
+
+    /// Withdraws the attempt when the unit will never hold it; every other failure can be resumed.
+    pub(crate) async fn give_up(
+        &mut self,
+        claim: &mut Claim,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        let (cause, ended) = match failure {
+            failure if is_bad_memory(&failure) => (VoidCause::ReadBack, Failure::ReadBack),
+            Failure::Unit(UnitError::Wire(swapped @ WireError::Swapped { .. })) => {
+                (VoidCause::Swapped, Failure::Swapped(swapped))
+            }
+            resumable => return Err(resumable),
+        };
+        if let Some(open) = claim.open().cloned() {
+            let scrap = cause == VoidCause::ReadBack;
+            claim.write(Open {
+                withdraw: Some(Withdraw { cause, scrap }),
+                ..open
+            })?;
+        }
+        // Crash here: the rerun withdraws first, whatever stands in the slot then.
+        self.desk.withdraw(claim).await?;
+        Err(ended)
+    }
+
+    /// Waits for the port to come back, as long as the job allows in all.
+    pub(crate) async fn wait_for_cable(&mut self, error: UnitError) -> Result<(), Failure> {
+        let started = Instant::now();
+        let back = self.reopen(self.reconnect_left).await;
+        self.reconnect_left = self.reconnect_left.saturating_sub(started.elapsed());
+        match back {
+            Some(_) => Ok(()), // closed again: the next pass opens it and asks who is there
+            None => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn reopen(&mut self, within: Duration) -> Option<P::Stream> {
+        let end = Instant::now() + within;
+        while Instant::now() < end {
+            sleep(LOOK_EVERY).await;
+            if let Ok(stream) = self.port.open().await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+}
+
+fn same_unit(credential: &Credential, found: &Facts) -> Result<(), Failure> {
+    if found.device_id == credential.open.device_id {
+        return Ok(());
+    }
+    let swapped = WireError::Swapped {
+        expected: credential.open.device_id.clone(),
+        found: Some(found.device_id.clone()),
+    };
+    Err(UnitError::Wire(swapped).into())
+}
+
+/// Whether the unit's flash does not hold what was written into it, or takes nothing any more.
+fn is_bad_memory(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::ReadBack
+            | Failure::Unit(UnitError::Wire(
+                WireError::Mismatch
+                    | WireError::Refused(Refusal::Flash | Refusal::Damaged | Refusal::Locked)
+            ))
+    )
+}

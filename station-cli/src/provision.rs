@@ -1,0 +1,207 @@
+//! The life of one unit at a station, from greeting to seal, wherever it was left.
+//!
+//! One path for first runs and for runs after a crash: each step asks what is already done. The
+//! order is the point. Nothing is asked of the server before the unit said who it is; the ticket is
+//! on disk before the first byte goes to the unit; the server knows that the unit holds its bundle
+//! before the unit is locked; a label is printed only for a unit that was proven to be in the log.
+//!
+//! Deliberately absent: any decision by the text of an error, and any second chance beyond the one
+//! rewrite after a failed read-back. Spec: DESIGN.md sections 2 and 9.
+
+use api::v1;
+use tokio::time::{Duration, Instant};
+use traveler::{OperatorId, OrderId, Serial};
+use wire::{Facts, Greet, Lock, UnitState};
+
+use crate::begin::Begin;
+use crate::calls::{Patience, Patient, Provisioning};
+use crate::drive::{Line, UnitError, nonce};
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::journal::{Claim, Reached};
+use crate::port::Port;
+use crate::report::{Doubt, Report};
+use crate::seams::{Labels, Progress, Scanner, Stage};
+use crate::settle::Desk;
+
+/// One unit to provision.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The order that permits it.
+    pub order: OrderId,
+    /// The serial that was scanned.
+    pub serial: Serial,
+    /// Who stands here.
+    pub operator: Option<OperatorId>,
+    /// How long to wait for a server that is away.
+    pub patience: Patience,
+    /// How long to wait, in all, for a cable that was pulled.
+    pub reconnect: Duration,
+}
+
+/// One slot of a station, and what belongs to it.
+pub struct Bench<S, P, C, L, O> {
+    /// The server.
+    pub server: S,
+    /// Where the unit is plugged in.
+    pub port: P,
+    /// What reads labels back.
+    pub scanner: C,
+    /// What prints them.
+    pub labels: L,
+    /// Who watches.
+    pub progress: O,
+}
+
+/// Takes one unit as far as it will go. Whatever happens, even a crash, running it again with the
+/// same unit goes on from there.
+pub async fn provision<S, P, C, L, O>(
+    job: &Job,
+    home: &Home,
+    bench: &mut Bench<S, P, C, L, O>,
+) -> Report
+where
+    S: Provisioning,
+    P: Port,
+    C: Scanner,
+    L: Labels,
+    O: Progress,
+{
+    let started = Instant::now();
+    let mut run = Run {
+        job,
+        desk: Desk {
+            home,
+            calls: Patient {
+                server: &bench.server,
+                patience: job.patience,
+            },
+            operator: job.operator.as_ref(),
+        },
+        port: &mut bench.port,
+        scanner: &mut bench.scanner,
+        labels: &mut bench.labels,
+        progress: &mut bench.progress,
+        report: Report::new(&job.serial, &job.order),
+        reconnect_left: job.reconnect,
+    };
+    let ended = run.unit().await;
+    let report = run.report.end(ended, started.elapsed());
+    bench.progress.ended(&report);
+    report
+}
+
+pub(crate) struct Run<'a, S, P, C, L, O> {
+    pub(crate) job: &'a Job,
+    pub(crate) desk: Desk<'a, S>,
+    pub(crate) port: &'a mut P,
+    pub(crate) scanner: &'a mut C,
+    pub(crate) labels: &'a mut L,
+    pub(crate) progress: &'a mut O,
+    pub(crate) report: Report,
+    /// Of the time for pulled cables.
+    pub(crate) reconnect_left: Duration,
+}
+
+impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
+where
+    S: Provisioning,
+    P: Port,
+    C: Scanner,
+    L: Labels,
+    O: Progress,
+{
+    async fn unit(&mut self) -> Result<(), Failure> {
+        let mut claim = self.desk.home.journal().claim(&self.job.serial)?;
+        let ended = self.in_hand(&mut claim).await;
+        self.report.doubt = match claim.open() {
+            None => Doubt::None,
+            Some(open) => match &open.issued {
+                Some(issued) if issued.reached >= Reached::Locked => Doubt::Loaded,
+                _ => Doubt::Open,
+            },
+        };
+        ended
+    }
+
+    async fn in_hand(&mut self, claim: &mut Claim) -> Result<(), Failure> {
+        self.slot_is_free().await?;
+        self.finish_withdrawal(claim).await?;
+        let request = v1::OpenOrderRequest {
+            order: self.job.order.to_string(),
+        };
+        let order = self.desk.calls.open_order(request).await?;
+        loop {
+            match self.pass(claim, &order).await {
+                Err(Failure::Unit(UnitError::Cable(error))) => {
+                    self.wait_for_cable(UnitError::Cable(error)).await?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// One pass over the unit, from wherever the last one ended.
+    async fn pass(
+        &mut self,
+        claim: &mut Claim,
+        order: &v1::OpenOrderResponse,
+    ) -> Result<(), Failure> {
+        let mut line = Line::new(self.port.open().await?);
+        self.stage(Stage::Greet);
+        let facts = line.drive(Greet::new(nonce())).await?;
+        self.report.device_id = Some(facts.device_id.clone());
+        right_product(order, &facts)?;
+
+        let credential = match self.begin(claim, &facts).await? {
+            Begin::Issue => self.issue(claim, &facts).await?,
+            Begin::GoOn(credential) => credential,
+            Begin::Sealed(open, issued) => {
+                return self
+                    .close_sealed(claim, &mut line, &facts, &open, &issued)
+                    .await;
+            }
+        };
+        self.report.attempt = Some(credential.attempt);
+        self.report.certificate_sha256 = Some(credential.certificate_sha256());
+
+        // Crash from here to the end of `write`: the ticket gets the same bundle again, and the
+        // unit is written whole again.
+        let written = match facts.state {
+            UnitState::Locked => self.prove(&mut line, &credential).await,
+            _ => self.write(&mut line, &credential).await,
+        };
+        let receipt = match written {
+            Ok(receipt) => receipt,
+            Err(failure) => return self.give_up(claim, failure).await,
+        };
+        self.confirm(&credential, receipt).await?;
+        // Crash here: the server has it as loaded, the unit is not locked; it is written again,
+        // proven again, and the server answers the same.
+        self.stage(Stage::Lock);
+        line.drive(Lock::new(credential.bundle_sha256)).await?;
+        claim.reach(Reached::Locked)?;
+        self.label(claim, &mut line, order, &credential).await?;
+        self.seal(claim, &credential.open, credential.attempt, order.label)
+            .await
+    }
+
+    pub(crate) fn stage(&mut self, stage: Stage) {
+        self.progress.stage(&self.job.serial, stage);
+    }
+}
+
+/// Refuses what the order does not build, before anything is spent.
+fn right_product(order: &v1::OpenOrderResponse, facts: &Facts) -> Result<(), Failure> {
+    let revision = facts.revision.as_deref().unwrap_or_default();
+    let wanted = order.revisions.is_empty() || order.revisions.iter().any(|r| r == revision);
+    if facts.model == order.model && wanted {
+        return Ok(());
+    }
+    let any = || "any revision".to_owned();
+    let revisions = Some(order.revisions.join(" or ")).filter(|text| !text.is_empty());
+    Err(Failure::WrongProduct {
+        found: format!("{} {revision}", facts.model).trim_end().to_owned(),
+        expected: format!("{} {}", order.model, revisions.unwrap_or_else(any)),
+    })
+}

@@ -1,0 +1,164 @@
+//! The attempts this station has under way, held against the server; and how one is given up.
+
+use serde::Serialize;
+use traveler::{Attempt, OperatorId, OrderId, Serial, State, VoidCause};
+
+use crate::calls::{Patience, Patient, Provisioning};
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::journal::{Claim, JournalError, Open, Withdraw};
+use crate::settle::{Desk, Fate, Standing};
+
+/// What became of one attempt in the journal.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Synced {
+    /// The unit.
+    pub serial: Serial,
+    /// Its order.
+    pub order: OrderId,
+    /// Where it stood.
+    pub port: String,
+    /// The try; `None` when the reply that had its number was lost.
+    pub attempt: Option<Attempt>,
+    /// What became of it.
+    pub state: SyncState,
+}
+
+/// What became of an attempt in the journal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncState {
+    /// Under way: the unit has to come back.
+    Open,
+    /// Sealed; its record is closed.
+    Sealed,
+    /// Sealed, but the unit is not known to be locked: it has to come back.
+    Unlocked,
+    /// Withdrawn, or nothing was ever issued; its record is closed.
+    Withdrawn,
+    /// Another process of this station works on it.
+    InHand,
+    /// The server does not know it any more.
+    Forgotten,
+}
+
+impl SyncState {
+    /// What it means for the line.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            SyncState::Sealed | SyncState::Withdrawn => Outcome::Sealed,
+            SyncState::Open | SyncState::Unlocked | SyncState::InHand => Outcome::Rework,
+            SyncState::Forgotten => Outcome::Stop,
+        }
+    }
+
+    /// What an operator sees and does.
+    #[must_use]
+    pub fn says(self) -> &'static str {
+        match self {
+            SyncState::Open => "under way: put the unit back and run again, or sync --void SERIAL",
+            SyncState::Sealed => "sealed",
+            SyncState::Unlocked => "sealed, lock unknown: put the unit back and run again",
+            SyncState::Withdrawn => "withdrawn",
+            SyncState::InHand => "being worked on now",
+            SyncState::Forgotten => "the server has lost it: stop the line, call IT",
+        }
+    }
+}
+
+/// Asks the server about every attempt in the journal and closes the records of those that ended.
+///
+/// With `void`, first withdraws that serial: its unit will not come back.
+///
+/// # Errors
+/// [`Failure::Call`], [`Failure::Journal`] and [`Failure::Log`]; what was settled before stays so.
+pub async fn sync<S: Provisioning>(
+    home: &Home,
+    server: &S,
+    patience: Patience,
+    void: Option<(&Serial, Option<&OperatorId>)>,
+) -> Result<Vec<Synced>, Failure> {
+    let desk = Desk {
+        home,
+        calls: Patient { server, patience },
+        operator: void.and_then(|(_, operator)| operator),
+    };
+    let mut all = Vec::new();
+    if let Some((serial, _)) = void {
+        let mut claim = home.journal().claim(serial)?;
+        let open = desk.give_up(&mut claim, serial).await?;
+        all.push(synced(open, SyncState::Withdrawn));
+    }
+    for open in home.journal().open()? {
+        let state = match home.journal().claim(&open.serial) {
+            Err(JournalError::InHand { .. }) => SyncState::InHand,
+            Err(error) => return Err(error.into()),
+            Ok(mut claim) => match desk.settle_if_ended(&mut claim).await? {
+                Fate::Live => SyncState::Open,
+                Fate::Gone => SyncState::Withdrawn,
+                Fate::Forgotten => SyncState::Forgotten,
+                Fate::Sealed if claim.open().is_none() => SyncState::Sealed,
+                Fate::Sealed => SyncState::Unlocked,
+            },
+        };
+        all.push(synced(open, state));
+    }
+    Ok(all)
+}
+
+fn synced(open: Open, state: SyncState) -> Synced {
+    Synced {
+        attempt: open.issued.map(|issued| issued.attempt),
+        serial: open.serial,
+        order: open.order,
+        port: open.port,
+        state,
+    }
+}
+
+impl<S: Provisioning> Desk<'_, S> {
+    /// Withdraws what is under way for a serial, journaled or not.
+    async fn give_up(&self, claim: &mut Claim, serial: &Serial) -> Result<Open, Failure> {
+        let open = match (claim.open().cloned(), self.standing(serial).await?) {
+            (Some(open), _) => open,
+            // A station that lost its folder finds its own attempts at the server.
+            (
+                None,
+                Standing::Known {
+                    state: State::Issued | State::Loaded,
+                    device_id,
+                    order,
+                    station,
+                    ..
+                },
+            ) if station == *self.home.station() => Open {
+                serial: serial.clone(),
+                order,
+                port: String::new(),
+                device_id,
+                issued: None,
+                withdraw: None,
+            },
+            (None, _) => {
+                return Err(Failure::NothingOpen {
+                    serial: serial.clone(),
+                });
+            }
+        };
+        let cause = match open.issued {
+            Some(_) => VoidCause::UnitLost,
+            None => VoidCause::ReplyLost,
+        };
+        let decided = Withdraw {
+            cause,
+            scrap: false,
+        };
+        claim.write(Open {
+            withdraw: Some(open.withdraw.unwrap_or(decided)),
+            ..open.clone()
+        })?;
+        self.withdraw(claim).await?;
+        Ok(open)
+    }
+}
