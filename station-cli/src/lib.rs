@@ -12,6 +12,7 @@
 
 mod begin;
 mod calls;
+mod cli;
 mod close;
 mod connect;
 mod drive;
@@ -25,6 +26,7 @@ mod log;
 mod port;
 mod provision;
 mod report;
+mod screen;
 mod seams;
 mod settle;
 mod sync;
@@ -32,6 +34,7 @@ mod token;
 mod trust;
 
 pub use calls::{CallError, Patience, Provisioning, Server, ServerError};
+pub use cli::run;
 pub use connect::AddressError;
 pub use drive::UnitError;
 pub use enroll::{EnrolError, enroll};
@@ -42,6 +45,7 @@ pub use log::LogError;
 pub use port::{Port, PortError, PortFacts, SerialPort, ports};
 pub use provision::{Bench, Job, provision};
 pub use report::Report;
+pub use screen::Screen;
 pub use seams::{LabelFolder, Labels, Progress, Scanner, Stage, StdinScanner};
 pub use sync::{SyncState, Synced, sync};
 pub use token::{Token, TokenError};

@@ -1,0 +1,395 @@
+//! The command line: words in, words and JSON out, and the exit code.
+//!
+//! JSON goes to standard output, one object a line; words for people go to standard error.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::json;
+use traveler::{OperatorId, OrderId, Serial};
+use wire::{Facts, Greet};
+use zeroize::Zeroizing;
+
+use crate::calls::{Patience, Server};
+use crate::drive::{Line, UnitError, nonce};
+use crate::enroll::{EnrolError, enroll};
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::port::{Port, SerialPort, ports};
+use crate::provision::{Bench, Job, provision};
+use crate::screen::Screen;
+use crate::seams::{LabelFolder, StdinScanner};
+use crate::sync::sync;
+use crate::token::Token;
+
+/// Puts each unit's own credential on it, proves that it is there, and closes the record.
+#[derive(Parser)]
+#[command(name = "station-cli", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 pass; 2 nothing was spent, the message says what to do; \
+                          10 run again with the same unit; 20 scrap the unit; 30 stop the line.";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Make a key here and have it certified, once, with a token from an administrator.
+    Enroll(EnrollArgs),
+    /// Provision one unit, or go on with one that was interrupted.
+    Provision(Box<ProvisionArgs>),
+    /// Ask a unit who it is and what it holds.
+    Greet(GreetArgs),
+    /// List the serial ports of this machine.
+    Ports(FormatArgs),
+    /// Hold the attempts under way against the server and close those that ended.
+    Sync(SyncArgs),
+}
+
+#[derive(Args)]
+struct DataArgs {
+    /// The station's folder.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "BIRTHMARK_STATION",
+        default_value = "station"
+    )]
+    data: PathBuf,
+}
+
+#[derive(Args)]
+struct FormatArgs {
+    /// What goes to standard output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// Words for people, on standard error.
+    Text,
+    /// One JSON object a line, on standard output.
+    Json,
+}
+
+#[derive(Args)]
+struct EnrollArgs {
+    /// Address of the server: https://HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    server: String,
+    /// The token, as `provisioner station token` printed it; `-` reads it from standard input.
+    #[arg(long, value_name = "TOKEN", required_unless_present = "token_file")]
+    token: Option<String>,
+    /// A file that holds the token; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Args)]
+struct ProvisionArgs {
+    /// The work order.
+    #[arg(long, value_name = "ID")]
+    order: OrderId,
+    /// The unit's serial, as scanned.
+    #[arg(long, value_name = "SERIAL")]
+    serial: Serial,
+    #[command(flatten)]
+    port: PortArgs,
+    /// Who stands here: a badge pseudonym.
+    #[arg(long, value_name = "BADGE")]
+    operator: Option<OperatorId>,
+    /// Where labels are left for the printer [default: labels in the station's folder].
+    #[arg(long, value_name = "DIR")]
+    labels: Option<PathBuf>,
+    /// Seconds to wait for a cable that was pulled.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    reconnect: u32,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Args)]
+struct PortArgs {
+    /// The unit's port, for example /dev/serial/by-path/...
+    #[arg(long, value_name = "PATH")]
+    port: String,
+    /// Speed; USB ignores it.
+    #[arg(long, value_name = "BAUD", default_value_t = SerialPort::BAUD)]
+    baud: u32,
+}
+
+#[derive(Args)]
+struct WaitArgs {
+    /// Seconds to wait for a server that does not answer.
+    #[arg(long = "wait", value_name = "SECONDS", default_value_t = 15)]
+    seconds: u32,
+}
+
+#[derive(Args)]
+struct GreetArgs {
+    #[command(flatten)]
+    port: PortArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Args)]
+struct SyncArgs {
+    /// Withdraw this serial: its unit will not come back.
+    #[arg(long, value_name = "SERIAL")]
+    void: Option<Serial>,
+    /// Who stands here: a badge pseudonym.
+    #[arg(long, value_name = "BADGE")]
+    operator: Option<OperatorId>,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+impl WaitArgs {
+    fn patience(&self) -> Patience {
+        Patience(Duration::from_secs(self.seconds.into()))
+    }
+}
+
+impl PortArgs {
+    fn open(self) -> SerialPort {
+        SerialPort::new(self.port, self.baud)
+    }
+}
+
+/// Reads the command line of this process, does it, and gives the exit code.
+pub async fn run() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // help goes to standard output, anything else to standard error
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let done = match cli.verb {
+        Verb::Enroll(args) => run_enroll(args).await,
+        Verb::Provision(args) => run_provision(*args).await,
+        Verb::Greet(args) => run_greet(args).await,
+        Verb::Ports(args) => run_ports(&args),
+        Verb::Sync(args) => run_sync(args).await,
+    };
+    done.unwrap_or_else(|error| {
+        say(&format!("station-cli: {error:#}"));
+        exit_code(&error)
+    })
+}
+
+/// What went wrong decides, wherever it is in the chain; unusable input otherwise.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let failure = error.downcast_ref::<Failure>();
+    let outcome = failure.map_or(Outcome::Refused, |failure| failure.advice().outcome);
+    outcome.exit_code()
+}
+
+async fn run_enroll(args: EnrollArgs) -> anyhow::Result<u8> {
+    let text = read_token(&args)?;
+    let token = Token::parse(&text)?;
+    let home = match enroll(&args.server, token, &args.data.data).await {
+        Ok(home) => home,
+        Err(EnrolError::Call(error)) => {
+            let failure = Failure::from(error);
+            let action = failure.advice().action;
+            return Err(anyhow::Error::from(failure).context(action));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (station, dir) = (home.station(), home.dir().display().to_string());
+    match args.format.format {
+        Format::Json => print(&json!({"station": station, "server": home.server(), "data": dir}))?,
+        Format::Text => say(&format!(
+            "enrolled as {station}; keys and journal are in {dir}"
+        )),
+    }
+    Ok(0)
+}
+
+fn read_token(args: &EnrollArgs) -> anyhow::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    match (&args.token, &args.token_file) {
+        (Some(token), _) if token != "-" => text.push_str(token),
+        (_, Some(file)) if file.as_os_str() != "-" => {
+            let open = std::fs::File::open(file);
+            open.and_then(|mut file| file.read_to_string(&mut text))
+                .with_context(|| format!("{} cannot be read", file.display()))?;
+        }
+        _ => {
+            io::stdin()
+                .read_line(&mut text)
+                .context("no token on standard input")?;
+        }
+    }
+    Ok(text)
+}
+
+async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
+    let home = Home::open(&args.data.data)?;
+    let labels = args.labels.unwrap_or_else(|| home.labels());
+    let job = Job {
+        order: args.order,
+        serial: args.serial,
+        operator: args.operator,
+        patience: args.wait.patience(),
+        reconnect: Duration::from_secs(args.reconnect.into()),
+    };
+    let mut bench = Bench {
+        server: Server::of(&home)?,
+        port: args.port.open(),
+        scanner: StdinScanner,
+        labels: LabelFolder(labels),
+        progress: Screen::new(),
+    };
+    let report = provision(&job, &home, &mut bench).await;
+    if args.format.format == Format::Json {
+        print_line(&report.to_json())?;
+    }
+    say(&report.to_string());
+    Ok(report.exit_code())
+}
+
+async fn run_greet(args: GreetArgs) -> anyhow::Result<u8> {
+    let mut port = args.port.open();
+    let stream = port.open().await.map_err(Failure::from)?;
+    let facts = Line::new(stream).drive(Greet::new(nonce())).await;
+    let facts = facts.map_err(|error: UnitError| Failure::from(error))?;
+    match args.format.format {
+        Format::Json => print(&facts_json(&facts))?,
+        Format::Text => say(&facts_words(&facts)),
+    }
+    Ok(0)
+}
+
+fn facts_json(facts: &Facts) -> serde_json::Value {
+    let held = facts.held.as_ref();
+    json!({
+        "device_id": facts.device_id,
+        "macs": facts.macs,
+        "model": facts.model,
+        "revision": facts.revision,
+        "firmware": facts.firmware,
+        "state": facts.state.as_str(),
+        "boots": facts.boots,
+        "serial": held.map(|held| &held.serial),
+        "attempt": held.map(|held| held.attempt),
+        "own_key": facts.csr.is_some(),
+    })
+}
+
+fn facts_words(facts: &Facts) -> String {
+    let revision = facts.revision.as_deref().unwrap_or("-");
+    let held = facts.held.as_ref();
+    let held = held.map_or_else(String::new, |held| {
+        format!(", holds {} attempt {}", held.serial, held.attempt)
+    });
+    format!(
+        "{} revision {revision}, firmware {}, device id {}, {}{held}, boot {}",
+        facts.model, facts.firmware, facts.device_id, facts.state, facts.boots
+    )
+}
+
+fn run_ports(args: &FormatArgs) -> anyhow::Result<u8> {
+    for port in ports()? {
+        let location = port.location.as_deref().unwrap_or("-");
+        match args.format {
+            Format::Json => print(&json!(port))?,
+            Format::Text => say(&format!("{}  {}  {location}", port.path, port.kind)),
+        }
+    }
+    Ok(0)
+}
+
+async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
+    let home = Home::open(&args.data.data)?;
+    let server = Server::of(&home)?;
+    let void = args
+        .void
+        .as_ref()
+        .map(|serial| (serial, args.operator.as_ref()));
+    let all = sync(&home, &server, args.wait.patience(), void).await?;
+    if all.is_empty() && args.format.format == Format::Text {
+        say("nothing is under way");
+    }
+    for synced in &all {
+        match args.format.format {
+            Format::Json => print(&json!(synced))?,
+            Format::Text => say(&format!("{}: {}", synced.serial, synced.state.says())),
+        }
+    }
+    let codes = all.iter().map(|synced| synced.state.outcome().exit_code());
+    Ok(codes.max().unwrap_or(0))
+}
+
+fn print(value: &serde_json::Value) -> io::Result<()> {
+    print_line(&value.to_string())
+}
+
+fn print_line(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// A person who closed the terminal misses it; that must not cost a unit.
+fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "{words}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn check(line: &str, expected: &str) {
+        let error = Cli::try_parse_from(line.split_whitespace()).err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn bad_arguments_say_what_was_expected() {
+        check(
+            "s provision --order WO-1 --serial a47 --port p",
+            "3 to 32 of A-Z",
+        );
+        check(
+            "s provision --order wo --serial A47 --port p",
+            "1 to 32 of A-Z",
+        );
+        check("s provision --order WO-1 --serial A47", "--port <PATH>");
+        check("s enroll --server https://a:1", "--token <TOKEN>");
+    }
+
+    #[test]
+    fn the_failure_decides_the_exit_code() {
+        let failure = Failure::from(UnitError::Cable(io::ErrorKind::BrokenPipe.into()));
+        assert_eq!(exit_code(&anyhow::Error::from(failure).context("x")), 10);
+        assert_eq!(exit_code(&anyhow::anyhow!("x")), 2);
+    }
+}
