@@ -163,3 +163,175 @@ fn chain(cbor: &mut Decoder<'_>) -> Result<Vec<Vec<u8>>, BundleError> {
         _ => Err(damaged()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::vector::Vector;
+
+    const GOLDEN: Vector = Vector(include_str!("../../../tests/vectors/v1/bundle.txt"));
+
+    fn golden(with_key: bool) -> Bundle {
+        Bundle {
+            serial: Serial::parse(GOLDEN.text("serial")).unwrap(),
+            attempt: Attempt(GOLDEN.text("attempt").parse().unwrap()),
+            password: Password::parse(GOLDEN.text("password").as_bytes())
+                .unwrap_or_else(|_| panic!()),
+            salt: Salt::from_bytes(GOLDEN.bytes("salt").try_into().unwrap()),
+            chain: vec![GOLDEN.bytes("leaf"), GOLDEN.bytes("issuing")],
+            key: with_key.then(|| PrivateKey::from_pkcs8(&GOLDEN.bytes("key"))),
+        }
+    }
+
+    /// What `decode` says, as words: a bundle has no `Debug`.
+    fn check(bytes: &[u8], expected: Result<(), BundleError>) {
+        assert_eq!(Bundle::decode(bytes).map(drop), expected, "{bytes:02x?}");
+    }
+
+    #[test]
+    fn the_bytes_are_the_golden_ones() {
+        for (name, with_key) in [("bundle", false), ("bundle_with_key", true)] {
+            let bytes = golden(with_key).encode().unwrap_or_else(|e| panic!("{e}"));
+            bytes.expose(|bytes| assert_eq!(bytes, GOLDEN.bytes(name)));
+            assert_eq!(
+                bytes.digest().to_string(),
+                GOLDEN.text(&format!("{name}_sha256"))
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        let read =
+            Bundle::decode(&GOLDEN.bytes("bundle_with_key")).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(
+            (read.serial.as_str(), read.attempt),
+            ("BM-000042", Attempt(300))
+        );
+        read.password
+            .expose(|clear| assert_eq!(clear, b"K7QDM2X9TR4W"));
+        read.salt
+            .expose(|salt| assert_eq!(salt[..], GOLDEN.bytes("salt")));
+        assert_eq!(read.chain, [GOLDEN.bytes("leaf"), GOLDEN.bytes("issuing")]);
+        read.key
+            .unwrap()
+            .expose(|der| assert_eq!(der, GOLDEN.bytes("key")));
+        assert!(Bundle::decode(&GOLDEN.bytes("bundle")).is_ok_and(|bundle| bundle.key.is_none()));
+    }
+
+    #[test]
+    fn one_content_has_one_spelling() {
+        let good = GOLDEN.bytes("bundle");
+        let respelt = |at: usize, old: &[u8], new: &[u8]| {
+            assert_eq!(good[at..at + old.len()], *old);
+            [&good[..at], new, &good[at + old.len()..]].concat()
+        };
+        check(&good, Ok(()));
+        check(
+            &[&good[..], &[0]].concat(),
+            Err(BundleError::Malformed("encoding")),
+        );
+        // A longer integer, an indefinite map, one field announced too many.
+        check(
+            &respelt(2, &[1], &[0x18, 1]),
+            Err(BundleError::Malformed("encoding")),
+        );
+        check(
+            &respelt(0, &[0xa6], &[0xbf]),
+            Err(BundleError::Malformed("encoding")),
+        );
+        check(
+            &respelt(0, &[0xa6], &[0xa8]),
+            Err(BundleError::Malformed("encoding")),
+        );
+        check(
+            &respelt(0, &[0xa6], &[0xa7]),
+            Err(BundleError::Malformed("key")),
+        );
+        check(&respelt(2, &[1], &[2]), Err(BundleError::Version(2)));
+        check(
+            &respelt(3, &[1], &[2]),
+            Err(BundleError::Malformed("serial")),
+        );
+        check(
+            &respelt(5, b"B", b"b"),
+            Err(BundleError::Malformed("serial")),
+        );
+    }
+
+    #[test]
+    fn too_much_is_refused_at_both_ends() {
+        check(&[0; BundleBytes::MAX + 1], Err(BundleError::TooLong));
+        let long = Bundle {
+            chain: vec![vec![0; 1_800]; 2],
+            ..golden(false)
+        };
+        assert_eq!(long.encode().map(drop), Err(BundleError::TooLong));
+        for certificates in [0, 4] {
+            let chain = vec![vec![0x30]; certificates];
+            let refused = Bundle {
+                chain,
+                ..golden(false)
+            }
+            .encode()
+            .map(drop);
+            assert_eq!(refused, Err(BundleError::Malformed("certificate chain")));
+        }
+    }
+
+    #[test]
+    fn a_cut_bundle_is_damaged() {
+        let good = GOLDEN.bytes("bundle_with_key");
+        for length in 0..good.len() {
+            assert!(Bundle::decode(&good[..length]).is_err(), "cut to {length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(
+            serial in "[A-Z0-9][A-Z0-9-]{2,31}",
+            attempt: u32,
+            password in "[!-~]{1,63}",
+            salt: [u8; 16],
+            chain in vec(vec(any::<u8>(), 0..900), 1..=3),
+            key in proptest::option::of(vec(any::<u8>(), 0..200)),
+        ) {
+            let bundle = Bundle {
+                serial: Serial::parse(&serial).unwrap(),
+                attempt: Attempt(attempt),
+                password: Password::parse(password.as_bytes()).unwrap_or_else(|_| panic!()),
+                salt: Salt::from_bytes(salt),
+                chain: chain.clone(),
+                key: key.as_deref().map(PrivateKey::from_pkcs8),
+            };
+            let bytes = bundle.encode().unwrap_or_else(|e| panic!("{e}"));
+            let read = bytes.expose(Bundle::decode).unwrap_or_else(|e| panic!("{e}"));
+            prop_assert_eq!(read.serial.as_str(), serial);
+            prop_assert_eq!(read.attempt, Attempt(attempt));
+            prop_assert!(read.password.expose(|clear| clear == password.as_bytes()));
+            prop_assert!(read.salt.expose(|read| *read == salt));
+            prop_assert_eq!(read.chain, chain);
+            prop_assert_eq!(read.key.map(|key| key.expose(<[u8]>::to_vec)), key);
+        }
+
+        /// Whatever arrives is refused or is the one spelling of a bundle; nothing panics.
+        #[test]
+        fn arbitrary_bytes_are_refused_or_canonical(
+            at in 0..110usize,
+            noise in vec(any::<u8>(), 0..8),
+        ) {
+            let mut bytes = GOLDEN.bytes("bundle_with_key");
+            let at = at.min(bytes.len());
+            let end = (at + noise.len()).min(bytes.len());
+            bytes.splice(at..end, noise);
+            if let Ok(bundle) = Bundle::decode(&bytes) {
+                let again = bundle.encode().unwrap_or_else(|e| panic!("{e}"));
+                prop_assert!(again.expose(|again| again == bytes));
+            }
+        }
+    }
+}

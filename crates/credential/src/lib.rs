@@ -14,6 +14,8 @@ mod mint;
 mod policy;
 mod receipt;
 mod secret;
+#[cfg(test)]
+mod vector;
 
 pub use bundle::{Bundle, BundleError};
 pub use collision::collisions_tolerated;

@@ -41,3 +41,40 @@ fn silicon(device_id: &DeviceId) -> Vec<u8> {
         .map(|pair| (digit(pair[0]) << 4 | digit(pair[1])) as u8)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::Vector;
+
+    #[test]
+    fn the_receipt_is_the_golden_one() {
+        let vector = Vector(include_str!("../../../tests/vectors/v1/receipt.txt"));
+        let bytes = receipt(
+            &Serial::parse(vector.text("serial")).unwrap(),
+            Attempt(vector.text("attempt").parse().unwrap()),
+            &DeviceId::parse(vector.text("device_id")).unwrap(),
+            &Digest::parse(vector.text("bundle_sha256")).unwrap(),
+        );
+        assert_eq!(bytes, vector.bytes("receipt"));
+    }
+
+    /// Lengths stand before what they measure, so no two units share a receipt.
+    #[test]
+    fn fields_cannot_run_into_each_other() {
+        let make = |serial: &str, device_id: &str| {
+            let (serial, device_id) = (Serial::parse(serial), DeviceId::parse(device_id));
+            receipt(
+                &serial.unwrap(),
+                Attempt(0),
+                &device_id.unwrap(),
+                &Digest([0; 32]),
+            )
+        };
+        assert_ne!(make("A47", "30313233"), make("A470", "313233343536"));
+        assert_eq!(
+            make(&"A".repeat(32), &"00".repeat(32)).len(),
+            21 + 33 + 4 + 33 + 32
+        );
+    }
+}
