@@ -5,21 +5,28 @@
 //! no check-then-insert. Deliberately absent: sockets, clocks, randomness and secrets; a
 //! password's keyed fingerprint is the nearest thing to one that comes by here.
 
+mod bundle;
 mod error;
 mod files;
 mod log;
+mod memory;
 mod reader;
 mod refused;
+mod replay;
 mod rows;
 mod rules;
 mod schema;
 mod sql;
 mod table;
+mod verify;
 mod writer;
 
+pub use bundle::{Exported, export, verify_bundle};
 pub use error::{AppendError, Error};
 pub use log::{Appended, Ledger};
 pub use reader::{Proof, Reader};
 pub use refused::Refused;
+pub use replay::{Finding, Report};
 pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, UnitRow};
+pub use verify::verify;
 pub use writer::Writer;

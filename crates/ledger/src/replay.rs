@@ -1,0 +1,222 @@
+//! The whole log once more, entry by entry: hashes, checkpoints and rules, from bytes alone.
+//!
+//! Where a stored hash differs from the computed one, the replay reports it and goes on with the
+//! stored one. So one altered byte is reported where it is, and not again by every root above it;
+//! and when nothing is reported, all stored hashes were the computed ones.
+
+use tlog::{EMPTY_ROOT, Hash, VerifierKey, leaf_hash, node_hash};
+use traveler::Entry;
+
+use crate::files::open_checkpoint;
+use crate::memory::Memory;
+use crate::rows::Row;
+use crate::rules::{Stop, admit};
+
+/// Findings that are listed; a ruined file has no more to say after that many.
+const FINDINGS_MAX: usize = 1_000;
+
+/// What an audit found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Report {
+    /// Entries that were read.
+    pub entries: u64,
+    /// How many of them the newest good checkpoint covers.
+    pub size: u64,
+    /// The root over those.
+    pub root: Hash,
+    /// What is wrong; empty when the log is whole.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// The entry it is about, when it is about one.
+    pub seq: Option<u64>,
+    /// What is wrong with it, in a sentence.
+    pub what: String,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.seq {
+            Some(seq) => write!(f, "entry {seq}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// Where the stored hash of a complete subtree comes from.
+pub(crate) trait StoredHashes {
+    /// The hash of subtree `n` of `level`; none when it is not kept or was reported missing.
+    /// Asked for each subtree once, in the order in which appends complete them.
+    fn stored(&mut self, level: u8, n: u64, findings: &mut Findings) -> Option<Hash>;
+}
+
+/// The list of findings, which does not grow without end.
+#[derive(Default)]
+pub(crate) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(crate) fn add(&mut self, seq: impl Into<Option<u64>>, what: impl Into<String>) {
+        if self.0.len() < FINDINGS_MAX {
+            self.0.push(Finding {
+                seq: seq.into(),
+                what: what.into(),
+            });
+        }
+    }
+}
+
+/// The state of the replay behind the entries fed so far.
+pub(crate) struct Replay<'a> {
+    key: &'a VerifierKey,
+    /// The state of the line.
+    pub(crate) memory: Memory,
+    /// What was found so far.
+    pub(crate) findings: Findings,
+    /// Entries fed, missing ones included.
+    pub(crate) size: u64,
+    /// Hashes of the complete subtrees, the widest first.
+    peaks: Vec<Hash>,
+    /// The newest good checkpoint.
+    signed: (u64, Hash),
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(key: &'a VerifierKey) -> Replay<'a> {
+        Replay {
+            key,
+            memory: Memory::default(),
+            findings: Findings::default(),
+            size: 0,
+            peaks: Vec::new(),
+            signed: (0, EMPTY_ROOT),
+        }
+    }
+
+    /// Takes the next entry. `None` stands for one that is missing; its stored hash is believed
+    /// so that what comes after it can still be checked. Gives the rows the entry makes.
+    pub(crate) fn feed(
+        &mut self,
+        bytes: Option<&[u8]>,
+        stored: &mut impl StoredHashes,
+    ) -> Vec<Row> {
+        let seq = self.size;
+        let kept = stored.stored(0, seq, &mut self.findings);
+        let computed = bytes.map(leaf_hash);
+        match (computed, kept) {
+            (None, _) => self.findings.add(seq, "it is missing"),
+            (Some(computed), Some(kept)) if computed != kept => {
+                self.findings
+                    .add(seq, "its bytes are not those that were hashed");
+            }
+            _ => {}
+        }
+        let mut newest = kept.or(computed).unwrap_or_default();
+        for level in 1..=seq.trailing_ones() as u8 {
+            let left = self.peaks.pop().unwrap_or_default();
+            let computed = node_hash(&left, &newest);
+            let kept = stored.stored(level, seq >> level, &mut self.findings);
+            if kept.is_some_and(|kept| kept != computed) {
+                let first = (seq >> level) << level;
+                let what = format!("the stored hash over entries {first} to {seq} is another one");
+                self.findings.add(seq, what);
+            }
+            newest = kept.unwrap_or(computed);
+        }
+        self.peaks.push(newest);
+        self.size += 1;
+        bytes.map_or_else(Vec::new, |bytes| self.follow(seq, bytes))
+    }
+
+    /// Checks a checkpoint over exactly the entries fed so far.
+    pub(crate) fn checkpoint(&mut self, note: &str) {
+        let last = self.size.checked_sub(1);
+        let over = format!("the checkpoint over {} entries", self.size);
+        match open_checkpoint(note, self.key) {
+            Err(why) => self
+                .findings
+                .add(last, format!("{over} is not good: {why}")),
+            Ok(checkpoint) if checkpoint.size != self.size => {
+                let what = format!("{over} was signed over {}", checkpoint.size);
+                self.findings.add(last, what);
+            }
+            Ok(checkpoint) if checkpoint.root != self.root() => {
+                let first = self.signed.0.min(self.size.saturating_sub(1));
+                let what = format!(
+                    "{over} was signed over others: one of the entries {first} to {} was altered \
+                     together with its hashes",
+                    self.size.saturating_sub(1)
+                );
+                self.findings.add(first, what);
+            }
+            Ok(checkpoint) => self.signed = (checkpoint.size, checkpoint.root),
+        }
+    }
+
+    /// The root over the entries fed so far.
+    pub(crate) fn root(&self) -> Hash {
+        let peaks = self.peaks.iter().copied().rev();
+        peaks
+            .reduce(|right, left| node_hash(&left, &right))
+            .unwrap_or(EMPTY_ROOT)
+    }
+
+    pub(crate) fn report(self) -> Report {
+        let (size, root) = self.signed;
+        Report {
+            entries: self.size,
+            size,
+            root,
+            findings: self.findings.0,
+        }
+    }
+
+    /// Lets the rules judge the entry once more.
+    fn follow(&mut self, seq: u64, bytes: &[u8]) -> Vec<Row> {
+        let entry = match Entry::from_bytes(bytes) {
+            Ok(entry) => entry,
+            Err(error) => {
+                self.findings
+                    .add(seq, format!("it cannot be read: {error}"));
+                return Vec::new();
+            }
+        };
+        if entry.seq != seq {
+            let what = format!("it says that it is entry {}: entries were moved", entry.seq);
+            self.findings.add(seq, what);
+            return Vec::new();
+        }
+        match admit(&self.memory, &entry) {
+            Ok(rows) => {
+                rows.iter().for_each(|row| self.memory.put(row.clone()));
+                self.check_key(&rows);
+                rows
+            }
+            Err(Stop::Refused(refused)) => {
+                self.findings
+                    .add(seq, format!("the rules forbid it: {refused}"));
+                Vec::new()
+            }
+            Err(Stop::View(impossible)) => match impossible {},
+        }
+    }
+
+    /// The log must be that of the key it is checked with.
+    fn check_key(&mut self, rows: &[Row]) {
+        let [Row::Log(row)] = rows else { return };
+        if row.vkey != self.key.to_string() || row.origin != self.key.name() {
+            let what = format!("this is the log of {}, not of {}", row.vkey, self.key);
+            self.findings.add(0, what);
+        }
+    }
+}
