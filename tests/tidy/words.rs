@@ -55,6 +55,7 @@ const NAMES: &[(&str, &str)] = &[
     ("crates/ledger/", "same_device"),
     ("crates/ledger/", "device_row"),
     ("crates/ledger/", "devices"),
+    ("crates/ledger/", "units_device"),
     ("crates/wire/tests/", "DEVICE"),
     ("provisioner/src/status.rs", "OtherDevice"),
 ];
