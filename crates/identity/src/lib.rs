@@ -17,7 +17,7 @@ mod profile;
 
 pub use csr::{CsrError, MAX_CSR_BYTES, check_csr};
 pub use key::{KeyError, SignError, Signer, VerifyError, verify};
-pub use peer::{Peer, PeerError, PersonName, Role, parse_peer};
+pub use peer::{Peer, PeerError, PersonName, PersonNameError, Role, parse_peer};
 pub use pem::pem;
 pub use profile::{
     Certificate, IdentityError, Issuer, Stamp, device, device_issuing, device_root, sha256,
