@@ -17,108 +17,123 @@ const RARE_BITS: u32 = 20;
 /// pairs could continue by chance.
 const LONG_BITS: u32 = 40;
 
-/// The digits a counter may be written in, in their order.
-const ALPHABETS: [&[u8]; 5] = [
-    b"0123456789",
-    b"0123456789ABCDEF",
-    b"0123456789ABCDEFGHJKMNPQRSTVWXYZ",
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
-    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+/// The digits a counter may be written in, in their order, smallest base first.
+static READINGS: [Reading; 5] = [
+    Reading::new(b"0123456789"),
+    Reading::new(b"0123456789ABCDEF"),
+    Reading::new(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"),
+    Reading::new(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
+    Reading::new(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
 ];
+
+/// One way of reading symbols as a number.
+struct Reading {
+    base: u8,
+    /// The value of each byte, in either case; `NO_DIGIT` for the others.
+    digits: [u8; 256],
+}
+
+const NO_DIGIT: u8 = u8::MAX;
+
+impl Reading {
+    const fn new(symbols: &[u8]) -> Reading {
+        let mut digits = [NO_DIGIT; 256];
+        let mut value = 0;
+        while value < symbols.len() {
+            digits[symbols[value] as usize] = value as u8;
+            digits[symbols[value].to_ascii_lowercase() as usize] = value as u8;
+            value += 1;
+        }
+        Reading {
+            base: symbols.len() as u8,
+            digits,
+        }
+    }
+
+    /// The password as a number modulo 2^128, hyphens skipped; `None` when a symbol is no digit.
+    fn value(&self, text: &[u8], last_first: bool) -> Option<u128> {
+        let add = |value: u128, symbol: &u8| {
+            let digit = self.digits[usize::from(*symbol)];
+            let grown = value
+                .wrapping_mul(self.base.into())
+                .wrapping_add(digit.into());
+            (digit != NO_DIGIT).then_some(grown)
+        };
+        let mut symbols = text.iter().filter(|symbol| **symbol != b'-');
+        if last_first {
+            symbols.try_rfold(0, add)
+        } else {
+            symbols.try_fold(0, add)
+        }
+    }
+}
 
 /// Refuses a password that continues a count: close after an earlier one, or as far from one as
 /// that one is from a third.
 pub(crate) fn counting(password: &[u8], recent: &[&[u8]]) -> Option<Verdict> {
-    let refused = |evidence| Verdict::refused("counter", Clause::Counter, evidence);
-    let mut readings = ALPHABETS
+    let mut readings = READINGS
         .iter()
-        .filter(|digits| value(password, digits, false).is_some());
+        .filter(|reading| reading.value(password, false).is_some());
     // A larger base reads the same symbols, but their number stays that of the smallest.
-    let bits = bits(readings.clone().next()?.len(), password.len());
-    let stride = stride(bits);
+    let bits = bits(readings.clone().next()?.base, password.len());
     // Among many short codes, some lie at equal steps by chance; the newest two rarely do.
     let compared = if bits < LONG_BITS { 2 } else { RECENT };
     let recent = &recent[recent.len().saturating_sub(compared)..];
-    readings.find_map(|digits| {
+    let evidence = readings.find_map(|reading| {
         [false, true].into_iter().find_map(|last_first| {
-            let now = value(password, digits, last_first)?;
+            let now = reading.value(password, last_first)?;
             let same_length = recent.iter().filter(|text| text.len() == password.len());
-            let read = |text: &&[u8]| value(text, digits, last_first);
+            let read = |text: &&[u8]| reading.value(text, last_first);
             let mut values = Zeroizing::new(Vec::with_capacity(recent.len()));
             values.extend(same_length.filter_map(read));
-            let base = digits.len();
-            let close = |&then: &u128| now != then && distance(now, then) <= stride;
-            if values.iter().any(close) {
-                return refused(format!(
-                    "is at most {stride} from an earlier one in base {base}"
-                ));
-            }
             values.sort_unstable();
-            // Arithmetic modulo 2^128 keeps equal differences equal, whatever the length.
-            let continues = |&middle: &u128| {
-                let before = middle.wrapping_sub(now.wrapping_sub(middle));
-                now != middle && values.binary_search(&before).is_ok()
-            };
-            if values.iter().any(continues) {
-                return refused(format!(
-                    "makes equal steps with two earlier ones in base {base}"
-                ));
-            }
-            None
+            Some(format!(
+                "{} in base {}",
+                continued(now, &values, stride(bits))?,
+                reading.base
+            ))
         })
-    })
+    })?;
+    Verdict::refused("counter", Clause::Counter, evidence)
+}
+
+/// How `now` continues the sorted `earlier` values, if it does.
+fn continued(now: u128, earlier: &[u128], stride: u128) -> Option<String> {
+    let close = |&then: &u128| now != then && distance(now, then) <= stride;
+    if earlier.iter().any(close) {
+        return Some(format!("is at most {stride} from an earlier one"));
+    }
+    // Arithmetic modulo 2^128 keeps equal differences equal, whatever the length.
+    let equal_steps = |&middle: &u128| {
+        let before = middle.wrapping_sub(now.wrapping_sub(middle));
+        now != middle && earlier.binary_search(&before).is_ok()
+    };
+    let continues = earlier.iter().any(equal_steps);
+    continues.then(|| "makes equal steps with two earlier ones".to_owned())
 }
 
 /// Refuses a password that equals an earlier one in five of six places.
 pub(crate) fn stuck(password: &[u8], recent: &[&[u8]]) -> Option<Verdict> {
-    let alike = |earlier: &&&[u8]| {
-        let same = password
-            .iter()
-            .zip(earlier.iter())
-            .filter(|(a, b)| a == b)
-            .count();
-        // Short codes agree by chance: 9 of 10 digits do so in 1e-8 of pairs.
-        let enough = if password.len() >= 10 {
-            (password.len() * 5).div_ceil(6)
-        } else {
-            password.len()
-        };
-        !password.is_empty() && earlier.len() == password.len() && same >= enough
-    };
-    let found = recent.iter().find(alike)?;
-    let same = password
-        .iter()
-        .zip(found.iter())
-        .filter(|(a, b)| a == b)
-        .count();
-    let evidence = format!(
-        "{same} of {} symbols are those of an earlier one",
-        password.len()
-    );
-    Verdict::refused("stuck", Clause::Guessable, evidence)
-}
-
-/// The password as a number modulo 2^128, hyphens skipped; `None` when a symbol is no digit.
-fn value(text: &[u8], alphabet: &[u8], last_first: bool) -> Option<u128> {
-    let digit = |symbol: &u8| {
-        alphabet
-            .iter()
-            .position(|d| *d == symbol.to_ascii_uppercase())
-    };
-    let add = |value: u128, symbol: &u8| {
-        let digit = digit(symbol)? as u128;
-        Some(
-            value
-                .wrapping_mul(alphabet.len() as u128)
-                .wrapping_add(digit),
-        )
-    };
-    let mut symbols = text.iter().filter(|symbol| **symbol != b'-');
-    if last_first {
-        symbols.rfold(Some(0), |value, symbol| add(value?, symbol))
+    let length = password.len();
+    // Short codes agree by chance: 9 of 10 digits do so in 1e-8 of pairs, 5 of 6 in 5e-5.
+    let enough = if length >= 10 {
+        (length * 5).div_ceil(6)
     } else {
-        symbols.try_fold(0, add)
-    }
+        length.max(1)
+    };
+    let agreeing = recent
+        .iter()
+        .filter(|earlier| earlier.len() == length)
+        .map(|earlier| {
+            password
+                .iter()
+                .zip(earlier.iter())
+                .filter(|(a, b)| a == b)
+                .count()
+        });
+    let most = agreeing.max().filter(|same| *same >= enough)?;
+    let evidence = format!("{most} of {length} symbols are those of an earlier one");
+    Verdict::refused("stuck", Clause::Guessable, evidence)
 }
 
 fn distance(a: u128, b: u128) -> u128 {
@@ -126,7 +141,7 @@ fn distance(a: u128, b: u128) -> u128 {
 }
 
 /// Bits of a code of this length, rounded down.
-fn bits(base: usize, length: usize) -> u32 {
+fn bits(base: u8, length: usize) -> u32 {
     u32::try_from(length)
         .unwrap_or(u32::MAX)
         .saturating_mul(base.ilog2())

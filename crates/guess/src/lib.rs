@@ -175,6 +175,36 @@ mod tests {
         check(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ", 20, 400);
     }
 
+    /// Units say of themselves what they like, and a list to audit may hold anything.
+    #[test]
+    fn nothing_that_arrives_makes_the_gate_fall_over() {
+        let mut random = SplitMix(7);
+        let mut noise = |longest: u64| -> Vec<u8> {
+            (0..random.next() % longest)
+                .map(|_| random.next() as u8)
+                .collect()
+        };
+        for _ in 0..300 {
+            let text = String::from_utf8_lossy(&noise(80)).into_owned();
+            let macs = [text.clone(), "F".repeat(80), "größe".to_owned()];
+            let facts = Facts {
+                serial: &text,
+                device_id: &"ff".repeat(32),
+                macs: &macs,
+                model: &text,
+                ssid: Some(&text),
+                public: &[&text, ""],
+            };
+            let (password, earlier) = (noise(70), noise(70));
+            let _ = judge(&password, &facts, &[&earlier, &password, b""]);
+            assert_ne!(
+                judge(text.as_bytes(), &facts, &[]),
+                Verdict::Pass,
+                "{text:?}"
+            );
+        }
+    }
+
     #[test]
     fn clauses_are_cited_as_the_regulations_number_them() {
         use Clause::{Counter, Guessable, Identifier, Public};
