@@ -103,6 +103,22 @@ impl<'a> Cells<'a> {
         T::try_from(number).map_err(|error| self.bad(Type::Integer, error))
     }
 
+    fn flag(&mut self) -> rusqlite::Result<bool> {
+        match self.cell::<i64>()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.bad(Type::Integer, std::io::Error::other("neither 0 nor 1"))),
+        }
+    }
+
+    /// The one number the table's single row may have.
+    fn zero(&mut self) -> rusqlite::Result<()> {
+        match self.cell::<i64>()? {
+            0 => Ok(()),
+            _ => Err(self.bad(Type::Integer, std::io::Error::other("not 0"))),
+        }
+    }
+
     fn time(&mut self) -> rusqlite::Result<Timestamp> {
         Ok(Timestamp::from_unix_ms(self.cell()?))
     }

@@ -119,7 +119,10 @@ fn replay_entries(
         if seq < replay.size || seq >= total.max(hashes_there) {
             replay.findings.add(
                 None,
-                format!("there is an entry with the impossible number {seq}"),
+                format!(
+                    "there is an entry with the impossible number {}",
+                    seq.cast_signed()
+                ),
             );
             continue;
         }
@@ -161,7 +164,10 @@ fn check_checkpoints(replay: &mut Replay<'_>, rows: &mut Stream<'_>) -> Result<(
             break;
         };
         if size < replay.size {
-            let what = format!("there is a checkpoint with the impossible size {size}");
+            let what = format!(
+                "there is a checkpoint with the impossible size {}",
+                size.cast_signed()
+            );
             replay.findings.add(None, what);
             continue;
         }
@@ -336,6 +342,19 @@ impl StoredHashes for HashStream<'_> {
         let wanted = self.position;
         self.position += 1;
         let seq = ((n + 1) << level) - 1;
+        // Numbers that were altered sort where they do not belong.
+        while let Ok(Some((position, _))) = self.rows.peek()
+            && (*position < wanted || i64::try_from(*position).is_err())
+        {
+            findings.add(
+                None,
+                format!(
+                    "there is a hash at the impossible position {}",
+                    position.cast_signed()
+                ),
+            );
+            self.rows.peeked = None;
+        }
         match self.rows.peek() {
             Ok(Some((position, _))) if *position == wanted => {}
             Ok(_) => {

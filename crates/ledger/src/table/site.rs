@@ -9,12 +9,13 @@ use crate::rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, TokenR
 impl Table for LogRow {
     type Key = u64;
     const NAME: &'static str = "log";
-    const SELECT: &'static str = "SELECT origin, vkey, fingerprint_key, device_root_sha256, \
+    const SELECT: &'static str = "SELECT seq, origin, vkey, fingerprint_key, device_root_sha256, \
         site_root_sha256 FROM log";
     const PUT: &'static str = "INSERT INTO log (seq, origin, vkey, fingerprint_key, \
         device_root_sha256, site_root_sha256) VALUES (0, ?1, ?2, ?3, ?4, ?5)";
 
     fn read(cells: &mut Cells<'_>) -> rusqlite::Result<LogRow> {
+        cells.zero()?;
         Ok(LogRow {
             origin: cells.cell()?,
             vkey: cells.cell()?,
@@ -95,7 +96,7 @@ impl Table for OrderRow {
             product_sha256: Digest(cells.bytes()?),
             quantity: cells.number()?,
             allowance: cells.number()?,
-            closed: cells.cell()?,
+            closed: cells.flag()?,
             sealed: cells.number()?,
             scrapped: cells.number()?,
             open: cells.number()?,
@@ -184,7 +185,7 @@ impl Table for TokenRow {
             token_sha256: Digest(cells.bytes()?),
             station: cells.text::<StationName>()?,
             expires: cells.time()?,
-            used: cells.cell()?,
+            used: cells.flag()?,
             seq: cells.number()?,
         })
     }

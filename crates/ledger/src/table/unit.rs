@@ -74,7 +74,7 @@ impl Table for DeviceRow {
         Ok(DeviceRow {
             device_id: cells.text::<DeviceId>()?,
             serial: cells.text::<Serial>()?,
-            released: cells.cell()?,
+            released: cells.flag()?,
             seq: cells.number()?,
         })
     }
