@@ -201,9 +201,9 @@ where
     F: Future<Output = Result<T, CallError>>,
 {
     let end = Instant::now() + patience.0;
+    let mut within = Instant::now() + TRY_WITHIN; // without any patience there is still one try
     let mut pause = FIRST_PAUSE;
     loop {
-        let within = (Instant::now() + TRY_WITHIN).min(end);
         let answer = timeout_at(within, ask())
             .await
             .unwrap_or_else(|_| Err(silent()));
@@ -211,6 +211,7 @@ where
             Err(CallError::Unavailable { .. }) if Instant::now() + pause < end => {
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
+                within = (Instant::now() + TRY_WITHIN).min(end);
             }
             settled => return settled,
         }

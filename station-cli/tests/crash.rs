@@ -1,0 +1,245 @@
+//! A station that dies, and calls that are lost, at every point there is.
+
+#[cfg(test)]
+#[expect(
+    unreachable_pub,
+    reason = "shared by test programs that are each a crate"
+)]
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod line;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use station_cli::Outcome;
+    use traveler::{Event, State};
+
+    use super::line::server::{Call, Lose};
+    use super::line::unit::Board;
+    use super::line::{Line, count};
+
+    /// Runs until it is sealed; a few times are always enough once nothing fails any more.
+    async fn finish(line: &mut Line) {
+        for _ in 0..3 {
+            let report = line.run("A47").await;
+            line.check();
+            if report.outcome == Outcome::Sealed {
+                assert_eq!(line.state("A47"), Some(State::Sealed));
+                assert!(line.journal().is_empty(), "{:?}", line.journal());
+                return;
+            }
+            // The last run ended before its record was closed, and the unit is done.
+            if line.state("A47") == Some(State::Sealed) && report.reason == Some("SAME_UNIT") {
+                assert!(line.journal().is_empty(), "{:?}", line.journal());
+                return;
+            }
+        }
+        panic!("not sealed after three runs:\n{}", line.output);
+    }
+
+    /// Polls that one whole run takes.
+    async fn polls_of_a_run(label: bool) -> usize {
+        for polls in 1.. {
+            let mut line = Line::new();
+            line.server.books().label = label;
+            if line.run_until("A47", polls).await.is_some() {
+                // 4 calls, 6 or 7 exchanges and a port: stopped before and after each.
+                assert!(polls > 20, "a sweep stops at every await: {polls}");
+                return polls;
+            }
+        }
+        unreachable!("a run ends")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_power_cut_at_any_point_costs_nothing() {
+        for label in [true, false] {
+            let whole = polls_of_a_run(label).await;
+            for polls in 1..whole {
+                let mut line = Line::new();
+                line.server.books().label = label;
+                assert!(line.run_until("A47", polls).await.is_none());
+                line.check();
+                finish(&mut line).await;
+                // The ticket is on disk before the unit is written, so at most the one reply that
+                // was never journaled is void.
+                let books = line.server.books();
+                let voided = count(&books.entries, |e| matches!(e, Event::Voided { .. }));
+                assert!(voided <= 1, "cut after {polls} polls: {voided} voided");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_power_cut_costs_nothing_either() {
+        let whole = polls_of_a_run(true).await;
+        for first in (1..whole).step_by(5) {
+            for second in (1..whole).step_by(7) {
+                let mut line = Line::new();
+                line.run_until("A47", first).await;
+                line.check();
+                line.run_until("A47", second).await;
+                line.check();
+                finish(&mut line).await;
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_unit_loses_power_with_the_station() {
+        let whole = polls_of_a_run(true).await;
+        for polls in 1..whole {
+            let mut line = Line::new();
+            assert!(line.run_until("A47", polls).await.is_none());
+            line.fixture.board().reboot();
+            line.check();
+            finish(&mut line).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cable_pulled_at_any_byte_is_gone_on_from() {
+        for bytes in (1..2_000).step_by(37) {
+            let mut line = Line::new();
+            line.fixture.board().faults.pull_after = Some(bytes);
+            let report = line.run("A47").await;
+            line.check();
+            if report.outcome != Outcome::Sealed {
+                assert_eq!(report.reason, Some("CABLE"));
+                assert_eq!(report.exit_code(), 10);
+                line.fixture.board().plugged = true;
+                finish(&mut line).await;
+                assert_eq!(line.server.books().given.len(), 1, "the same bundle again");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cable_that_comes_back_in_time_is_gone_on_from_at_once() {
+        for bytes in (1..1_500).step_by(61) {
+            let mut line = Line::new();
+            line.reconnect = Duration::from_secs(60);
+            {
+                let mut board = line.fixture.board();
+                board.faults.pull_after = Some(bytes);
+                board.back_after = 100;
+            }
+            let report = line.run("A47").await;
+            line.check();
+            assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+            if line.fixture.board().faults.pull_after.is_none() {
+                assert!(report.cycle_ms >= 25_000, "it waited for the cable");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_leaves_the_bus_with_its_reset_is_awaited() {
+        let mut line = Line::new();
+        line.fixture.board().faults.leaves_bus = true;
+        let report = line.run("A47").await;
+        line.check();
+        assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+    }
+
+    const CALLS: [Call; 5] = [
+        Call::OpenOrder,
+        Call::Issue,
+        Call::Confirm,
+        Call::Seal,
+        Call::UnitState,
+    ];
+
+    #[tokio::test(start_paused = true)]
+    async fn every_call_is_lost_before_and_after_it_took_effect() {
+        for call in CALLS {
+            for lose in [Lose::Request, Lose::Reply] {
+                // Without patience the run ends and the next one goes on.
+                let mut line = Line::new();
+                line.server.books().faults = vec![(call, lose)];
+                let report = line.run("A47").await;
+                line.check();
+                if call != Call::UnitState {
+                    assert_eq!(report.reason, Some("NO_SERVER"), "{call:?} {lose:?}");
+                    let code = if call == Call::OpenOrder { 2 } else { 10 };
+                    assert_eq!(report.exit_code(), code, "{call:?} {lose:?}");
+                }
+                finish(&mut line).await;
+
+                // With patience it is asked again and nobody notices.
+                let mut line = Line::new();
+                line.patience = Duration::from_secs(15);
+                line.server.books().faults = vec![(call, lose); 3];
+                let report = line.run("A47").await;
+                line.check();
+                assert_eq!(
+                    report.outcome,
+                    Outcome::Sealed,
+                    "{call:?} {lose:?} {report}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_calls_of_a_resume_are_lost_too() {
+        for call in [Call::UnitState, Call::Resume] {
+            for lose in [Lose::Request, Lose::Reply] {
+                let mut line = Line::new();
+                line.fixture.board().faults.pull_after = Some(700);
+                line.run("A47").await;
+                line.fixture.board().plugged = true;
+                line.server.books().faults = vec![(call, lose)];
+                let report = line.run("A47").await;
+                assert_eq!(report.exit_code(), 10, "under way: {report}");
+                finish(&mut line).await;
+                assert_eq!(line.server.books().given.len(), 1);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_withdrawal_that_is_cut_short_is_finished_first() {
+        for lose in [Lose::Request, Lose::Reply] {
+            let mut line = Line::new();
+            line.fixture.board().faults.flips = 2;
+            line.server.books().faults = vec![(Call::Void, lose)];
+            let report = line.run("A47").await;
+            assert_eq!(report.exit_code(), 10, "{report}");
+            line.check();
+            let report = line.run("A47").await;
+            assert_eq!(report.exit_code(), 20, "{report}");
+            assert_eq!(line.state("A47"), Some(State::Voided));
+            assert!(line.journal().is_empty());
+            line.check();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_label_is_printed_once_whatever_is_lost() {
+        for fault in [(Call::Seal, Lose::Request), (Call::Seal, Lose::Reply)] {
+            let mut line = Line::new();
+            line.server.books().faults = vec![fault];
+            let report = line.run("A47").await;
+            assert_eq!(report.outcome, Outcome::Loaded);
+            finish(&mut line).await;
+            assert_eq!(line.printed("A47"), 1);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_without_a_key_of_its_own_is_swept_as_well() {
+        let mut line = Line::new();
+        line.put_in(Board::new([0xB2; 8], false));
+        let whole = polls_of_a_run(true).await;
+        finish(&mut line).await;
+        for polls in (1..whole).step_by(3) {
+            let mut line = Line::new();
+            line.put_in(Board::new([0xB2; 8], false));
+            line.run_until("A47", polls).await;
+            line.check();
+            finish(&mut line).await;
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! A whole line in memory: a station's folder on disk, a unit, an honest server, and one checker
+//! that is called after everything.
+
+pub mod server;
+pub mod unit;
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use station_cli::{
+    Bench, Home, Job, Labels, Patience, Progress, Report, Scanner, Stage, provision,
+};
+use tempfile::TempDir;
+use traveler::{Attempt, Entry, Event, OrderId, Serial, State};
+use zeroize::Zeroizing;
+
+use server::{Call, Memory};
+use unit::{Board, Fixture};
+
+/// What the operator does when asked to scan.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hand {
+    /// Scans the label that was printed for the serial.
+    Scans,
+    /// Nothing; standard input is closed.
+    Leaves,
+    /// Scans the label of this serial instead.
+    Mistakes(&'static str),
+    /// Scans a label with this serial's name and another password.
+    Forges,
+}
+
+/// Labels as they came out of the printer, and how often each serial's did.
+pub type Tray = Arc<Mutex<HashMap<Serial, (String, u32)>>>;
+
+/// Puts labels on the tray.
+pub struct Printer(pub Tray);
+
+impl Labels for Printer {
+    fn print(&mut self, serial: &Serial, _: Attempt, zpl: &str) -> io::Result<()> {
+        let mut tray = self.0.lock().unwrap();
+        let slot = tray.entry(serial.clone()).or_default();
+        *slot = (zpl.to_owned(), slot.1 + 1);
+        Ok(())
+    }
+}
+
+/// Scans labels from the tray.
+pub struct Operator(pub Tray, pub Hand);
+
+impl Scanner for Operator {
+    async fn scan(&mut self, serial: &Serial) -> io::Result<Option<Zeroizing<String>>> {
+        tokio::task::yield_now().await;
+        let of = match self.1 {
+            Hand::Leaves => return Ok(None),
+            Hand::Forges => return Ok(Some(format!("BM1:{serial}:K7QDM2X9TR4W").into())),
+            Hand::Scans => serial.clone(),
+            Hand::Mistakes(other) => Serial::parse(other).unwrap(),
+        };
+        let tray = self.0.lock().unwrap();
+        let zpl = &tray[&of].0;
+        let code = &zpl[zpl.find("BM1:").unwrap()..];
+        Ok(Some(code[..code.find("^FS").unwrap()].to_owned().into()))
+    }
+}
+
+/// Stages as they were gone through.
+#[derive(Default)]
+pub struct Stages(pub Vec<Stage>);
+
+impl Progress for Stages {
+    fn stage(&mut self, _: &Serial, stage: Stage) {
+        self.0.push(stage);
+    }
+
+    fn ended(&mut self, _: &Report) {}
+}
+
+/// One station with one slot.
+pub struct Line {
+    folder: TempDir,
+    pub home: Home,
+    pub server: Memory,
+    pub fixture: Fixture,
+    pub tray: Tray,
+    pub hand: Hand,
+    pub patience: Duration,
+    pub reconnect: Duration,
+    /// Everything that was printed for people or machines.
+    pub output: String,
+}
+
+/// A serial of these tests.
+pub fn serial(text: &str) -> Serial {
+    Serial::parse(text).unwrap()
+}
+
+impl Line {
+    /// A line with a blank unit that makes its own key, a label, and no patience.
+    pub fn new() -> Line {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Memory::new("bench-1");
+        let home = home(folder.path(), &server);
+        Line {
+            folder,
+            home,
+            server,
+            fixture: Fixture::new("/dev/slot-1", Board::new([0xA1; 8], true)),
+            tray: Tray::default(),
+            hand: Hand::Scans,
+            patience: Duration::ZERO,
+            reconnect: Duration::ZERO,
+            output: String::new(),
+        }
+    }
+
+    /// Another unit in the fixture.
+    pub fn put_in(&mut self, board: Board) -> Board {
+        std::mem::replace(&mut self.fixture.board(), board)
+    }
+
+    /// One run to its end.
+    pub async fn run(&mut self, name: &str) -> Report {
+        self.run_until(name, usize::MAX).await.unwrap()
+    }
+
+    /// One run that is killed after so many polls; `None` when it was.
+    pub async fn run_until(&mut self, name: &str, polls: usize) -> Option<Report> {
+        let job = Job {
+            order: OrderId::parse("WO-1").unwrap(),
+            serial: serial(name),
+            operator: None,
+            patience: Patience(self.patience),
+            reconnect: self.reconnect,
+        };
+        let mut bench = Bench {
+            server: self.server.clone(),
+            port: self.fixture.clone(),
+            scanner: Operator(self.tray.clone(), self.hand),
+            labels: Printer(self.tray.clone()),
+            progress: Stages::default(),
+        };
+        let report = until(provision(&job, &self.home, &mut bench), polls).await?;
+        self.output += &format!("{}\n{report}\n", report.to_json());
+        Some(report)
+    }
+
+    /// How often a call was made.
+    pub fn calls(&self, call: Call) -> usize {
+        self.server
+            .books()
+            .calls
+            .iter()
+            .filter(|made| **made == call)
+            .count()
+    }
+
+    /// Where the server has a serial.
+    pub fn state(&self, name: &str) -> Option<State> {
+        self.server
+            .books()
+            .units
+            .get(&serial(name))
+            .map(|row| row.state)
+    }
+
+    /// How often a label was printed for a serial.
+    pub fn printed(&self, name: &str) -> u32 {
+        self.tray
+            .lock()
+            .unwrap()
+            .get(&serial(name))
+            .map_or(0, |label| label.1)
+    }
+
+    /// The files of the journal, locks included.
+    pub fn journal(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.home.dir().join("journal"));
+        let names = entries.into_iter().flatten().flatten();
+        names
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// What must hold whatever happened.
+    pub fn check(&self) {
+        let books = self.server.books();
+        // No unit holds what the ledger does not: a whole bundle in flash is one that was issued.
+        let flash = self.fixture.board().flash();
+        let holds = |bundle: &[u8]| flash.windows(bundle.len()).any(|bytes| bytes == bundle);
+        let held: Vec<_> = books
+            .given
+            .iter()
+            .filter(|given| holds(&given.bundle))
+            .collect();
+        assert!(held.len() <= 1, "two bundles in one flash");
+        // Whoever is sealed can be logged into with what the log committed to.
+        for (serial, row) in &books.units {
+            if row.state == State::Sealed && row.step.device_id.as_str() == self.device_id() {
+                let sealed = (serial, row.step.attempt);
+                assert!(
+                    held.iter()
+                        .any(|given| (&given.serial, given.attempt) == sealed)
+                );
+                assert!(!self.journal().contains(&format!("{serial}.lock")));
+            }
+        }
+        never_two_live(&books.entries);
+        drop(books);
+        self.no_secret_outside_unit_and_label();
+    }
+
+    fn device_id(&self) -> String {
+        self.fixture.board().device_id()
+    }
+
+    /// No issued password or bundle in any file of the station, nor in anything it printed.
+    fn no_secret_outside_unit_and_label(&self) {
+        let books = self.server.books();
+        let mut artefacts = vec![self.output.clone().into_bytes()];
+        read_all(self.folder.path(), &mut artefacts);
+        for given in &books.given {
+            for secret in [&given.password[..], &given.bundle[..64]] {
+                let clear = |bytes: &Vec<u8>| bytes.windows(secret.len()).any(|w| w == secret);
+                assert!(
+                    !artefacts.iter().any(clear),
+                    "a secret of {} leaked",
+                    given.serial
+                );
+            }
+        }
+    }
+}
+
+/// An attempt is issued only after the one before it was closed.
+fn never_two_live(entries: &[Vec<u8>]) {
+    let mut open: HashMap<Serial, Attempt> = HashMap::new();
+    for bytes in entries {
+        let entry = Entry::from_bytes(bytes).unwrap();
+        let Some((step, state)) = entry.event.step() else {
+            continue;
+        };
+        match state {
+            State::Issued => assert_eq!(open.insert(step.serial.clone(), step.attempt), None),
+            State::Loaded => assert_eq!(open.get(&step.serial), Some(&step.attempt)),
+            _ => assert_eq!(open.remove(&step.serial), Some(step.attempt)),
+        }
+    }
+}
+
+/// How often something was recorded.
+pub fn count(entries: &[Vec<u8>], is: impl Fn(&Event) -> bool) -> usize {
+    let events = entries
+        .iter()
+        .map(|bytes| Entry::from_bytes(bytes).unwrap().event);
+    events.filter(is).count()
+}
+
+/// An enrolled station's folder, as far as a run without TLS looks at it.
+pub fn home(dir: &Path, server: &Memory) -> Home {
+    let vkey = server.books().vkey();
+    let text = format!("server = \"https://memory\"\nstation = \"bench-1\"\nvkey = \"{vkey}\"\n");
+    std::fs::write(dir.join("station.toml"), text).unwrap();
+    Home::open(dir).unwrap()
+}
+
+fn read_all(dir: &Path, out: &mut Vec<Vec<u8>>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        match entry.path().is_dir() {
+            true => read_all(&entry.path(), out),
+            false => out.push(std::fs::read(entry.path()).unwrap()),
+        }
+    }
+}
+
+/// Polls a future so many times, then drops it: what a power cut leaves.
+pub async fn until<T>(future: impl Future<Output = T>, mut polls: usize) -> Option<T> {
+    let mut future = Box::pin(future);
+    poll_fn(|cx| {
+        if polls == 0 {
+            return Poll::Ready(None);
+        }
+        polls -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
