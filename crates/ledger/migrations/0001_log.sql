@@ -88,7 +88,7 @@ CREATE UNIQUE INDEX units_device ON units (device_id)
     WHERE state IN ('issued', 'loaded', 'sealed', 'rework');
 CREATE INDEX units_open ON units (station, issued_seq) WHERE state IN ('issued', 'loaded');
 
-CREATE TABLE devices (
+CREATE TABLE device_ids (
     device_id TEXT NOT NULL PRIMARY KEY,
     serial    TEXT NOT NULL,
     released  INTEGER NOT NULL CHECK (released IN (0, 1)),

@@ -130,7 +130,7 @@ impl Ledger {
         transaction.commit()?;
         // Crash after it: all is durable and nobody was told. Callers ask again and are refused
         // by the rules with where the unit stands, which is their answer.
-        self.place(note)?;
+        self.place(note);
         Ok(outcomes)
     }
 
@@ -148,7 +148,7 @@ impl Ledger {
         }
         let note = sign(&transaction, signer)?.map_err(Error::Sign)?;
         transaction.commit()?;
-        self.place(Some(note))?;
+        self.place(Some(note));
         Ok(true)
     }
 
@@ -183,13 +183,12 @@ impl Ledger {
         Ok(())
     }
 
-    fn place(&self, note: Option<String>) -> Result<(), Error> {
-        // The entries are durable whether or not the tripwire can be set; a full disk shows at
-        // the next batch, and this file is older then, which accuses nobody.
+    /// The entries are durable whether or not the tripwire can be set; a full disk shows at the
+    /// next batch, and this file is older then, which accuses nobody.
+    fn place(&self, note: Option<String>) {
         if let Some(note) = note {
             let _ = place_checkpoint(&self.path, &note);
         }
-        Ok(())
     }
 
     fn right_key(&self, given: &str) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub(crate) struct Memory {
     pub(crate) stations: Rows<StationRow>,
     pub(crate) tokens: Rows<TokenRow>,
     pub(crate) units: Rows<UnitRow>,
-    pub(crate) devices: Rows<DeviceRow>,
+    pub(crate) device_ids: Rows<DeviceRow>,
     pub(crate) keys: Rows<KeyRow>,
     pub(crate) issues: Rows<IssueRow>,
 }
@@ -54,7 +54,7 @@ impl Memory {
             Row::Station(row) => self.stations.put(row),
             Row::Token(row) => self.tokens.put(row),
             Row::Unit(row) => self.units.put(row),
-            Row::Device(row) => self.devices.put(row),
+            Row::Device(row) => self.device_ids.put(row),
             Row::Key(row) => self.keys.put(row),
             Row::Issue(row) => self.issues.put(row),
             Row::Step(_) => {}
@@ -90,7 +90,7 @@ impl View for Memory {
     }
 
     fn device(&self, device_id: &DeviceId) -> Result<Option<DeviceRow>, Infallible> {
-        Ok(self.devices.0.get(device_id).cloned())
+        Ok(self.device_ids.0.get(device_id).cloned())
     }
 
     fn key(&self, public_key_sha256: &Digest) -> Result<Option<DeviceId>, Infallible> {

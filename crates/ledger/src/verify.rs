@@ -240,7 +240,7 @@ fn check_derived(connection: &Connection, memory: Memory, findings: &mut Finding
     compare(connection, memory.stations, findings);
     compare(connection, memory.tokens, findings);
     compare(connection, memory.units, findings);
-    compare(connection, memory.devices, findings);
+    compare(connection, memory.device_ids, findings);
     compare(connection, memory.keys, findings);
     compare(connection, memory.issues, findings);
 }

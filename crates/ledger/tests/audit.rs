@@ -9,6 +9,7 @@ use line::*;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tlog::CheckpointSigner;
+use traveler::Entry;
 
 /// A log with units in every state, closed into one file.
 fn eventful() -> Line {
@@ -144,7 +145,7 @@ fn one_changed_cell_of_a_derived_row_is_found() {
         ("stations", "seq"),
         ("tokens", "seq"),
         ("units", "last_seq"),
-        ("devices", "seq"),
+        ("device_ids", "seq"),
         ("public_keys", "seq"),
         ("issues", "seq"),
         ("steps", "seq"),
@@ -268,7 +269,7 @@ fn missing_moved_and_added_rows_are_found() {
 #[test]
 fn a_cleanly_cut_tail_is_found() {
     let mut line = Line::new();
-    let tables = "units devices public_keys issues steps";
+    let tables = "units device_ids public_keys issues steps";
     let empty: String = tables
         .split(' ')
         .map(|table| format!("DELETE FROM {table};"))
@@ -339,6 +340,81 @@ fn an_entry_rewritten_with_all_its_hashes_is_found() {
     let path = line.path.clone();
     drop((db, line.ledger));
     assert!(matches!(Ledger::open(&path), Err(Error::Altered(_))));
+}
+
+/// Somebody with the log key writes what the rules forbid, with good hashes and signature.
+#[test]
+fn an_entry_that_the_rules_forbid_is_found_though_signed() {
+    let same_password = issue_with("BM-9", 1, |issued| {
+        issued.fingerprint = issue_of(step("BM-1", 1)).fingerprint;
+    });
+    let same_silicon = issue_with("BM-9", 1, |issued| issued.step.device_id = device("BM-2"));
+    let same_key = issue_with("BM-9", 1, |issued| {
+        issued.public_key_sha256 = issue_of(step("BM-3", 2)).public_key_sha256;
+    });
+    let other_key = issue_with("BM-9", 1, |issued| issued.fingerprint_key.0 = [1; 8]);
+    for event in [
+        same_password,
+        same_silicon,
+        same_key,
+        other_key,
+        issue("BM-2", 2),
+        sealed("BM-3", 2),
+        enrolled("bench-1", "token 1"),
+        invited("bench-9", "token 1"),
+        revoked("bench-9"),
+        order_created("WO-1", 5, 5),
+        log_opened(&Key::new(1)),
+    ] {
+        let line = eventful();
+        let db = intruder(&line);
+        let seq = line.ledger.reader().unwrap().size().unwrap();
+        let entry = Entry {
+            seq,
+            time: at(0),
+            simulated_hsm: true,
+            event,
+        };
+        let bytes = entry.to_bytes();
+        db.execute("INSERT INTO entries VALUES (?1, ?2)", (seq as i64, &bytes))
+            .unwrap();
+        let mut read = |at: u64| {
+            let sql = "SELECT hash FROM hashes WHERE position = ?1";
+            db.query_row(sql, [at as i64], |row| row.get::<_, tlog::Hash>(0))
+        };
+        let added = tlog::append_hashes(seq, tlog::leaf_hash(&bytes), &mut read).unwrap();
+        for (position, hash) in (tlog::stored_count(seq)..).zip(added) {
+            db.execute(
+                "INSERT INTO hashes VALUES (?1, ?2)",
+                (position as i64, hash),
+            )
+            .unwrap();
+        }
+        let mut read = |at: u64| {
+            let sql = "SELECT hash FROM hashes WHERE position = ?1";
+            db.query_row(sql, [at as i64], |row| row.get::<_, tlog::Hash>(0))
+        };
+        let root = tlog::root(seq + 1, &mut read).unwrap();
+        let text = tlog::Checkpoint {
+            origin: ORIGIN.into(),
+            size: seq + 1,
+            root,
+        }
+        .to_text();
+        let note = tlog::sign_note(&text, line.key.as_ref()).unwrap();
+        db.execute(
+            "INSERT INTO checkpoints VALUES (?1, ?2)",
+            (seq as i64 + 1, note),
+        )
+        .unwrap();
+        let report = line.verify();
+        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+        assert_eq!(report.findings[0].seq, Some(seq));
+        assert!(
+            report.findings[0].what.contains("the rules forbid it"),
+            "{report:?}"
+        );
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn the_second_belt_holds() {
     let mut line = Line::new();
     line.ok(issue("BM-1", 1));
     let db = rusqlite::Connection::open(&line.path).unwrap();
-    db.execute_batch("DELETE FROM devices; DELETE FROM public_keys")
+    db.execute_batch("DELETE FROM device_ids; DELETE FROM public_keys")
         .unwrap();
     let (device_id, serial) = (device("BM-1"), serial("BM-1"));
     let again = issue_with("BM-2", 1, |issued| issued.step.device_id = device("BM-1"));

@@ -64,9 +64,9 @@ impl Table for UnitRow {
 
 impl Table for DeviceRow {
     type Key = DeviceId;
-    const NAME: &'static str = "devices";
-    const SELECT: &'static str = "SELECT device_id, serial, released, seq FROM devices";
-    const PUT: &'static str = "INSERT INTO devices (device_id, serial, released, seq) \
+    const NAME: &'static str = "device_ids";
+    const SELECT: &'static str = "SELECT device_id, serial, released, seq FROM device_ids";
+    const PUT: &'static str = "INSERT INTO device_ids (device_id, serial, released, seq) \
         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (device_id) DO UPDATE SET serial = ?2, \
         released = ?3, seq = ?4";
 
