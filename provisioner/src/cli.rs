@@ -3,6 +3,7 @@
 //! Exit codes: 0 clean, 1 findings (an altered log), 2 unusable arguments or input.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -259,6 +260,7 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
         .map_err(|error| anyhow::anyhow!("the log filter is not usable: {error}"))?;
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .init();
 

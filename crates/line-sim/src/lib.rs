@@ -1,3 +1,17 @@
 //! The line on one machine: simulated units, stations, faults; the demo.
+//!
+//! Everything but the silicon is the real thing: the stations, the server, the token behind its
+//! socket are the libraries that run in a factory, and a unit is the `wire` crate's unit side
+//! behind a pty. `demo` tells the story; `town` is the site it happens in.
 
+pub mod cli;
+mod demo;
+mod printer;
+mod search;
+mod show;
+mod town;
 pub mod unit;
+
+pub use printer::LabelReader;
+pub use search::holders;
+pub use town::Town;

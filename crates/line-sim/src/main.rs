@@ -1,1 +1,7 @@
-fn main() {}
+//! `line-sim`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    line_sim::cli::main(std::env::args_os())
+}

@@ -74,7 +74,7 @@ pub enum Event {
         hsm: String,
         /// Id of the key that fingerprints passwords.
         fingerprint_key: KeyId,
-        /// SHA-256 of the root certificate (DER) that signs devices.
+        /// SHA-256 of the root certificate (DER) above the units' certificates.
         device_root_sha256: Digest,
         /// SHA-256 of the certificate (DER) that signs stations and people.
         site_root_sha256: Digest,

@@ -1,0 +1,132 @@
+//! The command line: `line-sim --help`. Facts go to stdout, words for people to stderr.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use traveler::DeviceId;
+
+use crate::demo;
+use crate::unit::{SimUnit, SimUnitConfig};
+
+/// Runs a production line on this machine: no hardware, no network, no root.
+#[derive(Debug, Parser)]
+#[command(name = "line-sim", version, arg_required_else_help = true)]
+struct Cli {
+    /// How facts are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// How facts are printed on stdout.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object, for scripts.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Provision a whole order on this machine and show what came of it.
+    Demo {
+        /// Where everything is kept, new or empty [default: a temporary folder].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// How many units, 1 to 10000.
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        units: u32,
+    },
+    /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
+    Unit {
+        /// The unit's flash; made when absent.
+        #[arg(long, value_name = "FILE")]
+        flash: PathBuf,
+        /// The silicon's own id, 8 to 64 hexadecimal digits.
+        #[arg(long, value_name = "HEX", default_value = "5100000000000001")]
+        device_id: DeviceId,
+        /// What it says it is.
+        #[arg(long, default_value = demo::MODEL)]
+        model: String,
+        /// Its hardware revision.
+        #[arg(long, default_value = demo::REVISION)]
+        revision: String,
+        /// Let the server mint a key, as for silicon that cannot make its own.
+        #[arg(long)]
+        no_key: bool,
+    },
+}
+
+/// Runs one command.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match cli.verb {
+        Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
+        Verb::Unit {
+            flash,
+            device_id,
+            model,
+            revision,
+            no_key,
+        } => {
+            let mut config = SimUnitConfig::new(flash, device_id, &model);
+            config.revision = Some(revision);
+            config.own_key = !no_key;
+            runtime.block_on(one_unit(config, cli.format))
+        }
+    }
+}
+
+async fn one_unit(config: SimUnitConfig, format: Format) -> Result<ExitCode> {
+    let device_id = config.device_id.to_string();
+    let unit = SimUnit::spawn(config)?;
+    let port = unit
+        .port()
+        .map(|port| port.display().to_string())
+        .unwrap_or_default();
+    let fact = serde_json::json!({ "port": port, "device_id": device_id });
+    print(format, &fact, &format!("{port}\n"));
+    say("the unit is powered; interrupt to cut its power");
+    tokio::signal::ctrl_c().await?;
+    unit.stop()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints one fact in the form that was asked for.
+#[allow(clippy::print_stdout, reason = "this is the command's output")]
+pub(crate) fn print(format: Format, fact: &serde_json::Value, text: &str) {
+    match format {
+        Format::Json => println!("{fact}"),
+        Format::Text => print!("{text}"),
+    }
+}
+
+/// Says something to the person at the terminal.
+#[allow(clippy::print_stderr, reason = "words for people go to stderr")]
+pub(crate) fn say(words: &str) {
+    eprintln!("{words}");
+}

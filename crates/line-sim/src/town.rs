@@ -1,0 +1,162 @@
+//! A whole site on this machine: token, server, administrator and stations, as they run for real.
+//!
+//! The token is behind a Unix socket, the server behind mutual TLS on a loopback port, the
+//! stations enrol with one-time tokens. Only the silicon is simulated. Deliberately absent: units,
+//! which come and go (see `unit`).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use api::v1;
+use api::v1::administration_client::AdministrationClient;
+use api::v1::audit_client::AuditClient;
+use provisioner::config::Config;
+use provisioner::init::{self, Choice};
+use provisioner::serve::{self, Running};
+use provisioner::site::Site;
+use station_cli::{Home, Token};
+use tonic::transport::Channel;
+
+/// The longest path a Unix socket can have on Linux (`sun_path`, unix(7)), without its end mark.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// One site that runs until it is stopped.
+pub struct Town {
+    /// The server's data directory.
+    pub site: Site,
+    /// Where the server listens.
+    pub address: SocketAddr,
+    /// Where the stations are.
+    stations: PathBuf,
+    running: Running,
+    token: hsm_sim::Handle,
+    /// Holds the socket when `data` is too deep for one.
+    _socket_folder: Option<tempfile::TempDir>,
+}
+
+impl Town {
+    /// Makes a site below `data` and starts it.
+    ///
+    /// # Errors
+    /// When a part cannot be made or started; the text says which.
+    pub async fn found(data: &Path) -> Result<Town> {
+        let folder = data.join("hsm");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot use {}", data.display()))?;
+        let (store, pin) = (folder.join("token.store"), folder.join("pin"));
+        let opened = hsm_sim::open_or_create(&store, None)?;
+        let pin_made = opened.new_pin.context("the token is older than the site")?;
+        std::fs::rename(&pin_made, &pin)?;
+
+        let (socket, socket_folder) = socket_path(&folder)?;
+        let token = hsm_sim::Server::bind(&socket, opened.token)?.spawn()?;
+        let site = Site::at(&data.join("provisioner"));
+        let choice = Choice {
+            hsm: Some(format!("sim:{}", socket.display())),
+            pin_file: Some(pin),
+        };
+        let made = site.clone();
+        tokio::task::spawn_blocking(move || init::init(made.data(), &choice)).await??;
+
+        let running = serve::start(&site, &config(&site)?).await?;
+        let (address, stations) = (running.address, data.join("stations"));
+        let _socket_folder = socket_folder;
+        Ok(Town {
+            site,
+            address,
+            stations,
+            running,
+            token,
+            _socket_folder,
+        })
+    }
+
+    /// The administrator's calls.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn admin(&self) -> Result<AdministrationClient<Channel>> {
+        Ok(AdministrationClient::new(
+            provisioner::admin::connect(&self.site).await?,
+        ))
+    }
+
+    /// Applies a product and gives permission to build it; returns the order's name.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn order(&self, definition: &str, product: &str, quantity: u32) -> Result<String> {
+        let mut admin = self.admin().await?;
+        let definition = definition.to_owned();
+        admin
+            .apply_product(v1::ApplyProductRequest { definition })
+            .await?;
+        let product = product.to_owned();
+        let request = v1::CreateOrderRequest {
+            product,
+            quantity,
+            ..Default::default()
+        };
+        Ok(admin.create_order(request).await?.into_inner().order)
+    }
+
+    /// How an order stands.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn count(&self, order: &str) -> Result<v1::OrderRecord> {
+        let mut audit = AuditClient::new(provisioner::admin::connect(&self.site).await?);
+        let request = v1::ShowOrderRequest {
+            order: order.to_owned(),
+        };
+        Ok(audit.show_order(request).await?.into_inner())
+    }
+
+    /// Invites a station and enrols it with the token, as its own first call.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn enrol(&self, station: &str) -> Result<Home> {
+        let request = v1::InviteStationRequest {
+            station: station.to_owned(),
+            valid_s: 0,
+        };
+        let reply = self
+            .admin()
+            .await?
+            .invite_station(request)
+            .await?
+            .into_inner();
+        let token = Token::parse(&zeroize::Zeroizing::new(reply.token))?;
+        let server = format!("https://{}", self.address);
+        Ok(station_cli::enroll(&server, token, &self.stations.join(station)).await?)
+    }
+
+    /// Stops server and token in good order.
+    ///
+    /// # Errors
+    /// When the server had failed before.
+    pub async fn stop(self) -> Result<()> {
+        self.running.stop().await?;
+        self.token.stop();
+        Ok(())
+    }
+}
+
+fn config(site: &Site) -> Result<Config> {
+    let mut config = Config::read(site.data())?;
+    config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    config.allow_simulated_hsm = true;
+    Ok(config)
+}
+
+/// A place for the token's socket: in the site, unless its path is too long for one.
+fn socket_path(folder: &Path) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
+    let here = std::path::absolute(folder)?.join("socket");
+    if here.as_os_str().len() <= SOCKET_PATH_MAX {
+        return Ok((here, None));
+    }
+    let short = tempfile::tempdir()?;
+    Ok((short.path().join("socket"), Some(short)))
+}
