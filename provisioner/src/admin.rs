@@ -13,6 +13,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Status};
 
 use crate::cli::{Format, OrderVerb, ProductVerb, StationVerb, print, say};
+use crate::figures::{hex, order_json, order_line};
 use crate::site::{self, Site};
 
 /// How long the server may take to be reached, and to answer.
@@ -230,40 +231,6 @@ fn product_json(row: &v1::ProductRecord) -> Value {
     })
 }
 
-fn order_json(row: &v1::OrderRecord) -> Value {
-    json!({
-        "order": row.order,
-        "product": row.product,
-        "state": if row.closed { "closed" } else { "open" },
-        "quantity": row.quantity,
-        "sealed": row.sealed,
-        "scrapped": row.scrapped,
-        "open": row.open,
-        "not_started": row.not_started,
-        "voided": row.voided,
-        "reworked": row.reworked,
-        "allowance": row.allowance,
-    })
-}
-
-fn order_line(row: &v1::OrderRecord) -> String {
-    format!(
-        "{:<12} {:<12} {:<6} ordered {} = sealed {} + scrapped {} + open {} + not started {}; \
-         voided {}, reworked {}, allowance {}\n",
-        row.order,
-        row.product,
-        if row.closed { "closed" } else { "open" },
-        row.quantity,
-        row.sealed,
-        row.scrapped,
-        row.open,
-        row.not_started,
-        row.voided,
-        row.reworked,
-        row.allowance
-    )
-}
-
 fn station_json(row: &v1::StationRecord) -> Value {
     json!({
         "station": row.station,
@@ -278,8 +245,4 @@ fn station_line(row: &v1::StationRecord) -> String {
         "{:<32} {:<9} {} under way\n",
         row.station, row.state, row.open
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

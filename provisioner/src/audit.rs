@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ledger::{OrderRow, Reader, Report};
+use ledger::{Reader, Report};
 use serde_json::{Value, json};
 use tlog::VerifierKey;
 use traveler::{OrderId, Serial};
 
 use crate::cli::{AuditVerb, Format, print, say};
+use crate::figures::{hex, order_json, order_line, order_record};
 use crate::site::{self, Site};
 
 /// Findings were made: the record is not as it was written.
@@ -155,38 +156,8 @@ fn order(site: &Site, id: &OrderId, format: Format) -> Result<()> {
     let Some(row) = reader(site)?.order(id)? else {
         bail!("there is no order {id} here: check it, or name the server with --data");
     };
-    print(format, &order_json(&row), || {
-        format!(
-            "{id} {} {}\nordered {} = sealed {} + scrapped {} + open {} + not started {}\n\
-             voided {}, reworked {} (allowance {})\n",
-            row.product,
-            if row.closed { "closed" } else { "open" },
-            row.quantity,
-            row.sealed,
-            row.scrapped,
-            row.open,
-            row.not_started,
-            row.voided,
-            row.reworked,
-            row.allowance
-        )
-    })
-}
-
-fn order_json(row: &OrderRow) -> Value {
-    json!({
-        "order": row.order.as_str(),
-        "product": row.product.as_str(),
-        "state": if row.closed { "closed" } else { "open" },
-        "quantity": row.quantity,
-        "sealed": row.sealed,
-        "scrapped": row.scrapped,
-        "open": row.open,
-        "not_started": row.not_started,
-        "voided": row.voided,
-        "reworked": row.reworked,
-        "allowance": row.allowance,
-    })
+    let row = order_record(row);
+    print(format, &order_json(&row), || order_line(&row))
 }
 
 fn export(site: &Site, out: &Path, format: Format) -> Result<()> {
@@ -213,8 +184,4 @@ fn reader(site: &Site) -> Result<Reader> {
 fn no_site(site: &Site) -> String {
     let data = site.data().display();
     format!("{data} is no data directory: name it with --data")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

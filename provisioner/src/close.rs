@@ -191,7 +191,7 @@ impl Line {
             return Ok(proof);
         }
         // The HSM was away when the batch was written: the entry is durable, its checkpoint due.
-        self.sign_pending()?;
+        self.sign_pending().map_err(|_| CloseError::NoProofYet)?;
         self.read(|ledger| ledger.proof(seq))?
             .ok_or(CloseError::NoProofYet)
     }

@@ -5,30 +5,18 @@
 //! beforehand whose answer could be old.
 
 use compliance::Product;
-use credential::{
-    Bundle, BundleBytes, BundleError, KeyError, MintError, Password, Policy, PolicyError,
-    PrivateKey, Salt,
-};
-use guess::{Facts, Verdict};
-use hsm::{HsmError, Key};
+use credential::{BundleBytes, BundleError, KeyError, MintError, PolicyError};
+use hsm::HsmError;
 use ledger::{AppendError, OrderRow, Refused, UnitRow};
 use thiserror::Error;
-use traveler::{
-    Attempt, Digest, Event, Fingerprint, GateRecord, Issued, OrderId, Serial, Sku, State,
-    StationName, Step, VoidCause,
-};
-use zeroize::Zeroizing;
+use traveler::{Attempt, Event, OrderId, Serial, Sku, State, StationName, Step, VoidCause};
 
-use api::{IssueCall, ResumeCall};
+use api::IssueCall;
 
-use crate::auth::{Caller, sha256};
+use crate::auth::Caller;
 use crate::authority::AuthorityError;
+use crate::draw::policy_of;
 use crate::line::{BenchError, Line};
-
-/// Draws the gate may refuse in a row before the generator is called unfit.
-///
-/// A fair draw is refused with at most 4 % (GUESS.md, minting), so 16 in a row with 4e-23.
-const REDRAWS_TOLERATED: u32 = 16;
 
 /// A credential that is on record and may leave.
 pub(crate) struct Minted {
@@ -137,7 +125,7 @@ impl Line {
 
         let mut collisions = 0;
         loop {
-            let drawn = self.draw(call, &step, &order, &policy)?;
+            let drawn = self.draw(call, &step, &product, &policy)?;
             let ticket = self.wrap(&step, &drawn.bundle)?;
             let issued = drawn.record(self, call, &step, &order, &policy, collisions);
             let events = lost
@@ -169,67 +157,6 @@ impl Line {
         }
     }
 
-    /// Gives the bundle of an open attempt again, to the station it was issued to.
-    ///
-    /// # Errors
-    /// [`IssueError`] unless ticket, unit and attempt belong together and the attempt is open.
-    pub(crate) fn resume(&self, caller: &Caller, call: &ResumeCall) -> Result<Minted, IssueError> {
-        let station = self.bench(caller)?;
-        let target = &call.target;
-        let row = self
-            .read(|ledger| ledger.unit(&target.serial))?
-            .ok_or_else(|| IssueError::Ticket(target.serial.clone()))?;
-        if row.station != station {
-            let UnitRow {
-                serial,
-                state,
-                station,
-                since,
-                ..
-            } = row;
-            let refused = Refused::OtherStation {
-                serial,
-                state,
-                station,
-                since,
-            };
-            return Err(AppendError::Refused(refused).into());
-        }
-        if row.attempt != target.attempt || !row.state.is_open() {
-            let (serial, attempt) = (target.serial.clone(), target.attempt);
-            let state = if row.attempt == attempt {
-                row.state
-            } else {
-                State::Voided
-            };
-            return Err(IssueError::Over {
-                serial,
-                attempt,
-                state,
-            });
-        }
-        // The ticket binds serial, attempt and device id, so a wrong unit cannot open it.
-        let bound = ticket_binding(&target.serial, target.attempt, target.device_id.as_str());
-        let clear = self
-            .hsm
-            .unwrap(Key::Ticket, &bound, &call.ticket)
-            .map_err(|e| match e {
-                HsmError::Unavailable { .. } => IssueError::Hsm(e),
-                _ => IssueError::Ticket(target.serial.clone()),
-            })?;
-        let bundle = BundleBytes::from_bytes(&clear)?;
-        if bundle.digest() != row.bundle_sha256 {
-            return Err(IssueError::Ticket(target.serial.clone()));
-        }
-        let (attempt, ticket) = (target.attempt, call.ticket.clone());
-        Ok(Minted {
-            attempt,
-            bundle,
-            ticket,
-            index: row.issued_seq,
-        })
-    }
-
     /// The order and the product definition it was created under.
     pub(crate) fn order_to_build(
         &self,
@@ -244,142 +171,6 @@ impl Line {
             .ok_or_else(|| IssueError::Product(row.product.clone()))?;
         Ok((row, product))
     }
-
-    /// Draws a password, a key where the unit has none, and the certificate, as one bundle.
-    fn draw(
-        &self,
-        call: &IssueCall,
-        step: &Step,
-        order: &OrderRow,
-        policy: &Policy,
-    ) -> Result<Drawn, IssueError> {
-        let (password, redraws) = self.mint(policy, call)?;
-        let fingerprint = password.folded(|clear| self.hsm.mac(Key::Fingerprint, clear))?;
-        let folded = password.folded(|clear| Zeroizing::new(clear.to_vec()));
-        let (spki, key) = unit_key(call)?;
-        let chain = self
-            .authority
-            .device(&spki, &step.serial, &order.product, self.now())?;
-        let mut salt = [0; 16];
-        self.hsm.random(&mut salt)?;
-
-        let certificate_sha256 = sha256(&chain[0]);
-        let bundle = Bundle {
-            serial: step.serial.clone(),
-            attempt: step.attempt,
-            password,
-            salt: Salt::from_bytes(salt),
-            chain,
-            key,
-        };
-        Ok(Drawn {
-            bundle: bundle.encode()?,
-            folded,
-            fingerprint: cut(&fingerprint),
-            certificate_sha256,
-            public_key_sha256: sha256(&spki),
-            redraws,
-        })
-    }
-
-    /// Draws until the gate lets a password through.
-    fn mint(&self, policy: &Policy, call: &IssueCall) -> Result<(Password, u32), IssueError> {
-        let macs: Vec<String> = call.macs.iter().map(ToString::to_string).collect();
-        let facts = Facts {
-            serial: call.serial.as_str(),
-            device_id: call.device_id.as_str(),
-            macs: &macs,
-            model: &call.model,
-            ssid: None,
-            public: &[],
-        };
-        let mut redraws = 0;
-        loop {
-            let password = credential::mint(policy, &mut |out| self.hsm.random(out))?;
-            let verdict = self.with_recent(&call.order, |recent| {
-                password.folded(|clear| guess::judge(clear, &facts, recent))
-            });
-            match verdict {
-                Verdict::Pass => return Ok((password, redraws)),
-                Verdict::Refused {
-                    detector, clause, ..
-                } if redraws == REDRAWS_TOLERATED => {
-                    return Err(IssueError::Guessable {
-                        detector,
-                        clause,
-                        draws: redraws + 1,
-                    });
-                }
-                Verdict::Refused { .. } => redraws += 1,
-            }
-        }
-    }
-
-    fn wrap(&self, step: &Step, bundle: &BundleBytes) -> Result<Vec<u8>, HsmError> {
-        let bound = ticket_binding(&step.serial, step.attempt, step.device_id.as_str());
-        bundle.expose(|clear| self.hsm.wrap(Key::Ticket, &bound, clear))
-    }
-
-    /// A chance collision is drawn again; more than the policy's arithmetic allows is a fault.
-    fn tolerate(&self, policy: &Policy, collisions: u32) -> Result<(), IssueError> {
-        let issued = self.read(|ledger| ledger.size())?; // entries: no fewer than issues
-        if collisions > credential::collisions_tolerated(policy.bits(), issued) {
-            return Err(IssueError::Repeating { collisions });
-        }
-        Ok(())
-    }
-}
-
-/// A bundle that nobody has seen yet, and what the ledger will say of it.
-struct Drawn {
-    bundle: BundleBytes,
-    folded: Zeroizing<Vec<u8>>,
-    fingerprint: Fingerprint,
-    certificate_sha256: Digest,
-    public_key_sha256: Digest,
-    redraws: u32,
-}
-
-impl Drawn {
-    fn record(
-        &self,
-        line: &Line,
-        call: &IssueCall,
-        step: &Step,
-        order: &OrderRow,
-        policy: &Policy,
-        collisions: u32,
-    ) -> Issued {
-        let detectors = guess::DETECTORS.to_owned();
-        Issued {
-            step: step.clone(),
-            slot: call.slot.clone(),
-            macs: call.macs.clone(),
-            product: order.product.clone(),
-            product_sha256: order.product_sha256,
-            policy_sha256: policy.hash(),
-            fingerprint: self.fingerprint,
-            fingerprint_key: line.fingerprint_key,
-            certificate_sha256: self.certificate_sha256,
-            public_key_sha256: self.public_key_sha256,
-            bundle_sha256: self.bundle.digest(),
-            key_made_on_unit: call.csr.is_some(),
-            gate: GateRecord {
-                detectors,
-                redraws: self.redraws,
-                collisions,
-            },
-        }
-    }
-}
-
-/// The key a unit's certificate is for: its own, or one made for it.
-fn unit_key(call: &IssueCall) -> Result<(Vec<u8>, Option<PrivateKey>), IssueError> {
-    if let Some(csr) = &call.csr {
-        return Ok((identity::check_csr(csr)?, None));
-    }
-    let minted = credential::mint_key(&ring::rand::SystemRandom::new())?;
-    Ok((minted.spki, Some(minted.private)))
 }
 
 /// The attempt an issue opens, and the void of a lost one that must come first.
@@ -431,21 +222,4 @@ fn builds(order: &OrderRow, product: &Product, call: &IssueCall) -> Result<(), I
             .escape_debug()
             .to_string(),
     })
-}
-
-/// The password policy of a product.
-pub(crate) fn policy_of(product: &Product) -> Result<Policy, PolicyError> {
-    Policy::named(&product.password.policy, product.password.length)
-}
-
-/// What a ticket is bound to: it opens for this serial, this attempt and this silicon alone.
-fn ticket_binding(serial: &Serial, attempt: Attempt, device_id: &str) -> Vec<u8> {
-    format!("birthmark ticket v1\n{serial}\n{attempt}\n{device_id}\n").into_bytes()
-}
-
-/// The fingerprint an entry keeps of a MAC.
-fn cut(mac: &[u8; 32]) -> Fingerprint {
-    let mut fingerprint = [0; 16];
-    fingerprint.copy_from_slice(&mac[..16]);
-    Fingerprint(fingerprint)
 }

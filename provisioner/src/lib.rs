@@ -1,7 +1,7 @@
 //! The server: mints, records and proves one identity for each unit.
 //!
-//! Read [`issue`] first: it is the path a secret travels, and every other module serves it.
-//! `line` holds what the path works with, `close` ends attempts, `services` is the gRPC face,
+//! Read `issue` first: it is the path a secret travels, and every other module serves it.
+//! `draw` makes the secret, `resume` gives it again, `line` holds what the path works with, `close` ends attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
 //! `init` makes a site, `admin` and `audit` are the command line.
 //!
@@ -15,12 +15,15 @@ pub mod authority;
 pub mod cli;
 mod close;
 pub mod config;
+mod draw;
 mod enrol;
+mod figures;
 pub mod init;
 mod issue;
 pub mod keys;
 mod line;
 mod orders;
+mod resume;
 pub mod serve;
 mod services;
 pub mod site;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::auth::{Caller, sha256};
 use crate::close::CloseError;
-use crate::issue::policy_of;
+use crate::draw::policy_of;
 use crate::line::Line;
 
 /// Most units of one order: what one line builds in years, and an order must be countable.

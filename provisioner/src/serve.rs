@@ -257,11 +257,12 @@ async fn chores(
     loop {
         tokio::select! {
             _ = probe.tick() => {
-                let hsm = Arc::clone(&line.hsm);
-                let there = tokio::task::spawn_blocking(move || hsm.describe().is_ok()).await;
-                let there = there.unwrap_or(false);
-                let status =
-                    if there { ServingStatus::Serving } else { ServingStatus::NotServing };
+                let asked = Arc::clone(&line);
+                let there = tokio::task::spawn_blocking(move || is_well(&asked)).await;
+                let status = match there {
+                    Ok(true) => ServingStatus::Serving,
+                    _ => ServingStatus::NotServing,
+                };
                 health.set_service_status("", status).await;
             }
             _ = renew.tick() => {
@@ -273,6 +274,15 @@ async fn chores(
             }
         }
     }
+}
+
+/// Whether the HSM answers. Then what was written while it was away gets its checkpoint.
+fn is_well(line: &Line) -> bool {
+    if let Err(error) = line.hsm.describe() {
+        tracing::warn!(%error, "the HSM does not answer: nothing is issued");
+        return false;
+    }
+    line.sign_pending().is_ok()
 }
 
 /// Accepts until told to stop; each handshake in a task of its own.

@@ -7,14 +7,15 @@ use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
 use api::{BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, VoidCall, v1};
-use ledger::{OrderRow, ProductRow, Proof, Refused, StationRow};
+use ledger::{ProductRow, Proof, Refused, StationRow};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::auth::Caller;
+use crate::figures::order_record;
 use crate::issue::Minted;
 use crate::line::Line;
-use crate::status::{Denied, bad_request, refusal, unreadable};
+use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
 /// Every service of the server, over one line.
 #[derive(Clone)]
@@ -35,9 +36,7 @@ impl Services {
         let line = Arc::clone(&self.0);
         match tokio::task::spawn_blocking(move || work(&line)).await {
             Ok(answer) => answer.map_err(Into::into),
-            Err(_) => Err(Status::internal(
-                "the call failed inside the server: see its log",
-            )),
+            Err(_) => Err(failed_inside()),
         }
     }
 }
@@ -339,22 +338,6 @@ fn product_record(row: ProductRow) -> v1::ProductRecord {
         product: row.product.to_string(),
         product_sha256: row.product_sha256.0.to_vec(),
         definition: row.definition,
-    }
-}
-
-fn order_record(row: OrderRow) -> v1::OrderRecord {
-    v1::OrderRecord {
-        order: row.order.to_string(),
-        product: row.product.to_string(),
-        quantity: row.quantity,
-        allowance: row.allowance,
-        closed: row.closed,
-        sealed: row.sealed,
-        scrapped: row.scrapped,
-        open: row.open,
-        not_started: row.not_started,
-        voided: row.voided,
-        reworked: row.reworked,
     }
 }
 

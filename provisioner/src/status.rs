@@ -45,6 +45,11 @@ impl From<Denied> for Status {
     }
 }
 
+/// A defect of the server's own: the call's thread panicked.
+pub(crate) fn failed_inside() -> Status {
+    Status::internal("the call failed inside the server: see its log")
+}
+
 /// A request with a field that cannot be used.
 pub(crate) fn bad_request(error: &BadRequest) -> Status {
     status(Code::InvalidArgument, Reason::BadRequest, error)
