@@ -406,6 +406,7 @@ fn lies_where(places: &Places, sealed: &[Report]) -> String {
     let serial = sealed
         .first()
         .map_or("SERIAL", |report| report.serial.as_str());
+    let run = "cargo run -q --release --bin provisioner --";
     format!(
         "\nEverything lies in {data}\n\
          \x20 provisioner/   the server: log, certificates, no password\n\
@@ -413,9 +414,8 @@ fn lies_where(places: &Places, sealed: &[Report]) -> String {
          \x20 units/         what each unit's flash holds\n\
          \x20 labels/        what the printer was given\n\n\
          Look for yourself:\n\
-         \x20 provisioner audit unit {serial} --data {data}/provisioner\n\
-         \x20 provisioner audit verify --data {data}/provisioner\n\
-         \x20 provisioner serve --data {data}/provisioner --hsm soft:{data}/hsm/token.store --allow-simulated-hsm\n"
+         \x20 {run} audit unit {serial} --data {data}/provisioner\n\
+         \x20 {run} audit verify --data {data}/provisioner\n"
     )
 }
 

@@ -81,9 +81,9 @@ impl Row {
 
 impl Progress for Row {
     fn stage(&mut self, serial: &Serial, stage: Stage) {
-        self.bar.set_position(stage.number());
         self.bar
             .set_message(format!("{serial}  {}", style(stage.as_str()).blue()));
+        self.bar.set_position(stage.number());
     }
 
     fn ended(&mut self, report: &Report) {
