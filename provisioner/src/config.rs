@@ -28,6 +28,20 @@ pub enum ConfigError {
         /// Line, column and what was expected.
         text: String,
     },
+    /// A number outside its bounds.
+    #[error("{} is not usable: {name} is {got}, it may be {least} to {most}", .path.display())]
+    Bounds {
+        /// Which file.
+        path: PathBuf,
+        /// Which number.
+        name: &'static str,
+        /// What it was.
+        got: u32,
+        /// The least it may be.
+        least: u32,
+        /// The most it may be.
+        most: u32,
+    },
     /// An HSM that this version does not know.
     #[error("hsm `{0}` is not known: write soft:FILE or sim:SOCKET")]
     Hsm(String),
@@ -59,6 +73,9 @@ impl Config {
     /// The file's name in a data directory.
     pub const FILE: &str = "provisioner.toml";
 
+    /// Ten years, the longest a station's certificate may be valid.
+    const MOST_HOURS: u32 = 87_600;
+
     /// A site as `init` makes it.
     #[must_use]
     pub fn new(hsm: &str, pin_file: &Path) -> Config {
@@ -82,10 +99,22 @@ impl Config {
             path: path.clone(),
             source,
         })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Parse {
-            path,
+        let config: Config = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.clone(),
             text: error.to_string().trim_end().to_owned(),
-        })
+        })?;
+        let (hours, most) = (config.station_certificate_hours, Config::MOST_HOURS);
+        if !(1..=most).contains(&hours) {
+            let name = "station_certificate_hours";
+            return Err(ConfigError::Bounds {
+                path,
+                name,
+                got: hours,
+                least: 1,
+                most,
+            });
+        }
+        Ok(config)
     }
 
     fn default_listen() -> SocketAddr {
