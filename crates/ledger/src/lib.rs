@@ -27,6 +27,6 @@ pub use log::{Appended, Ledger};
 pub use reader::{Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};
-pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, UnitRow};
+pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, UnitRow};
 pub use verify::verify;
 pub use writer::Writer;

@@ -6,7 +6,8 @@ use std::convert::Infallible;
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, StationRow, TokenRow, UnitRow,
+    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, StationRow, StopRow, TokenRow,
+    UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -24,6 +25,7 @@ pub(crate) struct Memory {
     pub(crate) device_ids: Rows<DeviceRow>,
     pub(crate) keys: Rows<KeyRow>,
     pub(crate) issues: Rows<IssueRow>,
+    pub(crate) stops: Rows<StopRow>,
 }
 
 /// The rows of one table.
@@ -57,6 +59,7 @@ impl Memory {
             Row::Device(row) => self.device_ids.put(row),
             Row::Key(row) => self.keys.put(row),
             Row::Issue(row) => self.issues.put(row),
+            Row::Stop(row) => self.stops.put(row),
             Row::Step(_) => {}
         }
     }
@@ -103,5 +106,10 @@ impl View for Memory {
 
     fn fingerprint(&self, fingerprint: &Fingerprint) -> Result<bool, Infallible> {
         Ok(self.issues.0.contains_key(fingerprint))
+    }
+
+    fn stop(&self) -> Result<Option<StopRow>, Infallible> {
+        let mut stops = self.stops.0.values();
+        Ok(stops.find(|row| row.resumed_seq.is_none()).cloned())
     }
 }

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tlog::{Checkpoint, Hash};
 use traveler::{DeviceId, Digest, OrderId, Serial, Sku, State, StationName};
 
-use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, UnitRow};
+use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, StopRow, UnitRow};
 use crate::rules::View;
 use crate::sql::{SqlView, newest_checkpoint, size, stored_hash};
 use crate::table::{Table, int};
@@ -163,6 +163,17 @@ impl Reader {
         Ok(SqlView(&self.connection)
             .token(token_sha256)?
             .map(|row| row.station))
+    }
+
+    /// Why nothing is issued, while the line is stopped.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn stop(&self) -> Result<Option<StopRow>, Error> {
+        if !schema::has_stops(&self.connection)? {
+            return Ok(None);
+        }
+        Ok(SqlView(&self.connection).stop()?)
     }
 
     /// The newest definition of a product.

@@ -143,6 +143,26 @@ pub enum Refused {
         /// Where it was seen.
         device_id: DeviceId,
     },
+    /// The generator was found unfit, and nobody said that it is well again.
+    #[error(
+        "the line is stopped since {since}: {detector}, clause {clause}, seen in order {order} \
+         (entry {seq})"
+    )]
+    LineStopped {
+        /// The entry that stopped it.
+        seq: u64,
+        /// The order it was seen in.
+        order: OrderId,
+        /// The limb of Schedule 1 paragraph 1(3).
+        clause: String,
+        /// What saw it.
+        detector: String,
+        /// The server's clock then.
+        since: Timestamp,
+    },
+    /// There is no stop to end, or another one than was named.
+    #[error("the line is not stopped by entry {0}: look again with `provisioner line status`")]
+    NotStopped(u64),
     /// The password was issued before, somewhere.
     #[error("this password's fingerprint was recorded before: mint another one")]
     FingerprintUsed,

@@ -115,6 +115,25 @@ pub struct StationRow {
     pub seq: u64,
 }
 
+/// A time at which the generator was found unfit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StopRow {
+    /// The entry that stopped the line.
+    pub seq: u64,
+    /// The order it was seen in.
+    pub order: OrderId,
+    /// The limb of Schedule 1 paragraph 1(3).
+    pub clause: String,
+    /// What saw it.
+    pub detector: String,
+    /// What was seen.
+    pub evidence: String,
+    /// The server's clock at the stop.
+    pub since: Timestamp,
+    /// The entry that ended it; none while the line is stopped.
+    pub resumed_seq: Option<u64>,
+}
+
 /// One applied product definition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProductRow {
@@ -200,4 +219,5 @@ pub(crate) enum Row {
     Key(KeyRow),
     Issue(IssueRow),
     Step(StepRow),
+    Stop(StopRow),
 }

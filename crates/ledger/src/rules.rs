@@ -13,7 +13,8 @@ use traveler::{
 
 use crate::Refused;
 use crate::rows::{
-    DeviceRow, LogRow, OrderRow, ProductRow, Row, StationRow, StationState, TokenRow, UnitRow,
+    DeviceRow, LogRow, OrderRow, ProductRow, Row, StationRow, StationState, StopRow, TokenRow,
+    UnitRow,
 };
 
 /// All that the rules may know about the past.
@@ -33,6 +34,8 @@ pub(crate) trait View {
     fn key(&self, public_key_sha256: &Digest) -> Result<Option<DeviceId>, Self::Error>;
     /// Whether the fingerprint was ever recorded.
     fn fingerprint(&self, fingerprint: &Fingerprint) -> Result<bool, Self::Error>;
+    /// The stop that nobody has ended.
+    fn stop(&self) -> Result<Option<StopRow>, Self::Error>;
 }
 
 /// Why there are no rows.
@@ -102,6 +105,14 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
                 ..row
             })])
         }
+        Event::LineStopped { .. } => stop_line(view, entry),
+        Event::LineResumed { stopped_seq, .. } => match view.stop()? {
+            Some(row) if row.seq == *stopped_seq => Ok(vec![Row::Stop(StopRow {
+                resumed_seq: Some(entry.seq),
+                ..row
+            })]),
+            _ => refuse(Refused::NotStopped(*stopped_seq)),
+        },
         Event::Issued(issued) => unit::issue(view, entry, issued),
         event => match event.step() {
             Some((step, state)) => unit::follow(view, entry, step, state),
@@ -243,6 +254,47 @@ fn enrol<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
         }),
         Row::Station(row),
     ])
+}
+
+/// The generator is the server's, so one stop holds for every order until it is ended.
+fn stop_line<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
+    let Event::LineStopped {
+        order,
+        clause,
+        detector,
+        evidence,
+        ..
+    } = &entry.event
+    else {
+        return refuse(Refused::Empty);
+    };
+    running(view)?;
+    if view.order(order)?.is_none() {
+        return refuse(Refused::UnknownOrder(order.clone()));
+    }
+    Ok(vec![Row::Stop(StopRow {
+        seq: entry.seq,
+        order: order.clone(),
+        clause: clause.clone(),
+        detector: detector.clone(),
+        evidence: evidence.clone(),
+        since: entry.time,
+        resumed_seq: None,
+    })])
+}
+
+/// The line is not stopped.
+fn running<V: View>(view: &V) -> Result<(), Stop<V::Error>> {
+    match view.stop()? {
+        None => Ok(()),
+        Some(row) => refuse(Refused::LineStopped {
+            seq: row.seq,
+            order: row.order,
+            clause: row.clause,
+            detector: row.detector,
+            since: row.since,
+        }),
+    }
 }
 
 /// The order, which exists and takes units.

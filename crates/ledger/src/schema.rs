@@ -8,7 +8,10 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_log.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_log.sql"),
+    include_str!("../migrations/0002_stops.sql"),
+];
 /// Prepared statements kept per connection; there are about 40.
 const STATEMENTS: usize = 64;
 /// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
@@ -25,7 +28,7 @@ pub(crate) fn writer(path: &Path, create: bool) -> Result<Connection, Error> {
     // FULL syncs the WAL at each commit: what `append` has answered survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -65_536)?; // 64 MiB
-    migrate(&mut connection)?;
+    migrate(&mut connection, MIGRATIONS.len() as u32)?;
     Ok(connection)
 }
 
@@ -37,10 +40,10 @@ pub(crate) fn reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// An empty database in memory, as the newest migration leaves it.
-pub(crate) fn blank() -> Result<Connection, Error> {
+/// An empty database in memory, as migration `number` leaves it.
+pub(crate) fn blank(number: u32) -> Result<Connection, Error> {
     let mut connection = Connection::open_in_memory()?;
-    migrate(&mut connection)?;
+    migrate(&mut connection, number)?;
     Ok(connection)
 }
 
@@ -59,6 +62,11 @@ pub(crate) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
     }
 }
 
+/// Whether the file has the table of stops: one that only older software wrote has none.
+pub(crate) fn has_stops(connection: &Connection) -> Result<bool, Error> {
+    Ok(version(connection)? >= 2)
+}
+
 fn prepare(connection: &Connection) -> Result<(), Error> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -68,12 +76,15 @@ fn prepare(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<u32, Error> {
+/// The number of the last migration the file has seen. One that no newer software wrote to since
+/// an update is an older one until it does.
+pub(crate) fn version(connection: &Connection) -> Result<u32, Error> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// Each migration in its own transaction with its number: a crash leaves the one before.
-fn migrate(connection: &mut Connection) -> Result<(), Error> {
+/// Each migration up to `last` in its own transaction with its number: a crash leaves the one
+/// before.
+fn migrate(connection: &mut Connection, last: u32) -> Result<(), Error> {
     let found = version(connection)?;
     if found > MIGRATIONS.len() as u32 {
         return Err(Error::Newer {
@@ -81,7 +92,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
             known: MIGRATIONS.len() as u32,
         });
     }
-    for (number, sql) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
+    for (number, sql) in (1..=last).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", number)?;
@@ -106,7 +117,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 1
+                known: 2
             })
         ));
         let reader = reader(&path).unwrap();
@@ -114,6 +125,23 @@ mod tests {
             check_version(&reader, &path),
             Err(Error::Newer { found: 99, .. })
         ));
+    }
+
+    #[test]
+    fn an_older_file_is_brought_up_to_date_and_keeps_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        {
+            let mut old = Connection::open(&path).unwrap();
+            migrate(&mut old, 1).unwrap();
+            let sql = "INSERT INTO entries (seq, bytes) VALUES (0, x'00')";
+            old.execute(sql, []).unwrap();
+        }
+        let connection = writer(&path, false).unwrap();
+        assert_eq!(version(&connection).unwrap(), 2);
+        let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
+        assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);
     }
 
     #[test]

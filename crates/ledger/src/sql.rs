@@ -8,7 +8,7 @@ use traveler::{
 
 use crate::Refused;
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, TokenRow, UnitRow,
+    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit};
 use crate::table::{Table, int};
@@ -64,6 +64,10 @@ impl View for SqlView<'_> {
 
     fn fingerprint(&self, fingerprint: &Fingerprint) -> rusqlite::Result<bool> {
         Ok(IssueRow::find(self.0, "WHERE fingerprint = ?1", [fingerprint.0])?.is_some())
+    }
+
+    fn stop(&self) -> rusqlite::Result<Option<StopRow>> {
+        StopRow::find(self.0, "WHERE resumed_seq IS NULL", [])
     }
 }
 
@@ -176,6 +180,7 @@ fn put(connection: &Connection, row: &Row) -> Result<(), Stop<rusqlite::Error>> 
         Row::Key(row) => row.put(connection),
         Row::Issue(row) => row.put(connection),
         Row::Step(row) => row.put(connection),
+        Row::Stop(row) => row.put(connection),
     };
     let Err(error) = error else { return Ok(()) };
     if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {

@@ -103,6 +103,15 @@ impl<'a> Cells<'a> {
         T::try_from(number).map_err(|error| self.bad(Type::Integer, error))
     }
 
+    fn number_or_none<T>(&mut self) -> rusqlite::Result<Option<T>>
+    where
+        T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>,
+    {
+        let number: Option<i64> = self.cell()?;
+        let number = number.map(T::try_from).transpose();
+        number.map_err(|error| self.bad(Type::Integer, error))
+    }
+
     fn flag(&mut self) -> rusqlite::Result<bool> {
         match self.cell::<i64>()? {
             0 => Ok(false),

@@ -77,7 +77,7 @@ fn check_structure(connection: &Connection, findings: &mut Findings) -> Result<(
             findings.add(None, format!("the database is damaged: {line}"));
         }
     }
-    if schema_of(connection)? != schema_of(&schema::blank()?)? {
+    if schema_of(connection)? != schema_of(&schema::blank(schema::version(connection)?)?)? {
         findings.add(
             None,
             "the tables are not those this software makes: a constraint was changed",
@@ -243,6 +243,10 @@ fn check_derived(connection: &Connection, memory: Memory, findings: &mut Finding
     compare(connection, memory.device_ids, findings);
     compare(connection, memory.keys, findings);
     compare(connection, memory.issues, findings);
+    // Without the table no entry can have made a row of it: software that knows stops makes it.
+    if !memory.stops.0.is_empty() || schema::has_stops(connection).unwrap_or(true) {
+        compare(connection, memory.stops, findings);
+    }
 }
 
 fn compare<T: Table>(connection: &Connection, rows: Rows<T>, findings: &mut Findings) {

@@ -139,6 +139,30 @@ pub enum Event {
         /// Who revoked it.
         by: String,
     },
+    /// The generator was found unfit: nothing is issued, for any order, until it is resumed.
+    LineStopped {
+        /// The order it was seen in.
+        order: OrderId,
+        /// The unit that was to be issued; nothing was minted for it.
+        serial: Serial,
+        /// The station that asked.
+        station: StationName,
+        /// The limb of Schedule 1 paragraph 1(3) that its passwords would break.
+        clause: String,
+        /// What saw it.
+        detector: String,
+        /// What was seen, without a symbol of any password.
+        evidence: String,
+    },
+    /// The generator was repaired or replaced, and the line may issue again.
+    LineResumed {
+        /// The entry that stopped it.
+        stopped_seq: u64,
+        /// What was done about it, in the words of who resumed it.
+        reason: String,
+        /// Who resumed it.
+        by: String,
+    },
     /// A credential was minted for a unit. It left the server only after this was durable.
     Issued(Box<Issued>),
     /// The unit proved, after a reset, that it holds what was issued.
@@ -326,7 +350,9 @@ impl Event {
             | Event::OrderClosed { .. }
             | Event::StationInvited { .. }
             | Event::StationEnrolled { .. }
-            | Event::StationRevoked { .. } => None,
+            | Event::StationRevoked { .. }
+            | Event::LineStopped { .. }
+            | Event::LineResumed { .. } => None,
         }
     }
 }
@@ -414,6 +440,34 @@ mod tests {
             "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
              \"kind\":\"voided\",\"serial\":\"BM-000001\",\"device_id\":\"00112233aabbccdd\",\
              \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1,\"cause\":\"reply_lost\"}",
+        );
+    }
+
+    #[test]
+    fn the_bytes_of_a_stop_and_of_its_end() {
+        check(
+            Event::LineStopped {
+                order: step().order,
+                serial: step().serial,
+                station: step().station,
+                clause: "1(3)(a)".into(),
+                detector: "counter".into(),
+                evidence: "9 of 9 draws count on".into(),
+            },
+            "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
+             \"kind\":\"line_stopped\",\"order\":\"WO-1\",\"serial\":\"BM-000001\",\
+             \"station\":\"bench-1\",\"clause\":\"1(3)(a)\",\"detector\":\"counter\",\
+             \"evidence\":\"9 of 9 draws count on\"}",
+        );
+        check(
+            Event::LineResumed {
+                stopped_seq: 5,
+                reason: "token replaced".into(),
+                by: "admin".into(),
+            },
+            "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
+             \"kind\":\"line_resumed\",\"stopped_seq\":5,\"reason\":\"token replaced\",\
+             \"by\":\"admin\"}",
         );
     }
 

@@ -2,7 +2,7 @@
 
 use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
 
-use super::{Stop, Verdict, View, open_order, refuse, usable};
+use super::{Stop, Verdict, View, open_order, refuse, running, usable};
 use crate::Refused;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
@@ -10,6 +10,7 @@ use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, Step
 pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdict<V::Error> {
     let step = &issued.step;
     enrolled(view, step)?;
+    running(view)?;
     let mut order = open_order(view, &step.order)?;
     if (&issued.product, &issued.product_sha256) != (&order.product, &order.product_sha256) {
         let builds = order.product;

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use traveler::{Digest, KeyId, OrderId, Sku, StationName};
 
 use super::{Cells, Table, blob, int, number, text};
-use crate::rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, TokenRow};
+use crate::rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, TokenRow};
 
 impl Table for LogRow {
     type Key = u64;
@@ -206,5 +206,47 @@ impl Table for TokenRow {
 
     fn seq(&self) -> u64 {
         self.seq
+    }
+}
+
+impl Table for StopRow {
+    type Key = u64;
+    const NAME: &'static str = "stops";
+    const SELECT: &'static str = "SELECT seq, order_id, clause, detector, evidence, since_ms, \
+        resumed_seq FROM stops";
+    const PUT: &'static str = "INSERT INTO stops (seq, order_id, clause, detector, evidence, \
+        since_ms, resumed_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (seq) DO UPDATE \
+        SET resumed_seq = ?7";
+
+    fn read(cells: &mut Cells<'_>) -> rusqlite::Result<StopRow> {
+        Ok(StopRow {
+            seq: cells.number()?,
+            order: cells.text::<OrderId>()?,
+            clause: cells.cell()?,
+            detector: cells.cell()?,
+            evidence: cells.cell()?,
+            since: cells.time()?,
+            resumed_seq: cells.number_or_none()?,
+        })
+    }
+
+    fn cells(&self) -> Vec<Value> {
+        vec![
+            number(int(self.seq)),
+            text(self.order.as_str()),
+            text(&self.clause),
+            text(&self.detector),
+            text(&self.evidence),
+            number(self.since.unix_ms()),
+            self.resumed_seq.map_or(Value::Null, |seq| number(int(seq))),
+        ]
+    }
+
+    fn key(&self) -> u64 {
+        self.seq
+    }
+
+    fn seq(&self) -> u64 {
+        self.resumed_seq.unwrap_or(self.seq)
     }
 }
