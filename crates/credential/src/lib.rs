@@ -11,6 +11,7 @@
 mod bundle;
 mod collision;
 mod mint;
+mod monitor;
 mod policy;
 mod receipt;
 mod secret;
@@ -19,7 +20,8 @@ mod vector;
 
 pub use bundle::{Bundle, BundleError};
 pub use collision::collisions_tolerated;
-pub use mint::{KeyError, MintError, MintedKey, mint, mint_key};
-pub use policy::{Policy, PolicyError};
+pub use mint::{KeyError, MintError, MintedKey, mint, mint_key, mint_seen};
+pub use monitor::{Monitor, Output, Unfit};
+pub use policy::{Class, Policy, PolicyError};
 pub use receipt::receipt;
 pub use secret::{BundleBytes, Password, PasswordError, PrivateKey, Salt};
