@@ -16,16 +16,44 @@ pub enum Fault {
     /// Each command is done, and every second reply is lost with its connection, the first one
     /// first; a login is always answered.
     ReplyLost,
+    /// The generator gives one byte for ever. Like every fault below, `random` alone is affected.
+    Stuck,
+    /// The generator counts: each answer is a number, one more than the one before.
+    Counting,
+    /// The generator's bits are 1 three times of four.
+    Biased,
+    /// The generator gives the same five blocks by turns.
+    Repeating,
+    /// The generator's bytes are one of eight: three bits in each.
+    LowEntropy,
+    /// Each answer is C's example of `rand`, seeded with the second.
+    SeededByTime,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 5] = [
+    pub const ALL: [Fault; 11] = [
         Fault::None,
         Fault::Gone,
         Fault::Slow,
         Fault::Busy,
         Fault::ReplyLost,
+        Fault::Stuck,
+        Fault::Counting,
+        Fault::Biased,
+        Fault::Repeating,
+        Fault::LowEntropy,
+        Fault::SeededByTime,
+    ];
+
+    /// The faults of the generator.
+    pub const GENERATOR: [Fault; 6] = [
+        Fault::Stuck,
+        Fault::Counting,
+        Fault::Biased,
+        Fault::Repeating,
+        Fault::LowEntropy,
+        Fault::SeededByTime,
     ];
 
     /// The fault's name in commands and messages.
@@ -36,6 +64,12 @@ impl Fault {
             Fault::Slow => "slow",
             Fault::Busy => "busy",
             Fault::ReplyLost => "reply-lost",
+            Fault::Stuck => "stuck",
+            Fault::Counting => "counting",
+            Fault::Biased => "biased",
+            Fault::Repeating => "repeating",
+            Fault::LowEntropy => "low-entropy",
+            Fault::SeededByTime => "seeded-by-time",
         }
     }
 

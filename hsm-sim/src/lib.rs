@@ -9,6 +9,7 @@
 
 pub mod cli;
 mod fault;
+mod generator;
 mod server;
 mod session;
 mod store_file;

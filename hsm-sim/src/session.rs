@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hsm::message::v1::request::Command;
 use hsm::message::v1::response::Outcome;
@@ -14,6 +14,7 @@ use hsm::message::{self, RANDOM_MAX, v1};
 use hsm::{Hsm, HsmError, Key, Pin, SoftToken};
 
 use crate::Fault;
+use crate::generator::Generator;
 
 /// What [`Fault::Slow`] adds to a command.
 const SLOW: Duration = Duration::from_secs(2);
@@ -32,6 +33,8 @@ struct State {
     lose_next: bool,
     /// No further command is waited for; set once.
     closed: bool,
+    /// What the generator's fault is made of; begun anew with each switch.
+    generator: Generator,
     /// Commands answered, by key label and command name.
     uses: BTreeMap<String, u64>,
 }
@@ -42,6 +45,7 @@ impl Desk {
             fault: Fault::None,
             lose_next: true,
             closed: false,
+            generator: Generator::default(),
             uses: BTreeMap::new(),
         };
         Desk {
@@ -59,6 +63,7 @@ impl Desk {
         let mut state = self.state();
         state.fault = fault;
         state.lose_next = true;
+        state.generator = Generator::default();
         self.changed.notify_all();
         drop(state);
         tracing::info!(%fault, "fault switched");
@@ -111,6 +116,13 @@ impl Desk {
             }
             Fault::Slow => self.linger(),
             Fault::None | Fault::ReplyLost => {}
+            // Broken, and as ready to answer as a sound one.
+            Fault::Stuck
+            | Fault::Counting
+            | Fault::Biased
+            | Fault::Repeating
+            | Fault::LowEntropy
+            | Fault::SeededByTime => {}
         }
         let is_login = matches!(command, Command::Login(_));
         let name = use_name(&command);
@@ -147,7 +159,7 @@ impl Desk {
     fn use_key(&self, command: &Command) -> Result<Vec<u8>, v1::Response> {
         let token = &self.token;
         let done = match command {
-            Command::Random(v1::Random { length }) => random(token, *length as usize)?,
+            Command::Random(v1::Random { length }) => self.random(*length as usize)?,
             Command::Mac(it) => token.mac(key(&it.key)?, &it.data)?.to_vec(),
             Command::Sign(it) => token.sign(key(&it.key)?, &it.message)?,
             Command::PublicKey(it) => token.public_key(key(&it.key)?)?,
@@ -166,6 +178,25 @@ impl Desk {
             }
         };
         Ok(done)
+    }
+
+    /// Random bytes, of a generator as good as the fault lets it be.
+    fn random(&self, length: usize) -> Result<Vec<u8>, HsmError> {
+        if !(1..=RANDOM_MAX).contains(&length) {
+            let reason = format!("1 to {RANDOM_MAX} random bytes are given at once");
+            return Err(HsmError::Refused { reason });
+        }
+        let mut bytes = vec![0; length];
+        let fair = |out: &mut [u8]| self.token.random(out);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let mut state = self.state();
+        let fault = state.fault;
+        state
+            .generator
+            .fill(fault, &mut bytes, &fair, now.as_secs())?;
+        Ok(bytes)
     }
 
     fn switch(&self, name: &str) -> v1::Response {
@@ -228,16 +259,6 @@ impl Desk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn random(token: &SoftToken, length: usize) -> Result<Vec<u8>, HsmError> {
-    if !(1..=RANDOM_MAX).contains(&length) {
-        let reason = format!("1 to {RANDOM_MAX} random bytes are given at once");
-        return Err(HsmError::Refused { reason });
-    }
-    let mut bytes = vec![0; length];
-    token.random(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn key(label: &str) -> Result<Key, v1::Response> {

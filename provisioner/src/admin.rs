@@ -2,6 +2,7 @@
 //! credential. Nothing here touches the ledger; two ways to write would be one too many.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
-use crate::cli::{Format, OrderVerb, ProductVerb, StationVerb, print, say};
+use crate::cli::{Format, LineVerb, OrderVerb, ProductVerb, StationVerb, print, say};
 use crate::figures::{hex, order_json, order_line};
 use crate::site::{self, Site};
 
@@ -160,7 +161,62 @@ pub(crate) fn station(site: &Site, verb: StationVerb, format: Format) -> Result<
     })
 }
 
-fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+/// `provisioner line ...`
+pub(crate) fn line(site: &Site, verb: LineVerb, format: Format) -> Result<ExitCode> {
+    block_on(async {
+        let channel = connect(site).await?;
+        let mut audit = AuditClient::new(channel.clone());
+        let asked = audit.show_line(v1::ShowLineRequest {}).await;
+        let mut row = asked.map_err(refused)?.into_inner();
+        if let LineVerb::Resume { reason, entry } = verb {
+            if !row.stopped {
+                bail!("the line is not stopped: nothing was changed");
+            }
+            let request = v1::ResumeLineRequest {
+                stopped_seq: entry.unwrap_or(row.stopped_seq),
+                reason,
+            };
+            let mut admin = AdministrationClient::new(channel);
+            row = admin
+                .resume_line(request)
+                .await
+                .map_err(refused)?
+                .into_inner();
+        }
+        print(format, &line_json(&row), || line_text(&row))?;
+        // Code 1 is for a finding, and a stopped line is one.
+        Ok(ExitCode::from(u8::from(row.stopped)))
+    })
+}
+
+fn line_json(row: &v1::LineRecord) -> Value {
+    if !row.stopped {
+        return json!({ "state": "running" });
+    }
+    json!({
+        "state": "stopped",
+        "entry": row.stopped_seq,
+        "clause": row.clause,
+        "detector": row.detector,
+        "evidence": row.evidence,
+        "order": row.order,
+        "since": row.since,
+    })
+}
+
+fn line_text(row: &v1::LineRecord) -> String {
+    if !row.stopped {
+        return "RUNNING passwords are minted\n".to_owned();
+    }
+    format!(
+        "STOPPED by entry {} since {}: the generator is unfit, nothing is issued\n  \
+         clause {}, {}: {} (order {})\n\
+         repair or replace the token, then: provisioner line resume --reason TEXT\n",
+        row.stopped_seq, row.since, row.clause, row.detector, row.evidence, row.order
+    )
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

@@ -1,6 +1,7 @@
 //! The command line: `provisioner --help`. Facts go to stdout, words for people to stderr.
 //!
-//! Exit codes: 0 clean, 1 findings (an altered log), 2 unusable arguments or input.
+//! Exit codes: 0 clean, 1 findings (an altered log, a stopped line, a refused policy), 2 unusable
+//! arguments or input.
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::init::{self, Choice};
 use crate::serve;
 use crate::site::Site;
-use crate::{admin, audit};
+use crate::{admin, audit, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -68,9 +69,51 @@ enum Verb {
     /// Who builds.
     #[command(subcommand)]
     Station(StationVerb),
+    /// Whether passwords may be minted, and letting them again after a broken generator.
+    #[command(subcommand)]
+    Line(LineVerb),
+    /// How passwords are minted.
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
+}
+
+/// Verbs about the line.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LineVerb {
+    /// Whether the generator was found unfit, and how: exit code 1 while nothing is issued.
+    Status,
+    /// Issue again, once the generator is repaired or replaced.
+    Resume {
+        /// What was done about it, on one line; it stands in the log under your name.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The entry that stopped the line, as `status` names it [default: the one that does].
+        #[arg(long, value_name = "SEQ")]
+        entry: Option<u64>,
+    },
+}
+
+/// Verbs about password policies. They ask no server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyVerb {
+    /// The policies a product file may name.
+    List,
+    /// One policy, with what it promises.
+    Show {
+        /// Which.
+        name: String,
+        /// With another length than its own.
+        #[arg(long, value_name = "N")]
+        length: Option<u8>,
+    },
+    /// Judge a policy file: exit code 1 with the reason when it would be refused.
+    Check {
+        /// The policy (TOML).
+        file: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -215,6 +258,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Product(verb) => admin::product(&site, verb, cli.format)?,
         Verb::Order(verb) => admin::order(&site, verb, cli.format)?,
         Verb::Station(verb) => admin::station(&site, verb, cli.format)?,
+        Verb::Line(verb) => return admin::line(&site, verb, cli.format),
+        Verb::Policy(verb) => return policy::run(verb, cli.format),
         Verb::Audit(verb) => return audit::run(&site, verb, cli.format),
     }
     Ok(ExitCode::SUCCESS)

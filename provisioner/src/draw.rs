@@ -2,11 +2,15 @@
 //! and the certificate, as one bundle that nobody has seen yet.
 
 use compliance::Product;
-use credential::{Bundle, BundleBytes, Password, Policy, PolicyError, PrivateKey, Salt};
+use credential::{
+    Bundle, BundleBytes, KeyError, MintError, Password, Policy, PolicyError, PrivateKey, Salt,
+    Unfit,
+};
 use guess::{Clause, Facts, Verdict};
-use hsm::Key;
+use hsm::{HsmError, Key};
 use ledger::OrderRow;
-use traveler::{Digest, Fingerprint, GateRecord, Issued, Step};
+use ring::rand::{SecureRandom, SystemRandom};
+use traveler::{Digest, Fingerprint, GateRecord, Issued, OrderId, Step};
 use zeroize::Zeroizing;
 
 use api::IssueCall;
@@ -15,10 +19,17 @@ use crate::auth::sha256;
 use crate::issue::IssueError;
 use crate::line::Line;
 
-/// Draws the gate may refuse in a row before the generator is called unfit.
-///
-/// A fair draw is refused with at most 4 % (GUESS.md, minting), so 16 in a row with 4e-23.
-const REDRAWS_TOLERATED: u32 = 16;
+/// Draws in a row the gate may refuse before its facts are measured against a fair generator.
+const REDRAWS_UNSUSPECTED: u32 = 4;
+
+/// Draws of the system's own generator that the gate is measured with.
+const CONTROLS: u32 = 256;
+
+/// Chance of calling a fair generator unfit because of refusals in a row, at one issue.
+const FALSE_ALARM: f64 = 1e-17;
+
+/// The share of refused controls from which a policy leaves a unit no room.
+const ROOM_MIN: f64 = 0.75;
 
 impl Line {
     /// Draws a password, a key where the unit has none, and the certificate, as one bundle.
@@ -37,7 +48,7 @@ impl Line {
             .authority
             .device(&spki, &step.serial, &product.sku, self.now())?;
         let mut salt = [0; 16];
-        self.hsm.random(&mut salt)?;
+        self.random_watched(&mut salt)?;
 
         let certificate_sha256 = sha256(&chain[0]);
         let bundle = Bundle {
@@ -59,6 +70,9 @@ impl Line {
     }
 
     /// Draws until the gate lets a password through.
+    ///
+    /// Every refusal is a redraw. Whether there are too many is for the monitor to say, over the
+    /// order, and for a bound on refusals in a row, at this unit.
     fn mint(
         &self,
         policy: &Policy,
@@ -74,35 +88,123 @@ impl Line {
             ssid: product.ssid_prefix.as_deref(),
             public: &[product.sku.as_str(), &product.name],
         };
+        let mut chance = match self.watch.chance(&call.order) {
+            Some(chance) => chance,
+            None => refusal_chance(policy, &facts)?,
+        };
         let mut redraws = 0;
         loop {
-            let password = credential::mint(policy, &mut |out| self.hsm.random(out))?;
-            let verdict = self.with_recent(&call.order, |recent| {
+            let password = self.mint_watched(&call.order, policy)?;
+            let verdict = self.watch.with_recent(&call.order, |recent| {
                 password.folded(|clear| guess::judge(clear, &facts, recent))
             });
-            match verdict {
-                Verdict::Pass => return Ok((password, redraws)),
-                Verdict::Refused {
-                    detector, clause, ..
-                } if clause == Clause::Counter || redraws == REDRAWS_TOLERATED => {
-                    return Err(IssueError::Guessable {
-                        detector,
-                        clause,
-                        draws: redraws + 1,
-                    });
-                }
-                Verdict::Refused { .. } => redraws += 1,
+            let Verdict::Refused {
+                detector, clause, ..
+            } = verdict
+            else {
+                self.watch.judged(&call.order, policy, false, chance)?;
+                return Ok((password, redraws));
+            };
+            redraws += 1;
+            if redraws == REDRAWS_UNSUSPECTED {
+                // This unit's facts may leave less room than those of the order's first.
+                chance = chance.max(refusal_chance(policy, &facts)?);
             }
+            if f64::from(redraws) * chance.ln() < FALSE_ALARM.ln() {
+                return Err(IssueError::Unfit(Unfit {
+                    detector,
+                    clause: limb(clause),
+                    evidence: format!("the gate refused {redraws} draws in a row"),
+                }));
+            }
+            self.watch.judged(&call.order, policy, true, chance)?;
         }
+    }
+
+    /// One draw, which the monitors see before any rule refuses it.
+    fn mint_watched(&self, order: &OrderId, policy: &Policy) -> Result<Password, IssueError> {
+        let (mut heard, mut seen) = (Ok(()), Ok(()));
+        let minted = credential::mint_seen(
+            policy,
+            &mut |out| {
+                self.hsm.random(out)?;
+                if heard.is_ok() {
+                    heard = self.watch.heard(out);
+                }
+                Ok::<(), HsmError>(())
+            },
+            &mut |indices| {
+                if seen.is_ok() {
+                    seen = self.watch.drawn(order, policy, indices);
+                }
+            },
+        );
+        seen?;
+        heard?;
+        minted.map_err(|error| match error {
+            MintError::Random(error) => error.into(),
+            MintError::Unfit | MintError::Missed { .. } => IssueError::Unfit(Unfit {
+                detector: "unusable output",
+                clause: limb(Clause::Guessable),
+                evidence: error.to_string(),
+            }),
+        })
+    }
+
+    /// Random bytes for another purpose, of the same generator and so under the same watch.
+    fn random_watched(&self, out: &mut [u8]) -> Result<(), IssueError> {
+        self.hsm.random(out)?;
+        Ok(self.watch.heard(out)?)
     }
 
     /// A chance collision is drawn again; more than the policy's arithmetic allows is a fault.
     pub(crate) fn tolerate(&self, policy: &Policy, collisions: u32) -> Result<(), IssueError> {
         let issued = self.read(|ledger| ledger.size())?; // entries: no fewer than issues
         if collisions > credential::collisions_tolerated(policy.bits(), issued) {
-            return Err(IssueError::Repeating { collisions });
+            return Err(IssueError::Unfit(Unfit {
+                detector: "duplicate index",
+                clause: limb(Clause::Guessable),
+                evidence: format!("{collisions} draws in a row were issued before"),
+            }));
         }
         Ok(())
+    }
+}
+
+/// Bounds the chance that the gate refuses a fair draw of this policy for these facts: measured
+/// with draws of the system's own generator, which are thrown away, and six and a half standard
+/// deviations more (4e-11).
+fn refusal_chance(policy: &Policy, facts: &Facts<'_>) -> Result<f64, IssueError> {
+    let system = SystemRandom::new();
+    let mut fill = |out: &mut [u8]| system.fill(out).map_err(|_| KeyError);
+    let (mut refused, mut last) = (0, "none");
+    for _ in 0..CONTROLS {
+        let control = credential::mint(policy, &mut fill).map_err(|_| KeyError)?;
+        if let Verdict::Refused { detector, .. } =
+            control.folded(|clear| guess::judge(clear, facts, &[]))
+        {
+            (refused, last) = (refused + 1, detector);
+        }
+    }
+    let (hits, draws) = (f64::from(refused), f64::from(CONTROLS));
+    if hits / draws >= ROOM_MIN {
+        return Err(IssueError::NoRoom {
+            policy: policy.name().to_owned(),
+            refused,
+            draws: CONTROLS,
+            detector: last,
+        });
+    }
+    Ok(((hits + 6.5 * (hits + 10.0).sqrt() + 10.0) / draws).min(0.95))
+}
+
+/// The limb as entries and people cite it.
+fn limb(clause: Clause) -> &'static str {
+    match clause {
+        Clause::Counter => "1(3)(a)",
+        Clause::Public => "1(3)(b)",
+        Clause::Identifier => "1(3)(c)",
+        Clause::Guessable => "1(3)(d)",
     }
 }
 
@@ -154,13 +256,14 @@ fn unit_key(call: &IssueCall) -> Result<(Vec<u8>, Option<PrivateKey>), IssueErro
     if let Some(csr) = &call.csr {
         return Ok((identity::check_csr(csr)?, None));
     }
-    let minted = credential::mint_key(&ring::rand::SystemRandom::new())?;
+    let minted = credential::mint_key(&SystemRandom::new())?;
     Ok((minted.spki, Some(minted.private)))
 }
 
 /// The password policy of a product.
 pub(crate) fn policy_of(product: &Product) -> Result<Policy, PolicyError> {
-    Policy::named(&product.password.policy, product.password.length)
+    let rule = &product.password;
+    Policy::named(&rule.policy, rule.length)?.with_lockout(rule.lockout.is_some())
 }
 
 /// The fingerprint an entry keeps of a MAC.

@@ -5,7 +5,7 @@
 //! beforehand whose answer could be old.
 
 use compliance::Product;
-use credential::{BundleBytes, BundleError, KeyError, MintError, PolicyError};
+use credential::{BundleBytes, BundleError, KeyError, PolicyError, Unfit};
 use hsm::HsmError;
 use ledger::{AppendError, OrderRow, Refused, UnitRow};
 use thiserror::Error;
@@ -55,21 +55,23 @@ pub(crate) enum IssueError {
     /// The unit's key request cannot be used.
     #[error("the unit's key request cannot be used")]
     BadKey(#[from] identity::CsrError),
-    /// The generator makes what somebody could guess.
-    #[error("generator unfit: {detector}, clause {clause}, in {draws} draws in a row")]
-    Guessable {
-        /// What saw it.
-        detector: &'static str,
-        /// The paragraph of Schedule 1 it offends.
-        clause: guess::Clause,
-        /// How many draws it was seen in.
+    /// The generator makes what somebody could guess: the line is stopped.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The unit and its product leave the policy no password that passes the gate.
+    #[error(
+        "policy `{policy}` leaves this unit no password: {refused} of {draws} draws of the system's \
+         own generator are refused by the gate ({detector}): choose a longer one"
+    )]
+    NoRoom {
+        /// The policy.
+        policy: String,
+        /// How many were refused.
+        refused: u32,
+        /// Of how many.
         draws: u32,
-    },
-    /// The generator repeats itself more than chance allows.
-    #[error("generator unfit: {collisions} passwords were issued before, clause 1(3)(d)")]
-    Repeating {
-        /// Draws that were in the duplicate index.
-        collisions: u32,
+        /// What refused most of them.
+        detector: &'static str,
     },
     /// A ticket that does not open, or is for another unit.
     #[error("the resume ticket of {0} does not open: issue anew")]
@@ -90,9 +92,6 @@ pub(crate) enum IssueError {
     /// A certificate could not be made.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// No password could be drawn.
-    #[error(transparent)]
-    Mint(#[from] MintError<HsmError>),
     /// No key could be made for the unit.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -114,9 +113,18 @@ impl Line {
     /// Mints for one unit and records it; the reply may leave when this returns.
     ///
     /// # Errors
-    /// [`IssueError`]; whatever it is, no secret was released.
+    /// [`IssueError`]; whatever it is, no secret was released. After [`IssueError::Unfit`] nothing
+    /// is issued any more until an administrator resumes the line.
     pub(crate) fn issue(&self, caller: &Caller, call: &IssueCall) -> Result<Minted, IssueError> {
         let station = self.bench(caller)?;
+        self.running()?;
+        match self.issue_at(station.clone(), call) {
+            Err(IssueError::Unfit(unfit)) => Err(self.stop(station, call, unfit)),
+            answer => answer,
+        }
+    }
+
+    fn issue_at(&self, station: StationName, call: &IssueCall) -> Result<Minted, IssueError> {
         let (order, product) = self.order_to_build(&call.order)?;
         builds(&order, &product, call)?;
         let before = self.read(|ledger| ledger.unit(&call.serial))?;
@@ -139,7 +147,7 @@ impl Line {
                 // Crash after it: an entry without a delivery. The station asks again with the
                 // same serial and device id; this attempt is voided and a fresh one minted.
                 Ok(appended) => {
-                    self.remember(&call.order, drawn.folded);
+                    self.watch.remember(&call.order, &policy, drawn.folded);
                     let (attempt, index) = (step.attempt, appended.last);
                     return Ok(Minted {
                         attempt,

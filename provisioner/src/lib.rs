@@ -1,7 +1,9 @@
 //! The server: mints, records and proves one identity for each unit.
 //!
 //! Read `issue` first: it is the path a secret travels, and every other module serves it.
-//! `draw` makes the secret, `resume` gives it again, `line` holds what the path works with, `close` ends attempts, `services` is the gRPC face,
+//! `draw` makes the secret and `watch` remembers for its gate, `stop` ends issuing when the generator
+//! is unfit, `resume` gives a secret again, `line` holds what the path works with, `close` ends
+//! attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
 //! `init` makes a site, `admin` and `audit` are the command line.
 //!
@@ -23,9 +25,12 @@ mod issue;
 pub mod keys;
 mod line;
 mod orders;
+mod policy;
 mod resume;
 pub mod serve;
 mod services;
 pub mod site;
 mod status;
+mod stop;
 pub mod tls;
+mod watch;

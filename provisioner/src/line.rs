@@ -3,23 +3,18 @@
 //! All of it is synchronous and may block for one fsync or one HSM command; `services` calls it on
 //! blocking threads.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hsm::{Hsm, HsmError, Key};
 use ledger::{AppendError, Appended, Reader, StationRow, StationState, Writer};
-use traveler::{Change, Event, KeyId, OrderId, StationName, Timestamp};
-use zeroize::Zeroizing;
+use traveler::{Change, Event, KeyId, StationName, Timestamp};
 
 use crate::auth::Caller;
 use crate::authority::Authority;
 use crate::status::Denied;
-
-/// How many of an order's newest passwords the gate compares a fresh one with.
-///
-/// They stay in memory alone; a restart begins the comparison anew.
-const RECENT: usize = 8;
+use crate::stop::Unwritten;
+use crate::watch::Watch;
 
 /// The server without its network.
 pub(crate) struct Line {
@@ -28,10 +23,11 @@ pub(crate) struct Line {
     pub(crate) fingerprint_key: KeyId,
     pub(crate) station_certificate_hours: u32,
     pub(crate) vkey: String,
+    pub(crate) watch: Watch,
+    pub(crate) unwritten: Unwritten,
     simulated: bool,
     writer: Writer,
     readers: Readers,
-    recent: Mutex<HashMap<OrderId, VecDeque<Zeroizing<Vec<u8>>>>>,
 }
 
 /// What [`Line::new`] is made of.
@@ -63,7 +59,8 @@ impl Line {
             station_certificate_hours: parts.station_certificate_hours,
             vkey: parts.vkey,
             writer: parts.writer,
-            recent: Mutex::default(),
+            watch: Watch::default(),
+            unwritten: Unwritten::default(),
         })
     }
 
@@ -115,28 +112,6 @@ impl Line {
             }) if newest == caller.certificate_sha256 => Ok(name),
             _ => Err(Denied::Revoked(name).into()),
         }
-    }
-
-    /// Lends the newest folded passwords of an order to `look`, oldest first.
-    pub(crate) fn with_recent<T>(&self, order: &OrderId, look: impl FnOnce(&[&[u8]]) -> T) -> T {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_order = recent.get(order);
-        let lent: Vec<&[u8]> = of_order
-            .into_iter()
-            .flatten()
-            .map(|p| p.as_slice())
-            .collect();
-        look(&lent)
-    }
-
-    /// Remembers an issued password for the gate's comparison, for as long as the process lives.
-    pub(crate) fn remember(&self, order: &OrderId, folded: Zeroizing<Vec<u8>>) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_order = recent.entry(order.clone()).or_default();
-        if of_order.len() == RECENT {
-            of_order.pop_front();
-        }
-        of_order.push_back(folded);
     }
 
     /// Writes what is queued and closes the ledger.

@@ -19,6 +19,9 @@ pub(crate) const QUANTITY_MAX: u32 = 10_000_000;
 /// Longest product definition, in bytes: it is kept whole in its entry.
 pub(crate) const DEFINITION_MAX: usize = 16_384;
 
+/// How many passwords a policy must have for each unit of an order.
+const SPACE_SHARE: f64 = 8.0;
+
 /// How long a station's token may wait to be used, in seconds.
 const TOKEN_VALID_S: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 3600;
 const TOKEN_DEFAULT_S: u32 = 24 * 3600;
@@ -49,6 +52,12 @@ pub(crate) enum OrderError {
         least: u64,
         /// The most it may be.
         most: u64,
+    },
+    /// A resumption needs a reason.
+    #[error("say in 1 to {most} bytes of one line what was done about it")]
+    Reason {
+        /// The most bytes it may have.
+        most: usize,
     },
     /// There is no such thing.
     #[error("there is no {what} {name}")]
@@ -124,6 +133,7 @@ impl Line {
         bounded("allowance", allowance.into(), 0, QUANTITY_MAX.into())?;
         let applied = self.read(|ledger| ledger.product(product))?;
         let applied = applied.ok_or_else(|| unknown("product", product.as_str()))?;
+        self.room_for(&applied, quantity)?;
         let mut number = self.read(|ledger| ledger.orders())?.len();
         loop {
             number += 1;
@@ -146,6 +156,14 @@ impl Line {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Passwords are unique over all history, so an order may not use a policy up.
+    fn room_for(&self, applied: &ProductRow, quantity: u32) -> Result<(), OrderError> {
+        let product = Product::parse(&applied.definition)?;
+        let space = policy_of(&product)?.net_bits().exp2();
+        let most = (space / SPACE_SHARE).min(QUANTITY_MAX.into());
+        bounded("quantity", quantity.into(), 1, most as u64)
     }
 
     /// Ends an order; the ledger refuses while units are under way.

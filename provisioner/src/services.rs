@@ -7,7 +7,7 @@ use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
 use api::{BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, VoidCall, v1};
-use ledger::{ProductRow, Proof, Refused, StationRow};
+use ledger::{ProductRow, Proof, Refused, StationRow, StopRow};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
 
@@ -249,6 +249,15 @@ impl Administration for Services {
         tracing::info!(station = %row.0.station, "station revoked");
         Ok(Response::new(station_record(row)))
     }
+
+    async fn resume_line(&self, request: Request<v1::ResumeLineRequest>) -> Reply<v1::LineRecord> {
+        let (caller, message) = open(request)?;
+        let seq = message.stopped_seq;
+        self.run(move |line| line.resume_line(&caller, seq, &message.reason))
+            .await?;
+        tracing::info!(entry = seq, "line resumed");
+        Ok(Response::new(v1::LineRecord::default()))
+    }
 }
 
 #[tonic::async_trait]
@@ -278,6 +287,13 @@ impl Audit for Services {
         let rows = self.run(Line::stations).await?;
         let stations = rows.into_iter().map(station_record).collect();
         Ok(Response::new(v1::ListStationsResponse { stations }))
+    }
+
+    async fn show_line(&self, _: Request<v1::ShowLineRequest>) -> Reply<v1::LineRecord> {
+        let stop = self
+            .run(|line| line.read(|l| l.stop()).map_err(|e| unreadable(&e)))
+            .await?;
+        Ok(Response::new(stop.map(line_record).unwrap_or_default()))
     }
 
     async fn show_unit(
@@ -338,6 +354,18 @@ fn product_record(row: ProductRow) -> v1::ProductRecord {
         product: row.product.to_string(),
         product_sha256: row.product_sha256.0.to_vec(),
         definition: row.definition,
+    }
+}
+
+fn line_record(row: StopRow) -> v1::LineRecord {
+    v1::LineRecord {
+        stopped: true,
+        stopped_seq: row.seq,
+        clause: row.clause,
+        detector: row.detector,
+        evidence: row.evidence,
+        order: row.order.to_string(),
+        since: row.since.to_string(),
     }
 }
 

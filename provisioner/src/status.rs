@@ -71,12 +71,14 @@ impl From<IssueError> for Status {
             E::Bench(error) => return error.into(),
             E::Append(error) => return not_appended(&error),
             E::Ledger(error) => return unreadable(&error),
-            E::Hsm(_) | E::Authority(_) | E::Mint(_) => (Code::Unavailable, Reason::HsmUnavailable),
+            E::Hsm(_) | E::Authority(_) => (Code::Unavailable, Reason::HsmUnavailable),
             E::UnknownOrder(_) => (Code::NotFound, Reason::UnknownOrder),
             E::WrongProduct { .. } => (Code::FailedPrecondition, Reason::WrongProduct),
-            E::Product(_) | E::Policy(_) => (Code::FailedPrecondition, Reason::UnknownProduct),
+            E::Product(_) | E::Policy(_) | E::NoRoom { .. } => {
+                (Code::FailedPrecondition, Reason::UnknownProduct)
+            }
             E::BadKey(_) => (Code::InvalidArgument, Reason::BadKey),
-            E::Guessable { .. } | E::Repeating { .. } => (Code::Internal, Reason::GeneratorUnfit),
+            E::Unfit(_) => (Code::Internal, Reason::GeneratorUnfit),
             E::Ticket(_) => (Code::FailedPrecondition, Reason::TicketRefused),
             E::Over { .. } => (Code::FailedPrecondition, Reason::WrongState),
             E::Key(_) | E::Bundle(_) => (Code::Internal, Reason::BadKey),
@@ -108,6 +110,7 @@ impl From<OrderError> for Status {
             OrderError::Id(_)
             | OrderError::Product(_)
             | OrderError::Policy(_)
+            | OrderError::Reason { .. }
             | OrderError::Bounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
             OrderError::Unknown {
                 what: "product", ..
@@ -175,13 +178,14 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::DeviceInUse { .. } | R::KeyInUse { .. } | R::OtherDevice { .. } => {
             (Code::AlreadyExists, Reason::UnitInUse)
         }
-        R::FingerprintUsed | R::OtherFingerprintKey { .. } => {
+        R::FingerprintUsed | R::OtherFingerprintKey { .. } | R::LineStopped { .. } => {
             (Code::Internal, Reason::GeneratorUnfit)
         }
         R::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
+        R::NotStopped(_) => (Code::FailedPrecondition, Reason::WrongState),
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),
         R::LogOpening | R::Empty => (Code::Internal, Reason::LedgerUnavailable),

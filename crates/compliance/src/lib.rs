@@ -19,6 +19,9 @@ const MAX_TEXT: usize = 64;
 /// An SSID has at most 32 bytes (IEEE 802.11); six are left for what tells units apart.
 const MAX_SSID_PREFIX: usize = 26;
 
+/// Most wrong tries that a lockout may allow.
+const LOCKOUT_MAX: u8 = 100;
+
 /// How many revisions one definition may list.
 const MAX_REVISIONS: usize = 64;
 
@@ -51,6 +54,9 @@ pub struct PasswordRule {
     pub policy: String,
     /// Another length than the policy's own, in symbols; never under the policy's floor.
     pub length: Option<u8>,
+    /// Wrong tries after which the unit locks, 1 to 100, when it does: some policies need it.
+    #[serde(deserialize_with = "lockout")]
+    pub lockout: Option<u8>,
 }
 
 impl Default for PasswordRule {
@@ -58,6 +64,7 @@ impl Default for PasswordRule {
         PasswordRule {
             policy: "uk-psti".to_owned(),
             length: None,
+            lockout: None,
         }
     }
 }
@@ -182,6 +189,15 @@ fn ssid_prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::
     text::<MAX_SSID_PREFIX, D>(from).map(Some)
 }
 
+fn lockout<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u8>, D::Error> {
+    match u8::deserialize(from)? {
+        tries @ 1..=LOCKOUT_MAX => Ok(Some(tries)),
+        _ => Err(D::Error::custom(format!(
+            "expected 1 to {LOCKOUT_MAX} wrong tries"
+        ))),
+    }
+}
+
 fn revisions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let revisions = Vec::<String>::deserialize(from)?;
     if revisions.len() > MAX_REVISIONS {
@@ -231,6 +247,7 @@ length = 16
         let rule = PasswordRule {
             policy: "uk-psti".to_owned(),
             length: Some(16),
+            lockout: None,
         };
         assert_eq!(product.password, rule);
         assert_eq!(product.text(), FULL);
@@ -265,6 +282,10 @@ length = 16
         check(
             &FULL.replace("length", "lenght"),
             "line 10, column 1: unknown field `lenght`",
+        );
+        check(
+            &FULL.replace("length = 16", "lockout = 0"),
+            "line 10, column 11: expected 1 to 100 wrong tries",
         );
         check(
             &FULL.replace("\"KT-9000\"", "\"\""),

@@ -7,5 +7,6 @@
 
 mod attempts;
 mod contention;
+mod generator;
 mod roles;
 mod site;

@@ -22,6 +22,8 @@ const LABELLED: &str = "sku = \"CAM-2\"\nname = \"Example camera\"\nmodel = \"CA
 pub(crate) struct Town {
     pub(crate) site: Site,
     running: Running,
+    /// The token in a process's stead, when it is one that fails on command.
+    token: Option<hsm_sim::Handle>,
     _dir: tempfile::TempDir,
 }
 
@@ -41,16 +43,49 @@ pub(crate) struct Unit {
 impl Town {
     /// Makes a site and starts its server on a port of the system's choice.
     pub(crate) async fn start() -> Town {
+        Town::made(tempfile::tempdir().unwrap(), Choice::default(), None).await
+    }
+
+    /// The same with its keys in a token behind a socket, which fails on command.
+    pub(crate) async fn on_a_token() -> Town {
         let dir = tempfile::tempdir().unwrap();
+        let opened = hsm_sim::open_or_create(&dir.path().join("token"), None).unwrap();
+        let socket = dir.path().join("socket");
+        let bound = hsm_sim::Server::bind(&socket, opened.token).unwrap();
+        let choice = Choice {
+            hsm: Some(format!("sim:{}", socket.display())),
+            pin_file: opened.new_pin,
+        };
+        Town::made(dir, choice, Some(bound.spawn().unwrap())).await
+    }
+
+    async fn made(dir: tempfile::TempDir, choice: Choice, token: Option<hsm_sim::Handle>) -> Town {
         let data = dir.path().join("provisioner");
-        init(&data, &Choice::default()).unwrap();
         let site = Site::at(&data);
+        let made = tokio::task::spawn_blocking(move || init(&data, &choice).map(drop)).await;
+        made.unwrap().unwrap();
         let running = serve_on(&site).await;
         Town {
             site,
             running,
+            token,
             _dir: dir,
         }
+    }
+
+    /// Switches what is wrong with the token.
+    pub(crate) fn fault(&self, fault: hsm_sim::Fault) {
+        self.token.as_ref().unwrap().set_fault(fault);
+    }
+
+    /// Every entry of the log as JSON.
+    pub(crate) fn entries(&self) -> Vec<serde_json::Value> {
+        let reader = ledger::Reader::open(&self.site.ledger()).unwrap();
+        let entry = |seq| reader.entry(seq).unwrap().unwrap();
+        let entries = (0..reader.size().unwrap()).map(entry);
+        entries
+            .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+            .collect()
     }
 
     /// Stops in good order and starts again on the same data.
@@ -78,7 +113,7 @@ impl Town {
         self.order_for(LABELLED, "CAM-2", quantity).await
     }
 
-    async fn order_for(&self, definition: &str, product: &str, quantity: u32) -> String {
+    pub(crate) async fn order_for(&self, definition: &str, product: &str, quantity: u32) -> String {
         let mut admin = self.admin().await;
         let definition = definition.to_owned();
         admin

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::{GUESSABLE, Unfit, even, threshold};
+use super::{COUNTER, GUESSABLE, Unfit, even, threshold};
 
-/// Answers that a fresh one is compared with, and the bytes of each that are.
+/// Answers that a fresh one is compared with, and the bytes at each end that are.
 ///
-/// Of 64 one is met by chance with 2^-58 at each answer: 3e-11 over ten million.
-const BLOCKS: usize = 64;
-const BLOCK: usize = 8;
+/// Of 64 one is met by chance with 2^-57 at each answer: 7e-11 over ten million.
+const ANSWERS: usize = 64;
+const END: usize = 8;
 
 /// Two for the bytes' values and two for each bit.
 const STATISTICS: usize = 2 + 2 * 8;
@@ -18,17 +18,24 @@ const STATISTICS: usize = 2 + 2 * 8;
 /// The account of a generator's raw output since the server started, or the line was resumed.
 pub struct Output {
     answers: u64,
-    blocks: VecDeque<Zeroizing<[u8; BLOCK]>>,
+    recent: VecDeque<Ends>,
     values: Vec<u64>,
     /// By bit: how often it was 0, and 1.
     bits: [[u64; 2]; 8],
+}
+
+/// How an answer begins and ends.
+struct Ends {
+    length: usize,
+    head: Zeroizing<[u8; END]>,
+    tail: Zeroizing<[u8; END]>,
 }
 
 impl Default for Output {
     fn default() -> Output {
         Output {
             answers: 0,
-            blocks: VecDeque::with_capacity(BLOCKS),
+            recent: VecDeque::with_capacity(ANSWERS),
             values: vec![0; 256],
             bits: [[0; 2]; 8],
         }
@@ -42,7 +49,7 @@ impl Output {
     /// [`Unfit`] when it began like an earlier answer, or its bytes or bits are uneven.
     pub fn heard(&mut self, answer: &[u8]) -> Result<(), Unfit> {
         self.answers += 1;
-        self.repeated(answer)?;
+        self.compared(answer)?;
         for &byte in answer {
             self.values[usize::from(byte)] += 1;
             for (bit, counts) in self.bits.iter_mut().enumerate() {
@@ -57,24 +64,45 @@ impl Output {
     }
 
     /// An answer under 8 bytes says too little and is passed.
-    fn repeated(&mut self, answer: &[u8]) -> Result<(), Unfit> {
-        let Some(block) = answer.first_chunk::<BLOCK>() else {
+    fn compared(&mut self, answer: &[u8]) -> Result<(), Unfit> {
+        let (Some(head), Some(tail)) = (answer.first_chunk::<END>(), answer.last_chunk::<END>())
+        else {
             return Ok(());
         };
-        if self.blocks.iter().any(|earlier| **earlier == *block) {
-            return Err(Unfit {
-                detector: "repeated output",
-                clause: GUESSABLE,
-                evidence: format!(
-                    "the generator gave {BLOCK} bytes again that it had given within the last \
-                     {BLOCKS} answers"
-                ),
-            });
+        let now = Ends {
+            length: answer.len(),
+            head: Zeroizing::new(*head),
+            tail: Zeroizing::new(*tail),
+        };
+        self.recent.iter().try_for_each(|then| then.against(&now))?;
+        if self.recent.len() == ANSWERS {
+            self.recent.pop_front();
         }
-        if self.blocks.len() == BLOCKS {
-            self.blocks.pop_front();
-        }
-        self.blocks.push_back(Zeroizing::new(*block));
+        self.recent.push_back(now);
         Ok(())
+    }
+}
+
+impl Ends {
+    fn against(&self, now: &Ends) -> Result<(), Unfit> {
+        let (head, tail) = (*self.head == *now.head, *self.tail == *now.tail);
+        let same_length = self.length == now.length;
+        let (detector, clause, what) = match (head, tail) {
+            (true, false) | (false, true) if same_length => (
+                "counter",
+                COUNTER,
+                "agrees with it at one end and differs at the other, as a counter does",
+            ),
+            (true, _) => ("repeated output", GUESSABLE, "is the same"),
+            _ => return Ok(()),
+        };
+        Err(Unfit {
+            detector,
+            clause,
+            evidence: format!(
+                "of the last {ANSWERS} answers of the generator one is met again: {END} bytes \
+                 are compared at each end, and the new one {what}"
+            ),
+        })
     }
 }

@@ -197,6 +197,14 @@ fn an_answer_that_comes_again_is_heard() {
         (unfit.detector, unfit.clause),
         ("repeated output", GUESSABLE)
     );
+    // A salt that begins like the password of the same issue: one seed made both.
+    assert!(output.heard(&answers[63][..12]).is_err());
+    for end in [0, 15] {
+        let mut next = answers[64];
+        next[end] ^= 1;
+        let unfit = output.heard(&next).unwrap_err();
+        assert_eq!((unfit.detector, unfit.clause), ("counter", COUNTER));
+    }
 }
 
 #[test]
