@@ -21,6 +21,9 @@ const GROUP: usize = 4;
 /// Groups on one line.
 const GROUPS: usize = 3;
 
+/// Characters on one line of a password that brings its own hyphens, in smaller print.
+const OWN_LINE: usize = 24;
+
 pub(crate) fn write(label: &Label<'_>) -> Zeroizing<String> {
     let mut zpl = Zeroizing::new(String::with_capacity(CAPACITY));
     let serial = label.serial.as_str();
@@ -39,9 +42,16 @@ pub(crate) fn write(label: &Label<'_>) -> Zeroizing<String> {
         &[b"SN ", serial.as_bytes()],
     );
     // Beside the QR code there is room for two lines, 24 symbols; the code carries them all.
-    for (line, symbols) in label.password.chunks(GROUP * GROUPS).enumerate() {
-        let head = format!("^FO16,{}^A0N,30,30", 144 + 36 * line);
-        field(&mut zpl, &head, &[&grouped(symbols)]);
+    if label.password.contains(&b'-') {
+        for (line, part) in own_lines(label.password).enumerate() {
+            let head = format!("^FO16,{}^A0N,22,22", 144 + 24 * line);
+            field(&mut zpl, &head, &[part]);
+        }
+    } else {
+        for (line, symbols) in label.password.chunks(GROUP * GROUPS).enumerate() {
+            let head = format!("^FO16,{}^A0N,30,30", 144 + 36 * line);
+            field(&mut zpl, &head, &[&grouped(symbols)]);
+        }
     }
     // QR model 2, 3 dots a module; `MA,` is error level M and automatic mode.
     let code: [&[u8]; 5] = [
@@ -75,6 +85,23 @@ fn escape(zpl: &mut Zeroizing<String>, byte: u8) {
     for nibble in [byte >> 4, byte & 15] {
         zpl.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
     }
+}
+
+/// A code or a passphrase as it is, broken behind a hyphen: words stay whole.
+fn own_lines(password: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = password;
+    std::iter::from_fn(move || {
+        let fits = &rest[..rest.len().min(OWN_LINE)];
+        let at = if fits.len() == rest.len() {
+            fits.len()
+        } else {
+            let hyphen = fits.iter().rposition(|&byte| byte == b'-');
+            hyphen.map_or(fits.len(), |hyphen| hyphen + 1)
+        };
+        let (line, left) = rest.split_at(at);
+        rest = left;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// `K7QD-M2X9-TR4W`: a person finds the place again after looking away.
@@ -187,6 +214,15 @@ mod tests {
     }
 
     #[test]
+    fn codes_and_passphrases_keep_their_own_hyphens() {
+        let zpl = print("Kettle", "369-25-814");
+        assert_eq!(data(&zpl, "^FO16,144"), b"369-25-814");
+        let zpl = print("Kettle", "acorn-bench-cello-daisy-ember-flute");
+        assert_eq!(data(&zpl, "^FO16,144"), b"acorn-bench-cello-daisy-");
+        assert_eq!(data(&zpl, "^FO16,168"), b"ember-flute");
+    }
+
+    #[test]
     fn the_longest_label_never_grows_its_buffer() {
         let zpl = Label {
             serial: &Serial::parse(&"A".repeat(32)).unwrap(),
@@ -198,5 +234,9 @@ mod tests {
         }
         .to_zpl();
         assert_eq!(zpl.capacity(), CAPACITY);
+        assert_eq!(
+            print(&"~".repeat(64), &"-~".repeat(31)).capacity(),
+            CAPACITY
+        );
     }
 }

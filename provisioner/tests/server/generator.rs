@@ -212,6 +212,48 @@ async fn every_policy_is_issued_under() {
     assert_eq!(reason(answer), Reason::BadRequest);
 }
 
+/// The administrator's command, as a process: exit code and what it prints.
+async fn command(town: &Town, arguments: &'static [&'static str]) -> (i32, String) {
+    let data = town.site.data().to_owned();
+    let run = move || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_provisioner"));
+        let output = command.arg("--data").arg(data).arg("line").args(arguments);
+        let output = output.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_sees_the_stop_and_ends_it() {
+    let town = Town::on_a_token().await;
+    let order = town.order(100).await;
+    let mut bench = town.bench("bench-1").await;
+    let (code, text) = command(&town, &["status"]).await;
+    assert_eq!((code, text.as_str()), (0, "RUNNING passwords are minted\n"));
+    let (code, _) = command(&town, &["resume", "--reason", "none"]).await;
+    assert_eq!(code, 2, "there is nothing to resume");
+
+    town.fault(Fault::Counting);
+    granted_until_stopped(&mut bench, &order, &mut 0).await;
+    let (code, text) = command(&town, &["status"]).await;
+    assert_eq!(code, 1);
+    assert!(
+        text.starts_with("STOPPED") && text.contains("clause 1(3)(a), counter"),
+        "{text}"
+    );
+    town.fault(Fault::None);
+    let (code, text) = command(&town, &["resume", "--reason", "token replaced"]).await;
+    assert_eq!((code, text.as_str()), (0, "RUNNING passwords are minted\n"));
+    let resumed = town.entries().pop().unwrap();
+    assert_eq!(
+        (&resumed["kind"], &resumed["reason"]),
+        (&"line_resumed".into(), &"token replaced".into())
+    );
+    verify(town).await;
+}
+
 async fn verify(town: Town) {
     let (site, _dir) = town.stop().await;
     let key = site.vkey().unwrap();

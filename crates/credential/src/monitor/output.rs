@@ -91,17 +91,16 @@ impl Ends {
             (true, false) | (false, true) if same_length => (
                 "counter",
                 COUNTER,
-                "agrees with it at one end and differs at the other, as a counter does",
+                "at one end and differ at the other, as a counter's do",
             ),
-            (true, _) => ("repeated output", GUESSABLE, "is the same"),
+            (true, _) => ("repeated output", GUESSABLE, "where they begin"),
             _ => return Ok(()),
         };
         Err(Unfit {
             detector,
             clause,
             evidence: format!(
-                "of the last {ANSWERS} answers of the generator one is met again: {END} bytes \
-                 are compared at each end, and the new one {what}"
+                "two of {ANSWERS} answers of the generator agree in {END} bytes {what}"
             ),
         })
     }

@@ -70,7 +70,7 @@ impl Policy {
                 !classes.any(|(_, class)| class.holds(**symbol))
             };
             let left = self.alphabet.iter().filter(missed).count() as f64;
-            let sign = if subset.count_ones() % 2 == 0 {
+            let sign = if subset.count_ones().is_multiple_of(2) {
                 1.0
             } else {
                 -1.0
