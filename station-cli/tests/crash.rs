@@ -210,7 +210,7 @@ mod tests {
             line.check();
             let report = line.run("A47").await;
             assert_eq!(report.exit_code(), 20, "{report}");
-            assert_eq!(line.state("A47"), Some(State::Voided));
+            assert_eq!(line.state("A47"), Some(State::Scrapped));
             assert!(line.journal().is_empty());
             line.check();
         }
