@@ -217,6 +217,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_log_that_went_backwards_seals_nobody() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        let first = line.put_in(Board::new(SECOND, true));
+        line.fixture.path = "/dev/slot-2".into();
+        line.hand = Hand::Scans;
+        assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
+        line.server.books().restore(2); // A47 is known, A48 never was
+        line.put_in(first);
+        let report = line.run("A47").await;
+        check(&line, &report, "LOG_WENT_BACK", 30);
+        assert_eq!(line.state("A47"), Some(State::Loaded));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_server_that_forgot_an_attempt_stops_the_line() {
         let mut line = Line::new();
         line.hand = Hand::Leaves;

@@ -199,6 +199,14 @@ impl Line {
             .filter(|given| holds(&given.bundle))
             .collect();
         assert!(held.len() <= 1, "two bundles in one flash");
+        // Nobody is locked before the server knows that the unit holds its bundle.
+        if self.fixture.board().is_locked() {
+            let holder = (&held[0].serial, held[0].attempt);
+            assert!(
+                was_loaded(&books.entries, holder),
+                "locked before it was confirmed"
+            );
+        }
         // Whoever is sealed can be logged into with what the log committed to.
         for (serial, row) in &books.units {
             if row.state == State::Sealed && row.step.device_id.as_str() == self.device_id() {
@@ -235,6 +243,15 @@ impl Line {
             }
         }
     }
+}
+
+/// Whether an attempt was ever recorded as loaded.
+fn was_loaded(entries: &[Vec<u8>], (serial, attempt): (&Serial, Attempt)) -> bool {
+    let loaded = |event: &Event| match event {
+        Event::Loaded { step, .. } => (&step.serial, step.attempt) == (serial, attempt),
+        _ => false,
+    };
+    count(entries, loaded) > 0
 }
 
 /// An attempt is issued only after the one before it was closed.

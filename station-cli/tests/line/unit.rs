@@ -166,6 +166,11 @@ impl Board {
         self.cells.0.lock().unwrap().clone()
     }
 
+    /// Whether its lock is programmed.
+    pub fn is_locked(&self) -> bool {
+        self.flash()[256..272].iter().any(|byte| *byte != 0xff)
+    }
+
     /// The silicon's own id, as the log writes it.
     pub fn device_id(&self) -> String {
         DeviceId::from_bytes(&self.device_id).unwrap().to_string()
