@@ -1,0 +1,10 @@
+//! The whole line as its users have it: the real binaries as processes, real TCP, real ptys.
+//!
+//! Nothing is mocked; only the silicon is simulated. A test that needs to look inside reads the
+//! same files and JSON that a user could. Deliberately absent: virtual time and faults of single
+//! calls, which the crates' own tests have; here a process is killed, and a clock is a clock.
+
+mod binaries;
+mod kill;
+mod site;
+mod units;
