@@ -6,5 +6,6 @@
 
 mod binaries;
 mod kill;
+mod proof;
 mod site;
 mod units;
