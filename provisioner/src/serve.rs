@@ -52,9 +52,10 @@ pub enum ServeError {
     /// The certificates cannot be had, or are another server's.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The token holds another log key than the data directory names.
+    /// The token holds another log key than the data directory or the log in it names.
     #[error(
-        "the token's log key is not the one in this data directory: it belongs to another server"
+        "the token's log key is not the one of this data directory and its log: one of them \
+         belongs to another server; restore it, or name the right --data and --hsm"
     )]
     ForeignLog,
     /// The ledger cannot be opened.
@@ -119,6 +120,10 @@ pub(crate) fn open_line(site: &Site, config: &Config) -> Result<Line, ServeError
         return Err(ServeError::ForeignLog);
     }
     let ledger = Ledger::open(&site.ledger())?;
+    if ledger.vkey().to_string() != vkey.to_string() {
+        // No append would pass: better said now than to the first station.
+        return Err(ServeError::ForeignLog);
+    }
     let writer = Writer::spawn(ledger, Arc::new(signer));
     let station_certificate_hours = config.station_certificate_hours;
     let vkey = vkey.to_string();
