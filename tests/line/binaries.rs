@@ -109,6 +109,7 @@ impl Done {
 }
 
 /// Runs a command to its end.
+#[track_caller]
 pub(crate) fn run(program: &Path, arguments: &[&str]) -> Done {
     run_with(program, arguments, "")
 }

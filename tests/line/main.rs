@@ -7,5 +7,6 @@
 mod binaries;
 mod kill;
 mod proof;
+mod refusals;
 mod site;
 mod units;
