@@ -8,5 +8,6 @@ mod binaries;
 mod kill;
 mod proof;
 mod refusals;
+mod scripts;
 mod site;
 mod units;
