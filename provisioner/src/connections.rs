@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +20,9 @@ use crate::auth::PeerCertificate;
 
 /// A handshake that takes longer is dropped; a station's takes milliseconds.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a client that was refused may take to read why.
+const ALERT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Connections at once. A line has tens of stations, a load test hundreds of clients.
 const CONNECTIONS: usize = 1_024;
@@ -49,18 +52,33 @@ pub(crate) fn accept(
             let (acceptor, ready) = (acceptor.clone(), ready.clone());
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
-                let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream));
-                match handshake.await {
+                let accepting = acceptor.accept(stream).into_fallible();
+                match tokio::time::timeout(HANDSHAKE_WITHIN, accepting).await {
                     Ok(Ok(tls)) => {
                         let _ = ready.send(Ok(Connection::new(tls, permit))).await;
                     }
-                    Ok(Err(error)) => tracing::warn!(%error, "TLS handshake refused"),
+                    Ok(Err((error, stream))) => {
+                        tracing::warn!(%error, "TLS handshake refused");
+                        let _ = tokio::time::timeout(ALERT_WITHIN, hear_out(stream)).await;
+                    }
                     Err(_) => tracing::warn!("TLS handshake took too long"),
                 }
             });
         }
     });
     ReceiverStream::new(connections)
+}
+
+/// Lets a client that was refused read the alert that says why.
+///
+/// In TLS 1.3 it has sent its first request by then. To close with that unread resets the
+/// connection (RFC 2525, 2.17) and can take the alert with it: the station would see a network
+/// that is down, and try again, where its certificate is not accepted.
+async fn hear_out(mut stream: TcpStream) {
+    let mut unread = [0; 1_024];
+    if stream.shutdown().await.is_ok() {
+        while matches!(stream.read(&mut unread).await, Ok(1..)) {}
+    }
 }
 
 /// A verified connection, which remembers the certificate the client showed.
