@@ -7,6 +7,8 @@
 //! `BIRTHMARK_KILLS=n` asks for more kills, `BIRTHMARK_SEED=n` for the same moments again; how
 //! the processes interleave is the kernel's to say.
 
+#![allow(clippy::print_stdout, reason = "the figures of a run")]
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;

@@ -4,6 +4,11 @@
 //! same files and JSON that a user could. Deliberately absent: virtual time and faults of single
 //! calls, which the crates' own tests have; here a process is killed, and a clock is a clock.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
 mod binaries;
 mod kill;
 mod proof;

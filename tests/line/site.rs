@@ -4,7 +4,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -220,10 +220,12 @@ pub(crate) fn text(path: &Path) -> String {
 /// A port that nobody listens on, and that the system gives to nobody by itself: in the range it
 /// takes ports from, a station that calls a dead server could be connected to itself.
 fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
-    (0..2_000)
-        .map(|_| start + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000)
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Two test processes that run at once begin far from each other.
+    let start = std::process::id().wrapping_mul(7_919);
+    let next = || start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 22_000;
+    (0..22_000)
+        .map(|_| u16::try_from(10_000 + next()).unwrap())
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("one of two thousand ports is free")
+        .expect("one of many ports is free")
 }
