@@ -21,7 +21,8 @@ pub enum AuthorityError {
     Site(#[from] SiteError),
     /// The token holds other keys than this site's certificates name.
     #[error(
-        "the token's {key} key is not the one in this data directory: it belongs to another server"
+        "the token's {key} key is not the one in this data directory: it belongs to another \
+         server; name the right --data and --hsm"
     )]
     ForeignToken {
         /// Which key.

@@ -17,6 +17,7 @@ pub mod authority;
 pub mod cli;
 mod close;
 pub mod config;
+mod connections;
 mod draw;
 mod enrol;
 mod figures;

@@ -1,13 +1,8 @@
 //! The running server: opens the site, listens, answers, and ends without losing a call.
-//!
-//! Each handshake has its own task and its own time limit, so a client that says nothing keeps
-//! nobody waiting; a permit per connection bounds how many there are.
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use api::v1::administration_server::AdministrationServer;
@@ -16,31 +11,22 @@ use api::v1::enrolment_server::EnrolmentServer;
 use api::v1::provisioning_server::ProvisioningServer;
 use ledger::{Ledger, Writer};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic::transport::server::Connected;
 use tonic_health::ServingStatus;
 
-use crate::auth::{Group, PeerCertificate, only};
+use crate::auth::{Group, only};
 use crate::authority::{Authority, AuthorityError};
 use crate::config::{Config, ConfigError, HsmPlace};
+use crate::connections::accept;
 use crate::keys::{self, KeysError, LogKey};
 use crate::line::{Line, Parts};
 use crate::services::Services;
 use crate::site::{self, Site, SiteError};
 use crate::tls::{ServerCertificate, TlsError, server_config};
-
-/// A handshake that takes longer is dropped; a station's takes milliseconds.
-const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-
-/// Connections at once. A line has tens of stations, a load test hundreds of clients.
-const CONNECTIONS: usize = 1_024;
 
 /// How long calls that are under way may take to finish when the server is told to stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(20);
@@ -66,9 +52,10 @@ pub enum ServeError {
     /// The certificates cannot be had, or are another server's.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
-    /// The token holds another log key than the data directory names.
+    /// The token holds another log key than the data directory or the log in it names.
     #[error(
-        "the token's log key is not the one in this data directory: it belongs to another server"
+        "the token's log key is not the one of this data directory and its log: one of them \
+         belongs to another server; restore it, or name the right --data and --hsm"
     )]
     ForeignLog,
     /// The ledger cannot be opened.
@@ -133,6 +120,10 @@ pub(crate) fn open_line(site: &Site, config: &Config) -> Result<Line, ServeError
         return Err(ServeError::ForeignLog);
     }
     let ledger = Ledger::open(&site.ledger())?;
+    if ledger.vkey().to_string() != vkey.to_string() {
+        // No append would pass: better said now than to the first station.
+        return Err(ServeError::ForeignLog);
+    }
     let writer = Writer::spawn(ledger, Arc::new(signer));
     let station_certificate_hours = config.station_certificate_hours;
     let vkey = vkey.to_string();
@@ -283,110 +274,6 @@ fn is_well(line: &Line) -> bool {
         return false;
     }
     line.sign_pending().is_ok()
-}
-
-/// Accepts until told to stop; each handshake in a task of its own.
-fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    mut stopping: watch::Receiver<bool>,
-) -> ReceiverStream<Result<Connection, std::io::Error>> {
-    let (ready, connections) = mpsc::channel(16);
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    tokio::spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = stopping.wait_for(|stop| *stop) => return,
-            };
-            let Ok((stream, _)) = accepted else {
-                // Out of descriptors, most likely: give some connection the time to end.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                continue;
-            };
-            let (acceptor, ready) = (acceptor.clone(), ready.clone());
-            tokio::spawn(async move {
-                let _ = stream.set_nodelay(true);
-                let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream));
-                match handshake.await {
-                    Ok(Ok(tls)) => {
-                        let _ = ready.send(Ok(Connection::new(tls, permit))).await;
-                    }
-                    Ok(Err(error)) => tracing::warn!(%error, "TLS handshake refused"),
-                    Err(_) => tracing::warn!("TLS handshake took too long"),
-                }
-            });
-        }
-    });
-    ReceiverStream::new(connections)
-}
-
-/// A verified connection, which remembers the certificate the client showed.
-struct Connection {
-    stream: TlsStream<TcpStream>,
-    peer: PeerCertificate,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    fn new(stream: TlsStream<TcpStream>, permit: OwnedSemaphorePermit) -> Connection {
-        let shown = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| chain.first());
-        let peer = PeerCertificate(shown.map(|der| der.as_ref().into()));
-        Connection {
-            stream,
-            peer,
-            _permit: permit,
-        }
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = PeerCertificate;
-
-    fn connect_info(&self) -> PeerCertificate {
-        self.peer.clone()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, buffer)
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 /// Runs until `until` resolves, then stops in good order.

@@ -10,15 +10,14 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 use traveler::{OperatorId, OrderId, Serial};
-use wire::{Facts, Greet};
 use zeroize::Zeroizing;
 
 use crate::calls::{Patience, Server};
-use crate::drive::{Line, UnitError, nonce};
 use crate::enroll::{EnrolError, enroll};
 use crate::failure::{Failure, Outcome};
+use crate::greet::{self, greet};
 use crate::home::Home;
-use crate::port::{Port, SerialPort, ports};
+use crate::port::{SerialPort, ports};
 use crate::provision::{Bench, Job, provision};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
@@ -151,6 +150,9 @@ struct SyncArgs {
     /// Withdraw this serial: its unit will not come back.
     #[arg(long, value_name = "SERIAL")]
     void: Option<Serial>,
+    /// Where its label may still lie [default: labels in the station's folder].
+    #[arg(long, value_name = "DIR", requires = "void")]
+    labels: Option<PathBuf>,
     /// Who stands here: a badge pseudonym.
     #[arg(long, value_name = "BADGE")]
     operator: Option<OperatorId>,
@@ -269,43 +271,12 @@ async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
 }
 
 async fn run_greet(args: GreetArgs) -> anyhow::Result<u8> {
-    let mut port = args.port.open();
-    let stream = port.open().await.map_err(Failure::from)?;
-    let facts = Line::new(stream).drive(Greet::new(nonce())).await;
-    let facts = facts.map_err(|error: UnitError| Failure::from(error))?;
+    let facts = greet(&mut args.port.open()).await?;
     match args.format.format {
-        Format::Json => print(&facts_json(&facts))?,
-        Format::Text => say(&facts_words(&facts)),
+        Format::Json => print(&greet::json(&facts))?,
+        Format::Text => say(&greet::words(&facts)),
     }
     Ok(0)
-}
-
-fn facts_json(facts: &Facts) -> serde_json::Value {
-    let held = facts.held.as_ref();
-    json!({
-        "device_id": facts.device_id,
-        "macs": facts.macs,
-        "model": facts.model,
-        "revision": facts.revision,
-        "firmware": facts.firmware,
-        "state": facts.state.as_str(),
-        "boots": facts.boots,
-        "serial": held.map(|held| &held.serial),
-        "attempt": held.map(|held| held.attempt),
-        "own_key": facts.csr.is_some(),
-    })
-}
-
-fn facts_words(facts: &Facts) -> String {
-    let revision = facts.revision.as_deref().unwrap_or("-");
-    let held = facts.held.as_ref();
-    let held = held.map_or_else(String::new, |held| {
-        format!(", holds {} attempt {}", held.serial, held.attempt)
-    });
-    format!(
-        "{} revision {revision}, firmware {}, device id {}, {}{held}, boot {}",
-        facts.model, facts.firmware, facts.device_id, facts.state, facts.boots
-    )
 }
 
 fn run_ports(args: &FormatArgs) -> anyhow::Result<u8> {
@@ -327,6 +298,12 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
         .as_ref()
         .map(|serial| (serial, args.operator.as_ref()));
     let all = sync(&home, &server, args.wait.patience(), void).await?;
+    if let Some(serial) = &args.void {
+        let labels = LabelFolder(args.labels.unwrap_or_else(|| home.labels()));
+        labels
+            .take_back(serial)
+            .context("its label is still there")?;
+    }
     if all.is_empty() && args.format.format == Format::Text {
         say("nothing is under way");
     }
@@ -388,7 +365,7 @@ mod tests {
 
     #[test]
     fn the_failure_decides_the_exit_code() {
-        let failure = Failure::from(UnitError::Cable(io::ErrorKind::BrokenPipe.into()));
+        let failure = Failure::from(crate::UnitError::Cable(io::ErrorKind::BrokenPipe.into()));
         assert_eq!(exit_code(&anyhow::Error::from(failure).context("x")), 10);
         assert_eq!(exit_code(&anyhow::anyhow!("x")), 2);
     }

@@ -77,12 +77,12 @@ where
         if !order.label || reached >= Reached::Matched {
             return Ok(());
         }
-        self.stage(Stage::Label);
         if reached < Reached::Labelled {
             self.print(order, credential)?;
             // Crash before this line: the same label is given to the printer once more.
             claim.reach(Reached::Labelled)?;
         }
+        self.stage(Stage::Label); // not before: whoever is asked to scan must have what to scan
         let serial = &self.job.serial;
         let scanned = self.scanner.scan(serial).await.map_err(Failure::Printer)?;
         let text = scanned.ok_or(Failure::NoScan)?;

@@ -112,21 +112,24 @@ fn is_busy(kind: serialport::ErrorKind) -> bool {
     )
 }
 
-/// Name and number of another process that has this file open (Linux's /proc, as far as permitted).
+/// Names and numbers of other processes that have this file open (Linux's /proc, as far as
+/// permitted): at most three, since a person has to end them.
 fn holder(path: &Path) -> Option<String> {
     let path = fs::canonicalize(path).ok()?;
     let processes = fs::read_dir("/proc").ok()?.flatten();
-    processes
+    let names: Vec<String> = processes
         .filter_map(|process| {
             let id: u32 = process.file_name().to_str()?.parse().ok()?;
             Some((id, process.path()))
         })
-        .filter(|(id, _)| *id != std::process::id())
-        .find(|(_, process)| has_open(process, &path))
+        .filter(|(id, process)| *id != std::process::id() && has_open(process, &path))
         .map(|(id, process)| {
             let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
             format!("{} (process {id})", name.trim_end())
         })
+        .take(3)
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn has_open(process: &Path, path: &Path) -> bool {

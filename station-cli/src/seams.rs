@@ -122,10 +122,24 @@ impl Scanner for StdinScanner {
 #[derive(Clone, Debug)]
 pub struct LabelFolder(pub PathBuf);
 
+impl LabelFolder {
+    /// Takes back the label of a withdrawn attempt, when no printer has taken it yet.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn take_back(&self, serial: &Serial) -> io::Result<()> {
+        durable::remove(&self.path(serial))
+    }
+
+    fn path(&self, serial: &Serial) -> PathBuf {
+        self.0.join(format!("{serial}.zpl"))
+    }
+}
+
 impl Labels for LabelFolder {
     fn print(&mut self, serial: &Serial, _: Attempt, zpl: &str) -> io::Result<()> {
         durable::make_folder(&self.0)?;
-        let path = self.0.join(format!("{serial}.zpl"));
+        let path = self.path(serial);
         // A crash between print and journal brings the same label here twice: printed once.
         let there = Zeroizing::new(durable::read(&path)?.unwrap_or_default());
         if *there == zpl {
@@ -151,5 +165,8 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), first);
         labels.print(&serial, Attempt(2), "^XA2^XZ").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "^XA2^XZ");
+        labels.take_back(&serial).unwrap();
+        labels.take_back(&serial).unwrap();
+        assert!(!path.exists());
     }
 }

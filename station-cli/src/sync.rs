@@ -60,7 +60,7 @@ impl SyncState {
             SyncState::Open => "under way: put the unit back and run again, or sync --void SERIAL",
             SyncState::Sealed => "sealed",
             SyncState::Unlocked => "sealed, lock unknown: put the unit back and run again",
-            SyncState::Withdrawn => "withdrawn",
+            SyncState::Withdrawn => "withdrawn; destroy its label if there is one",
             SyncState::InHand => "being worked on now",
             SyncState::Forgotten => "the server has lost it: stop the line, call IT",
         }

@@ -16,7 +16,7 @@ mod tests {
     use traveler::{Event, State};
 
     use super::line::server::{Call, Lose};
-    use super::line::unit::Board;
+    use super::line::unit::Dut;
     use super::line::{Line, count};
 
     /// Runs until it is sealed; a few times are always enough once nothing fails any more.
@@ -92,7 +92,7 @@ mod tests {
         for polls in 1..whole {
             let mut line = Line::new();
             assert!(line.run_until("A47", polls).await.is_none());
-            line.fixture.board().reboot();
+            line.fixture.dut().reboot();
             line.check();
             finish(&mut line).await;
         }
@@ -102,13 +102,13 @@ mod tests {
     async fn a_cable_pulled_at_any_byte_is_gone_on_from() {
         for bytes in (1..2_000).step_by(37) {
             let mut line = Line::new();
-            line.fixture.board().faults.pull_after = Some(bytes);
+            line.fixture.dut().faults.pull_after = Some(bytes);
             let report = line.run("A47").await;
             line.check();
             if report.outcome != Outcome::Sealed {
                 assert_eq!(report.reason, Some("CABLE"));
                 assert_eq!(report.exit_code(), 10);
-                line.fixture.board().plugged = true;
+                line.fixture.dut().plugged = true;
                 finish(&mut line).await;
                 assert_eq!(line.server.books().given.len(), 1, "the same bundle again");
             }
@@ -121,14 +121,14 @@ mod tests {
             let mut line = Line::new();
             line.reconnect = Duration::from_secs(60);
             {
-                let mut board = line.fixture.board();
-                board.faults.pull_after = Some(bytes);
-                board.back_after = 100;
+                let mut dut = line.fixture.dut();
+                dut.faults.pull_after = Some(bytes);
+                dut.back_after = 100;
             }
             let report = line.run("A47").await;
             line.check();
             assert_eq!(report.outcome, Outcome::Sealed, "{report}");
-            if line.fixture.board().faults.pull_after.is_none() {
+            if line.fixture.dut().faults.pull_after.is_none() {
                 assert!(report.cycle_ms >= 25_000, "it waited for the cable");
             }
         }
@@ -137,7 +137,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_unit_that_leaves_the_bus_with_its_reset_is_awaited() {
         let mut line = Line::new();
-        line.fixture.board().faults.leaves_bus = true;
+        line.fixture.dut().faults.leaves_bus = true;
         let report = line.run("A47").await;
         line.check();
         assert_eq!(report.outcome, Outcome::Sealed, "{report}");
@@ -187,9 +187,9 @@ mod tests {
         for call in [Call::UnitState, Call::Resume] {
             for lose in [Lose::Request, Lose::Reply] {
                 let mut line = Line::new();
-                line.fixture.board().faults.pull_after = Some(700);
+                line.fixture.dut().faults.pull_after = Some(700);
                 line.run("A47").await;
-                line.fixture.board().plugged = true;
+                line.fixture.dut().plugged = true;
                 line.server.books().faults = vec![(call, lose)];
                 let report = line.run("A47").await;
                 assert_eq!(report.exit_code(), 10, "under way: {report}");
@@ -203,14 +203,14 @@ mod tests {
     async fn a_withdrawal_that_is_cut_short_is_finished_first() {
         for lose in [Lose::Request, Lose::Reply] {
             let mut line = Line::new();
-            line.fixture.board().faults.flips = 2;
+            line.fixture.dut().faults.flips = 2;
             line.server.books().faults = vec![(Call::Void, lose)];
             let report = line.run("A47").await;
             assert_eq!(report.exit_code(), 10, "{report}");
             line.check();
             let report = line.run("A47").await;
             assert_eq!(report.exit_code(), 20, "{report}");
-            assert_eq!(line.state("A47"), Some(State::Voided));
+            assert_eq!(line.state("A47"), Some(State::Scrapped));
             assert!(line.journal().is_empty());
             line.check();
         }
@@ -231,12 +231,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_unit_without_a_key_of_its_own_is_swept_as_well() {
         let mut line = Line::new();
-        line.put_in(Board::new([0xB2; 8], false));
+        line.put_in(Dut::new([0xB2; 8], false));
         let whole = polls_of_a_run(true).await;
         finish(&mut line).await;
         for polls in (1..whole).step_by(3) {
             let mut line = Line::new();
-            line.put_in(Board::new([0xB2; 8], false));
+            line.put_in(Dut::new([0xB2; 8], false));
             line.run_until("A47", polls).await;
             line.check();
             finish(&mut line).await;

@@ -15,7 +15,7 @@ mod tests {
     use traveler::{Event, OrderId, State, VoidCause};
 
     use super::line::server::{Call, Lose, Memory};
-    use super::line::unit::{Board, Fixture};
+    use super::line::unit::{Dut, Fixture};
     use super::line::{Hand, Line, count, home, serial};
 
     const SECOND: [u8; 8] = [0xC3; 8];
@@ -89,7 +89,7 @@ mod tests {
     async fn a_serial_that_is_used_is_refused_before_any_secret() {
         let mut line = Line::new();
         line.run("A47").await;
-        line.put_in(Board::new(SECOND, true));
+        line.put_in(Dut::new(SECOND, true));
         let report = line.run("A47").await;
         check(&line, &report, "DUPLICATE_UNIT", 2);
         assert_eq!(line.server.books().given.len(), 1);
@@ -127,7 +127,7 @@ mod tests {
     async fn one_bad_read_back_is_rewritten_two_are_the_end() {
         for flips in 1..4 {
             let mut line = Line::new();
-            line.fixture.board().faults.flips = flips;
+            line.fixture.dut().faults.flips = flips;
             let report = line.run("A47").await;
             line.check();
             assert_eq!(line.server.books().given.len(), 1, "the same bundle again");
@@ -155,7 +155,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_swapped_unit_voids_the_attempt() {
         let mut line = Line::new();
-        line.fixture.board().faults.swap = Some(SECOND);
+        line.fixture.dut().faults.swap = Some(SECOND);
         let report = line.run("A47").await;
         check(&line, &report, "SWAPPED", 10);
         assert_eq!(line.state("A47"), Some(State::Voided));
@@ -188,7 +188,7 @@ mod tests {
     async fn only_the_units_own_label_seals_it() {
         let mut line = Line::new();
         line.run("A46").await;
-        line.put_in(Board::new(SECOND, true));
+        line.put_in(Dut::new(SECOND, true));
         for hand in [Hand::Mistakes("A46"), Hand::Forges] {
             line.hand = hand;
             let report = line.run("A47").await;
@@ -204,16 +204,27 @@ mod tests {
         let mut line = Line::new();
         line.run("A46").await;
         line.server.books().restore(1);
-        line.put_in(Board::new(SECOND, true));
+        line.put_in(Dut::new(SECOND, true));
         let report = line.run("A47").await;
         check(&line, &report, "LOG_WENT_BACK", 30);
-        let blank = line
-            .fixture
-            .board()
-            .flash()
-            .iter()
-            .all(|byte| *byte == 0xff);
+        let blank = line.fixture.dut().flash().iter().all(|byte| *byte == 0xff);
         assert!(blank, "not a byte was written");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_log_that_went_backwards_seals_nobody() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        let first = line.put_in(Dut::new(SECOND, true));
+        line.fixture.path = "/dev/slot-2".into();
+        line.hand = Hand::Scans;
+        assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
+        line.server.books().restore(2); // A47 is known, A48 never was
+        line.put_in(first);
+        let report = line.run("A47").await;
+        check(&line, &report, "LOG_WENT_BACK", 30);
+        assert_eq!(line.state("A47"), Some(State::Loaded));
     }
 
     #[tokio::test(start_paused = true)]
@@ -248,9 +259,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_unsettled_unit_is_asked_back_to_its_slot() {
         let mut line = Line::new();
-        line.fixture.board().faults.pull_after = Some(700);
+        line.fixture.dut().faults.pull_after = Some(700);
         line.run("A47").await;
-        let first = line.put_in(Board::new(SECOND, true));
+        let first = line.put_in(Dut::new(SECOND, true));
         let report = line.run("A48").await;
         check(&line, &report, "PUT_BACK", 10);
         assert!(report.words.contains("A47"), "{report}");
@@ -259,7 +270,7 @@ mod tests {
         assert_eq!(line.server.books().given.len(), 1);
 
         let second = line.put_in(first);
-        line.fixture.board().plugged = true;
+        line.fixture.dut().plugged = true;
         assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
         line.put_in(second);
         assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
@@ -269,7 +280,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_unit_that_will_not_come_back_is_withdrawn_by_sync() {
         let mut line = Line::new();
-        line.fixture.board().faults.pull_after = Some(700);
+        line.fixture.dut().faults.pull_after = Some(700);
         line.run("A47").await;
         let patience = Patience::default();
         let all = sync(&line.home, &line.server, patience, None)
@@ -295,7 +306,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.advice().outcome.exit_code(), 2, "{error}");
 
-        line.put_in(Board::new(SECOND, true));
+        line.put_in(Dut::new(SECOND, true));
         assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
         line.check();
     }
@@ -336,9 +347,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_attempt_withdrawn_elsewhere_is_begun_anew() {
         let mut line = Line::new();
-        line.fixture.board().faults.pull_after = Some(700);
+        line.fixture.dut().faults.pull_after = Some(700);
         line.run("A47").await;
-        line.fixture.board().plugged = true;
+        line.fixture.dut().plugged = true;
         {
             let mut books = line.server.books();
             let step = books.units[&serial("A47")].step.clone();
@@ -371,10 +382,7 @@ mod tests {
         };
         let bench = Bench {
             server: line.server.clone(),
-            port: Fixture::new(
-                &format!("/dev/slot-{slot}"),
-                Board::new([slot + 1; 8], true),
-            ),
+            port: Fixture::new(&format!("/dev/slot-{slot}"), Dut::new([slot + 1; 8], true)),
             scanner: super::line::Operator(line.tray.clone(), Hand::Scans),
             labels: super::line::Printer(line.tray.clone()),
             progress: (),

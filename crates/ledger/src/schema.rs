@@ -28,6 +28,9 @@ pub(crate) fn writer(path: &Path, create: bool) -> Result<Connection, Error> {
     // FULL syncs the WAL at each commit: what `append` has answered survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -65_536)?; // 64 MiB
+    // No stale copy of an entry stays in a page that was split: whoever searches the file for an
+    // entry finds the one that counts, and an altered byte of it is an altered entry.
+    connection.pragma_update(None, "secure_delete", true)?;
     migrate(&mut connection, MIGRATIONS.len() as u32)?;
     Ok(connection)
 }

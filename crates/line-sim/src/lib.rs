@@ -6,6 +6,7 @@
 
 pub mod cli;
 mod demo;
+mod outcomes;
 mod printer;
 mod search;
 mod show;

@@ -20,7 +20,7 @@ use traveler::{Attempt, Entry, Event, OrderId, Serial, State};
 use zeroize::Zeroizing;
 
 use server::{Call, Memory};
-use unit::{Board, Fixture};
+use unit::{Dut, Fixture};
 
 /// What the operator does when asked to scan.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -110,7 +110,7 @@ impl Line {
             folder,
             home,
             server,
-            fixture: Fixture::new("/dev/slot-1", Board::new([0xA1; 8], true)),
+            fixture: Fixture::new("/dev/slot-1", Dut::new([0xA1; 8], true)),
             tray: Tray::default(),
             hand: Hand::Scans,
             patience: Duration::ZERO,
@@ -120,8 +120,8 @@ impl Line {
     }
 
     /// Another unit in the fixture.
-    pub fn put_in(&mut self, board: Board) -> Board {
-        std::mem::replace(&mut self.fixture.board(), board)
+    pub fn put_in(&mut self, dut: Dut) -> Dut {
+        std::mem::replace(&mut self.fixture.dut(), dut)
     }
 
     /// One run to its end.
@@ -191,7 +191,7 @@ impl Line {
     pub fn check(&self) {
         let books = self.server.books();
         // No unit holds what the ledger does not: a whole bundle in flash is one that was issued.
-        let flash = self.fixture.board().flash();
+        let flash = self.fixture.dut().flash();
         let holds = |bundle: &[u8]| flash.windows(bundle.len()).any(|bytes| bytes == bundle);
         let held: Vec<_> = books
             .given
@@ -199,6 +199,14 @@ impl Line {
             .filter(|given| holds(&given.bundle))
             .collect();
         assert!(held.len() <= 1, "two bundles in one flash");
+        // Nobody is locked before the server knows that the unit holds its bundle.
+        if self.fixture.dut().is_locked() {
+            let holder = (&held[0].serial, held[0].attempt);
+            assert!(
+                was_loaded(&books.entries, holder),
+                "locked before it was confirmed"
+            );
+        }
         // Whoever is sealed can be logged into with what the log committed to.
         for (serial, row) in &books.units {
             if row.state == State::Sealed && row.step.device_id.as_str() == self.device_id() {
@@ -216,7 +224,7 @@ impl Line {
     }
 
     fn device_id(&self) -> String {
-        self.fixture.board().device_id()
+        self.fixture.dut().device_id()
     }
 
     /// No issued password or bundle in any file of the station, nor in anything it printed.
@@ -237,6 +245,15 @@ impl Line {
     }
 }
 
+/// Whether an attempt was ever recorded as loaded.
+fn was_loaded(entries: &[Vec<u8>], (serial, attempt): (&Serial, Attempt)) -> bool {
+    let loaded = |event: &Event| match event {
+        Event::Loaded { step, .. } => (&step.serial, step.attempt) == (serial, attempt),
+        _ => false,
+    };
+    count(entries, loaded) > 0
+}
+
 /// An attempt is issued only after the one before it was closed.
 fn never_two_live(entries: &[Vec<u8>]) {
     let mut open: HashMap<Serial, Attempt> = HashMap::new();
@@ -248,6 +265,7 @@ fn never_two_live(entries: &[Vec<u8>]) {
         match state {
             State::Issued => assert_eq!(open.insert(step.serial.clone(), step.attempt), None),
             State::Loaded => assert_eq!(open.get(&step.serial), Some(&step.attempt)),
+            State::Scrapped => assert_eq!(open.get(&step.serial), None),
             _ => assert_eq!(open.remove(&step.serial), Some(step.attempt)),
         }
     }

@@ -413,7 +413,18 @@ impl Books {
     fn void(&mut self, request: &v1::VoidRequest) -> Result<v1::ProofResponse, CallError> {
         let row = self.open_attempt(&request.serial, request.attempt, &request.device_id)?;
         let cause = VoidCause::parse(&request.cause).unwrap();
-        self.step(&row, State::Voided, |step| Event::Voided { step, cause })
+        let proof = self.step(&row, State::Voided, |step| Event::Voided { step, cause })?;
+        if !request.scrap {
+            return Ok(proof);
+        }
+        let row = Row {
+            state: State::Voided,
+            ..row
+        };
+        self.step(&row, State::Scrapped, |step| Event::Scrapped {
+            step,
+            reason: cause.as_str().to_owned(),
+        })
     }
 }
 

@@ -110,12 +110,12 @@ pub struct UnitFaults {
     pub pull_after: Option<usize>,
     /// The unit leaves the bus with its reset, as one on its own USB port does.
     pub leaves_bus: bool,
-    /// Another board stands there after the next reset, blank.
+    /// Another unit stands there after the next reset, blank.
     pub swap: Option<[u8; 8]>,
 }
 
-/// A board on a fixture's port.
-pub struct Board {
+/// A unit under test in a fixture.
+pub struct Dut {
     device_id: Vec<u8>,
     own: Option<Arc<(KeyPair, Vec<u8>)>>,
     boots: u32,
@@ -132,9 +132,9 @@ pub struct Board {
     reader: Option<Waker>,
 }
 
-impl Board {
-    /// A blank board. `own_key`: whether it made a key of its own.
-    pub fn new(device_id: [u8; 8], own_key: bool) -> Board {
+impl Dut {
+    /// A blank one. `own_key`: whether it made a key of its own.
+    pub fn new(device_id: [u8; 8], own_key: bool) -> Dut {
         let own = own_key.then(|| {
             let key = KeyPair::generate().unwrap();
             let csr = CertificateParams::default().serialize_request(&key);
@@ -146,7 +146,7 @@ impl Board {
             boots: 1,
             own: own.clone(),
         };
-        Board {
+        Dut {
             device_id: device_id.to_vec(),
             own,
             boots: 1,
@@ -164,6 +164,11 @@ impl Board {
     /// The bytes of flash, bundle included.
     pub fn flash(&self) -> Vec<u8> {
         self.cells.0.lock().unwrap().clone()
+    }
+
+    /// Whether its lock is programmed.
+    pub fn is_locked(&self) -> bool {
+        self.flash()[256..272].iter().any(|byte| *byte != 0xff)
     }
 
     /// The silicon's own id, as the log writes it.
@@ -208,23 +213,23 @@ impl Board {
     }
 }
 
-/// The place a board stands at. Boards can be put in and taken out.
+/// The place a unit stands at. Units can be put in and taken out.
 #[derive(Clone)]
 pub struct Fixture {
     pub path: String,
-    pub board: Arc<Mutex<Board>>,
+    pub dut: Arc<Mutex<Dut>>,
 }
 
 impl Fixture {
-    pub fn new(path: &str, board: Board) -> Fixture {
+    pub fn new(path: &str, dut: Dut) -> Fixture {
         Fixture {
             path: path.to_owned(),
-            board: Arc::new(Mutex::new(board)),
+            dut: Arc::new(Mutex::new(dut)),
         }
     }
 
-    pub fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap()
+    pub fn dut(&self) -> MutexGuard<'_, Dut> {
+        self.dut.lock().unwrap()
     }
 
     fn missing(&self) -> PortError {
@@ -243,19 +248,19 @@ impl Port for Fixture {
 
     async fn open(&mut self) -> Result<Cable, PortError> {
         tokio::task::yield_now().await;
-        let mut board = self.board();
-        if !board.plugged {
-            match board.back_after.checked_sub(1) {
-                Some(0) => board.plugged = true,
-                Some(left) => board.back_after = left,
+        let mut dut = self.dut();
+        if !dut.plugged {
+            match dut.back_after.checked_sub(1) {
+                Some(0) => dut.plugged = true,
+                Some(left) => dut.back_after = left,
                 None => {}
             }
             return Err(self.missing());
         }
-        board.opening += 1;
+        dut.opening += 1;
         Ok(Cable {
-            opening: board.opening,
-            board: Arc::clone(&self.board),
+            opening: dut.opening,
+            dut: Arc::clone(&self.dut),
             moved: false,
         })
     }
@@ -264,7 +269,7 @@ impl Port for Fixture {
 /// An open port. Every second poll does nothing, so that a sweep can stop before each effect.
 pub struct Cable {
     opening: u32,
-    board: Arc<Mutex<Board>>,
+    dut: Arc<Mutex<Dut>>,
     moved: bool,
 }
 
@@ -277,8 +282,8 @@ impl Cable {
         self.moved
     }
 
-    fn pulled(&self, board: &Board) -> bool {
-        !board.plugged || board.opening != self.opening
+    fn pulled(&self, dut: &Dut) -> bool {
+        !dut.plugged || dut.opening != self.opening
     }
 }
 
@@ -291,19 +296,19 @@ impl AsyncRead for Cable {
         if self.hesitate(cx) {
             return Poll::Pending;
         }
-        let mut board = self.board.lock().unwrap();
-        if self.pulled(&board) {
+        let mut dut = self.dut.lock().unwrap();
+        if self.pulled(&dut) {
             return Poll::Ready(Ok(())); // nothing read: an end of file
         }
-        if board.said.is_empty() {
-            board.reader = Some(cx.waker().clone());
-            drop(board);
+        if dut.said.is_empty() {
+            dut.reader = Some(cx.waker().clone());
+            drop(dut);
             self.moved = true;
             return Poll::Pending;
         }
-        let length = board.said.len().min(buffer.remaining());
-        buffer.put_slice(&board.said[..length]);
-        board.said.drain(..length);
+        let length = dut.said.len().min(buffer.remaining());
+        buffer.put_slice(&dut.said[..length]);
+        dut.said.drain(..length);
         Poll::Ready(Ok(()))
     }
 }
@@ -317,24 +322,24 @@ impl AsyncWrite for Cable {
         if self.hesitate(cx) {
             return Poll::Pending;
         }
-        let mut board = self.board.lock().unwrap();
-        if self.pulled(&board) {
+        let mut dut = self.dut.lock().unwrap();
+        if self.pulled(&dut) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if let Some(left) = board.faults.pull_after {
+        if let Some(left) = dut.faults.pull_after {
             let heard = left.min(bytes.len());
-            board.hear(&bytes[..heard]);
-            board.faults.pull_after = Some(left - heard);
+            dut.hear(&bytes[..heard]);
+            dut.faults.pull_after = Some(left - heard);
             if left <= bytes.len() {
-                board.faults.pull_after = None;
-                board.plugged = false;
-                board.reboot(); // it was powered through the cable
+                dut.faults.pull_after = None;
+                dut.plugged = false;
+                dut.reboot(); // it was powered through the cable
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
             return Poll::Ready(Ok(heard));
         }
-        board.hear(bytes);
-        if let Some(reader) = board.reader.take() {
+        dut.hear(bytes);
+        if let Some(reader) = dut.reader.take() {
             reader.wake();
         }
         Poll::Ready(Ok(bytes.len()))

@@ -1,0 +1,147 @@
+//! Connections: accepted, verified, counted.
+//!
+//! Each handshake has its own task and its own time limit, so a client that says nothing keeps
+//! nobody waiting; a permit per connection bounds how many there are.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
+
+use crate::auth::PeerCertificate;
+
+/// A handshake that takes longer is dropped; a station's takes milliseconds.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a client that was refused may take to read why.
+const ALERT_WITHIN: Duration = Duration::from_secs(1);
+
+/// Connections at once. A line has tens of stations, a load test hundreds of clients.
+const CONNECTIONS: usize = 1_024;
+
+/// Accepts until told to stop; each handshake in a task of its own.
+pub(crate) fn accept(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    mut stopping: watch::Receiver<bool>,
+) -> ReceiverStream<Result<Connection, std::io::Error>> {
+    let (ready, connections) = mpsc::channel(16);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stopping.wait_for(|stop| *stop) => return,
+            };
+            let Ok((stream, _)) = accepted else {
+                // Out of descriptors, most likely: give some connection the time to end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                continue;
+            };
+            let (acceptor, ready) = (acceptor.clone(), ready.clone());
+            tokio::spawn(async move {
+                let _ = stream.set_nodelay(true);
+                let accepting = acceptor.accept(stream).into_fallible();
+                match tokio::time::timeout(HANDSHAKE_WITHIN, accepting).await {
+                    Ok(Ok(tls)) => {
+                        let _ = ready.send(Ok(Connection::new(tls, permit))).await;
+                    }
+                    Ok(Err((error, stream))) => {
+                        tracing::warn!(%error, "TLS handshake refused");
+                        let _ = tokio::time::timeout(ALERT_WITHIN, hear_out(stream)).await;
+                    }
+                    Err(_) => tracing::warn!("TLS handshake took too long"),
+                }
+            });
+        }
+    });
+    ReceiverStream::new(connections)
+}
+
+/// Lets a client that was refused read the alert that says why.
+///
+/// In TLS 1.3 it has sent its first request by then. To close with that unread resets the
+/// connection (RFC 2525, 2.17) and can take the alert with it: the station would see a network
+/// that is down, and try again, where its certificate is not accepted.
+async fn hear_out(mut stream: TcpStream) {
+    let mut unread = [0; 1_024];
+    if stream.shutdown().await.is_ok() {
+        while matches!(stream.read(&mut unread).await, Ok(1..)) {}
+    }
+}
+
+/// A verified connection, which remembers the certificate the client showed.
+pub(crate) struct Connection {
+    stream: TlsStream<TcpStream>,
+    peer: PeerCertificate,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: TlsStream<TcpStream>, permit: OwnedSemaphorePermit) -> Connection {
+        let shown = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(|chain| chain.first());
+        let peer = PeerCertificate(shown.map(|der| der.as_ref().into()));
+        Connection {
+            stream,
+            peer,
+            _permit: permit,
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = PeerCertificate;
+
+    fn connect_info(&self) -> PeerCertificate {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, buffer)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

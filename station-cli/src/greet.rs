@@ -1,0 +1,48 @@
+//! Who stands at a port, without touching anything.
+
+use serde_json::json;
+use wire::{Facts, Greet};
+
+use crate::drive::{Line, UnitError, nonce};
+use crate::failure::Failure;
+use crate::port::Port;
+
+/// Asks a unit who it is and what it holds.
+///
+/// # Errors
+/// [`Failure::Port`] and [`Failure::Unit`].
+pub async fn greet(port: &mut impl Port) -> Result<Facts, Failure> {
+    let stream = port.open().await?;
+    let facts = Line::new(stream).drive(Greet::new(nonce())).await;
+    facts.map_err(|error: UnitError| error.into())
+}
+
+/// The facts for machines.
+pub(crate) fn json(facts: &Facts) -> serde_json::Value {
+    let held = facts.held.as_ref();
+    json!({
+        "device_id": facts.device_id,
+        "macs": facts.macs,
+        "model": facts.model,
+        "revision": facts.revision,
+        "firmware": facts.firmware,
+        "state": facts.state.as_str(),
+        "boots": facts.boots,
+        "serial": held.map(|held| &held.serial),
+        "attempt": held.map(|held| held.attempt),
+        "own_key": facts.csr.is_some(),
+    })
+}
+
+/// The facts for people.
+pub(crate) fn words(facts: &Facts) -> String {
+    let revision = facts.revision.as_deref().unwrap_or("-");
+    let held = facts.held.as_ref();
+    let held = held.map_or_else(String::new, |held| {
+        format!(", holds {} attempt {}", held.serial, held.attempt)
+    });
+    format!(
+        "{} revision {revision}, firmware {}, device id {}, {}{held}, boot {}",
+        facts.model, facts.firmware, facts.device_id, facts.state, facts.boots
+    )
+}

@@ -1,0 +1,18 @@
+//! The whole line as its users have it: the real binaries as processes, real TCP, real ptys.
+//!
+//! Nothing is mocked; only the silicon is simulated. A test that needs to look inside reads the
+//! same files and JSON that a user could. Deliberately absent: virtual time and faults of single
+//! calls, which the crates' own tests have; here a process is killed, and a clock is a clock.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
+mod binaries;
+mod kill;
+mod proof;
+mod refusals;
+mod scripts;
+mod site;
+mod units;
