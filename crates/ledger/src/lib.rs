@@ -24,7 +24,7 @@ mod writer;
 pub use bundle::{Exported, export, verify_bundle};
 pub use error::{AppendError, Error};
 pub use log::{Appended, Ledger};
-pub use reader::{Proof, Reader};
+pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};
 pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, UnitRow};
