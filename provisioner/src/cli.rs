@@ -13,7 +13,7 @@ use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::config::Config;
 use crate::init::{self, Choice};
-use crate::serve;
+use crate::serve::{self, Tail};
 use crate::site::Site;
 use crate::{admin, audit};
 
@@ -87,6 +87,9 @@ struct ServeArgs {
     /// Accept a software token in place of an HSM; every entry will say so.
     #[arg(long)]
     allow_simulated_hsm: bool,
+    /// Sign entries that no checkpoint covers, after a person has looked at them.
+    #[arg(long)]
+    sign_unsigned_tail: bool,
     /// What to log, for example `info` or `provisioner=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -167,13 +170,16 @@ pub(crate) enum AuditVerb {
         /// File with the log's verifier key [default: the site's, or the bundle's own].
         #[arg(long, value_name = "FILE")]
         vkey: Option<PathBuf>,
+        /// A checkpoint that somebody remembers, such as a station's; may be given again.
+        #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+        checkpoint: Vec<PathBuf>,
     },
     /// One unit's entries in order.
     Unit {
         /// Which.
         serial: Serial,
     },
-    /// One order's count and its units.
+    /// One order's count.
     Order {
         /// Which.
         id: OrderId,
@@ -264,11 +270,15 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
         .with_env_filter(filter)
         .init();
 
+    let tail = match args.sign_unsigned_tail {
+        true => Tail::Sign,
+        false => Tail::Refuse,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let running = serve::start(site, &config).await?;
+        let running = serve::start(site, &config, tail).await?;
         tracing::info!(address = %running.address, data = %site.data().display(), "listening");
         serve::run(running, stop_signal()).await
     })?;

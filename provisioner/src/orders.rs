@@ -50,14 +50,15 @@ pub(crate) enum OrderError {
         /// The most it may be.
         most: u64,
     },
-    /// There is no such thing.
-    #[error("there is no {what} {name}")]
-    Unknown {
-        /// What kind of thing.
-        what: &'static str,
-        /// Its name.
-        name: String,
-    },
+    /// No such product was applied.
+    #[error("there is no product {0}: apply its definition first")]
+    UnknownProduct(Sku),
+    /// There is no such order.
+    #[error("there is no order {0}: `provisioner order list` names them")]
+    UnknownOrder(OrderId),
+    /// There is no such station.
+    #[error("there is no station {0}: `provisioner station list` names them")]
+    UnknownStation(StationName),
     /// The system has no randomness.
     #[error("the system gave no randomness")]
     Randomness,
@@ -104,7 +105,7 @@ impl Line {
             }])?;
         }
         self.read(|ledger| ledger.product(&sku))?
-            .ok_or_else(|| unknown("product", sku.as_str()))
+            .ok_or_else(|| OrderError::UnknownProduct(sku.clone()))
     }
 
     /// Gives permission to build `quantity` units.
@@ -123,7 +124,7 @@ impl Line {
         let allowance = allowance.unwrap_or_else(|| default_allowance(quantity));
         bounded("allowance", allowance.into(), 0, QUANTITY_MAX.into())?;
         let applied = self.read(|ledger| ledger.product(product))?;
-        let applied = applied.ok_or_else(|| unknown("product", product.as_str()))?;
+        let applied = applied.ok_or_else(|| OrderError::UnknownProduct(product.clone()))?;
         let mut number = self.read(|ledger| ledger.orders())?.len();
         loop {
             number += 1;
@@ -171,7 +172,7 @@ impl Line {
     /// [`OrderError::Unknown`].
     pub(crate) fn order_row(&self, order: &OrderId) -> Result<OrderRow, OrderError> {
         let row = self.read(|ledger| ledger.order(order))?;
-        row.ok_or_else(|| unknown("order", order.as_str()))
+        row.ok_or_else(|| OrderError::UnknownOrder(order.clone()))
     }
 
     /// Makes a one-time token for a station. Only its digest is kept.
@@ -229,7 +230,7 @@ impl Line {
         station: &StationName,
     ) -> Result<(StationRow, u32), OrderError> {
         let before = self.read(|ledger| ledger.station(station))?;
-        let before = before.ok_or_else(|| unknown("station", station.as_str()))?;
+        let before = before.ok_or_else(|| OrderError::UnknownStation(station.clone()))?;
         if before.state != StationState::Revoked {
             let (station, by) = (station.clone(), caller.name());
             self.append(vec![Event::StationRevoked { station, by }])?;
@@ -240,7 +241,7 @@ impl Line {
             .stations()?
             .into_iter()
             .find(|(row, _)| row.station == *station);
-        after.ok_or_else(|| unknown("station", station.as_str()))
+        after.ok_or_else(|| OrderError::UnknownStation(station.clone()))
     }
 
     /// All stations, each with how many attempts it has under way.
@@ -273,13 +274,6 @@ fn bounded(what: &'static str, got: u64, least: u64, most: u64) -> Result<(), Or
             least,
             most,
         })
-    }
-}
-
-fn unknown(what: &'static str, name: &str) -> OrderError {
-    OrderError::Unknown {
-        what,
-        name: name.to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! No `_` arm: a new variant must choose how a station or a person is to act on it.
 
 use api::{BadRequest, DOMAIN, Reason};
+use credential::MintError;
 use ledger::{AppendError, Refused};
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -71,12 +72,16 @@ impl From<IssueError> for Status {
             E::Bench(error) => return error.into(),
             E::Append(error) => return not_appended(&error),
             E::Ledger(error) => return unreadable(&error),
-            E::Hsm(_) | E::Authority(_) | E::Mint(_) => (Code::Unavailable, Reason::HsmUnavailable),
+            E::Hsm(_) | E::Authority(_) | E::Mint(MintError::Random(_)) => {
+                (Code::Unavailable, Reason::HsmUnavailable)
+            }
             E::UnknownOrder(_) => (Code::NotFound, Reason::UnknownOrder),
             E::WrongProduct { .. } => (Code::FailedPrecondition, Reason::WrongProduct),
             E::Product(_) | E::Policy(_) => (Code::FailedPrecondition, Reason::UnknownProduct),
             E::BadKey(_) => (Code::InvalidArgument, Reason::BadKey),
-            E::Guessable { .. } | E::Repeating { .. } => (Code::Internal, Reason::GeneratorUnfit),
+            E::Guessable { .. } | E::Repeating { .. } | E::Mint(MintError::Unfit) => {
+                (Code::Internal, Reason::GeneratorUnfit)
+            }
             E::Ticket(_) => (Code::FailedPrecondition, Reason::TicketRefused),
             E::Over { .. } => (Code::FailedPrecondition, Reason::WrongState),
             E::Key(_) | E::Bundle(_) => (Code::Internal, Reason::BadKey),
@@ -92,7 +97,9 @@ impl From<CloseError> for Status {
             CloseError::Append(error) => return not_appended(&error),
             CloseError::Ledger(error) => return unreadable(&error),
             CloseError::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
-            CloseError::Signature(_) => (Code::FailedPrecondition, Reason::ReceiptMismatch),
+            CloseError::Signature(_) | CloseError::Unsigned(_) => {
+                (Code::FailedPrecondition, Reason::ReceiptMismatch)
+            }
             CloseError::LabelNotScanned(_) => (Code::FailedPrecondition, Reason::WrongState),
             CloseError::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
         };
@@ -109,10 +116,9 @@ impl From<OrderError> for Status {
             | OrderError::Product(_)
             | OrderError::Policy(_)
             | OrderError::Bounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
-            OrderError::Unknown {
-                what: "product", ..
-            } => (Code::NotFound, Reason::UnknownProduct),
-            OrderError::Unknown { .. } => (Code::NotFound, Reason::UnknownOrder),
+            OrderError::UnknownProduct(_) => (Code::NotFound, Reason::UnknownProduct),
+            OrderError::UnknownOrder(_) => (Code::NotFound, Reason::UnknownOrder),
+            OrderError::UnknownStation(_) => (Code::NotFound, Reason::UnknownStation),
             OrderError::Randomness => (Code::Unavailable, Reason::HsmUnavailable),
             OrderError::StillOpen(_) => (Code::Unavailable, Reason::LedgerUnavailable),
         };
@@ -165,7 +171,8 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NoQuantity(_) | R::DefinitionDigest(_) | R::TooLong { .. } => {
             (Code::InvalidArgument, Reason::BadRequest)
         }
-        R::StationRevoked(_) | R::NotEnrolled(_) | R::UnknownStation(_) | R::NotRevoked(_) => {
+        R::UnknownStation(_) => (Code::NotFound, Reason::UnknownStation),
+        R::StationRevoked(_) | R::NotEnrolled(_) | R::NotRevoked(_) => {
             (Code::PermissionDenied, Reason::StationRevoked)
         }
         R::TokenUnknown(_) | R::TokenSpent(_) | R::TokenExpired { .. } | R::TokenRepeated(_) => {

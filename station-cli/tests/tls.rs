@@ -158,6 +158,7 @@ mod tests {
         server
             .open_order(v1::OpenOrderRequest {
                 order: order.into(),
+                seen_size: 0,
             })
             .await
     }
@@ -293,6 +294,7 @@ mod tests {
                 server
                     .open_order(v1::OpenOrderRequest {
                         order: "HANG".into(),
+                        seen_size: 0,
                     })
                     .await
             }
