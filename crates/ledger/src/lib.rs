@@ -18,6 +18,7 @@ mod rules;
 mod schema;
 mod sql;
 mod table;
+mod tail;
 mod verify;
 mod writer;
 
