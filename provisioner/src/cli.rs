@@ -309,13 +309,27 @@ pub(crate) fn print(
 ) -> anyhow::Result<()> {
     match format {
         Format::Json => println!("{}", serde_json::to_string(fact)?),
-        Format::Text => print!("{}", text()),
+        Format::Text => print!("{}", legible(&text())),
     }
     Ok(())
+}
+
+/// Text that cannot move the cursor: what an altered log or a hostile unit says stays words.
+fn legible(text: &str) -> String {
+    let plain = |c: char| c == '\n' || !c.is_control();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if plain(c) {
+            out.push(c)
+        } else {
+            out.extend(c.escape_default())
+        }
+    }
+    out
 }
 
 /// Says something to the person at the terminal.
 #[allow(clippy::print_stderr, reason = "words for people go to stderr")]
 pub(crate) fn say(words: &str) {
-    eprintln!("{words}");
+    eprintln!("{}", legible(words));
 }

@@ -26,6 +26,9 @@ const TOKEN_DEFAULT_S: u32 = 24 * 3600;
 /// Random bytes in a token: 128 bits cannot be guessed.
 const TOKEN_BYTES: usize = 16;
 
+/// Hexadecimal digits of the root's digest in a token: 128 bits, so that no other root fits.
+const ROOT_DIGITS: usize = 32;
+
 /// Why nothing was changed.
 #[derive(Debug, Error)]
 pub(crate) enum OrderError {
@@ -204,7 +207,7 @@ impl Line {
         ring::rand::SystemRandom::new()
             .fill(secret.as_mut_slice())
             .map_err(|_| OrderError::Randomness)?;
-        let root = &sha256(self.authority.site_root()).to_string()[..16];
+        let root = &sha256(self.authority.site_root()).to_string()[..ROOT_DIGITS];
         let secret = base32(secret.as_slice());
         let token = Zeroizing::new(format!("BM1-{station}-{}-{root}", secret.as_str()));
         let expires = self.now().unix_ms() + i64::from(valid_s) * 1000;

@@ -31,6 +31,15 @@ use crate::tls::{ServerCertificate, TlsError, server_config};
 /// How long calls that are under way may take to finish when the server is told to stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(20);
 
+/// Calls at once on one connection; a station has one for each slot.
+const STREAMS: u32 = 128;
+
+/// No call takes longer: an fsync and a few HSM commands.
+const CALL_WITHIN: Duration = Duration::from_secs(30);
+
+/// The longest message a stranger may send, in bytes: a token and a request of at most 4,096.
+const ENROL_MAX: usize = 16_384;
+
 /// How often the HSM is asked whether it is there, for `grpc.health.v1`.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
@@ -133,7 +142,7 @@ pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line
     }
     let ledger = match tail {
         Tail::Refuse => Ledger::open(&site.ledger())?,
-        Tail::Sign => Ledger::open(&site.ledger())?,
+        Tail::Sign => Ledger::open_unsigned(&site.ledger())?,
     };
     if ledger.vkey().to_string() != vkey.to_string() {
         // No append would pass: better said now than to the first station.
@@ -201,7 +210,9 @@ async fn serve(
     let router = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(EnrolmentServer::new(services.clone()))
+        .max_concurrent_streams(STREAMS)
+        .timeout(CALL_WITHIN)
+        .add_service(EnrolmentServer::new(services.clone()).max_decoding_message_size(ENROL_MAX))
         .add_service(ProvisioningServer::with_interceptor(
             services.clone(),
             only(Group::Stations),

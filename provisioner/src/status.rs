@@ -25,22 +25,30 @@ pub(crate) enum Denied {
     /// A certificate of this site that names no role.
     #[error("the client certificate names no role here: enrol again")]
     ForeignCertificate,
+    /// The certificate has expired since the connection began.
+    #[error("the client certificate has expired: enrol again")]
+    Expired,
     /// The role may not do this.
     #[error("this certificate's role may not do this")]
     Role,
     /// The station's right to work has ended.
-    #[error("station {0} is revoked, or its certificate is not the newest: enrol again")]
+    #[error("station {0} is revoked and its name is not used again: enrol under another name")]
     Revoked(StationName),
+    /// The name was enrolled again since, with another key.
+    #[error("station {0} was enrolled again with another key: use that folder, or enrol this one")]
+    Superseded(StationName),
 }
 
 impl From<Denied> for Status {
     fn from(error: Denied) -> Status {
         let (code, reason) = match &error {
-            Denied::NoCertificate | Denied::ForeignCertificate => {
+            Denied::NoCertificate | Denied::ForeignCertificate | Denied::Expired => {
                 (Code::Unauthenticated, Reason::NotPermitted)
             }
             Denied::Role => (Code::PermissionDenied, Reason::NotPermitted),
-            Denied::Revoked(_) => (Code::PermissionDenied, Reason::StationRevoked),
+            Denied::Revoked(_) | Denied::Superseded(_) => {
+                (Code::PermissionDenied, Reason::StationRevoked)
+            }
         };
         status(code, reason, &error)
     }

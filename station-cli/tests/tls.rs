@@ -54,7 +54,7 @@ mod tests {
 
         fn token(&self, station: &str) -> Token {
             let hash = digest(&SHA256, self.root.der());
-            let hex: String = hash.as_ref()[..8]
+            let hex: String = hash.as_ref()[..16]
                 .iter()
                 .map(|b| format!("{b:02x}"))
                 .collect();

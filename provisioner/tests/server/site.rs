@@ -158,6 +158,14 @@ impl Town {
 
     /// A connection with this identity, or with none.
     pub(crate) async fn channel(&self, identity: Option<Identity>) -> Channel {
+        self.try_channel(identity).await.unwrap()
+    }
+
+    /// The same, when the server may refuse.
+    pub(crate) async fn try_channel(
+        &self,
+        identity: Option<Identity>,
+    ) -> Result<Channel, tonic::transport::Error> {
         let root = std::fs::read_to_string(self.site.site_root()).unwrap();
         let mut tls = ClientTlsConfig::new()
             .domain_name(api::SERVER_NAME)
@@ -172,7 +180,6 @@ impl Town {
             .unwrap()
             .connect()
             .await
-            .unwrap()
     }
 }
 
