@@ -129,7 +129,7 @@ pub(crate) fn station(site: &Site, verb: StationVerb, format: Format) -> Result<
                     .map_err(refused)?
                     .into_inner();
                 say(&format!("works once, for {valid} s; on the station:"));
-                say("  station-cli enroll --server https://SERVER:PORT --token TOKEN");
+                say("  station-cli enroll --server https://SERVER:PORT --token-file -");
                 let fact = json!({ "station": name.as_str(), "token": reply.token });
                 print(format, &fact, || format!("{}\n", reply.token))
             }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ledger::{Reader, Report};
+use ledger::{Finding, Reader, Report};
 use serde_json::{Value, json};
-use tlog::VerifierKey;
+use tlog::{Checkpoint, VerifierKey};
 use traveler::{OrderId, Serial};
 
 use crate::cli::{AuditVerb, Format, print, say};
@@ -19,7 +19,18 @@ const FINDINGS: u8 = 1;
 /// `provisioner audit ...`
 pub(crate) fn run(site: &Site, verb: AuditVerb, format: Format) -> Result<ExitCode> {
     match verb {
-        AuditVerb::Verify { bundle, vkey } => return verify(site, bundle, vkey, format),
+        AuditVerb::Verify {
+            bundle,
+            vkey,
+            checkpoint,
+        } => {
+            let what = Checked {
+                bundle,
+                vkey,
+                checkpoint,
+            };
+            return verify(site, what, format);
+        }
         AuditVerb::Unit { serial } => unit(site, &serial, format)?,
         AuditVerb::Order { id } => order(site, &id, format)?,
         AuditVerb::Export { out } => export(site, &out, format)?,
@@ -27,35 +38,80 @@ pub(crate) fn run(site: &Site, verb: AuditVerb, format: Format) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify(
-    site: &Site,
-    bundle: Option<PathBuf>,
-    vkey: Option<PathBuf>,
-    format: Format,
-) -> Result<ExitCode> {
-    let report = match &bundle {
+fn verify(site: &Site, what: Checked, format: Format) -> Result<ExitCode> {
+    let (report, key) = match &what.bundle {
         Some(dir) => {
-            // A bundle's own key proves only that it fits itself: an auditor brings the key along.
-            let own = vkey.is_none();
-            let key = read_vkey(&vkey.unwrap_or_else(|| dir.join("vkey")))?;
-            if own {
-                say("checked against the bundle's own key; bring the log's with --vkey FILE");
-            }
-            ledger::verify_bundle(dir, &key)?
+            let key = match (&what.vkey, site.vkey()) {
+                (Some(file), _) => read_vkey(file)?,
+                (None, Ok(key)) => key,
+                (None, Err(_)) => {
+                    // It proves only that the bundle fits itself: an auditor brings the key along.
+                    say("checked against the bundle's own key; bring the log's with --vkey FILE");
+                    read_vkey(&dir.join("vkey"))?
+                }
+            };
+            (ledger::verify_bundle(dir, &key)?, key)
         }
         None => {
-            let key = match vkey {
-                Some(file) => read_vkey(&file)?,
+            let key = match &what.vkey {
+                Some(file) => read_vkey(file)?,
                 None => site.vkey().with_context(|| no_site(site))?,
             };
-            ledger::verify(&site.ledger(), &key, &mut |_, _| {})?
+            let mut report = ledger::verify(&site.ledger(), &key, &mut |_, _| {})?;
+            for file in &what.checkpoint {
+                report.findings.extend(remembered(site, &key, file)?);
+            }
+            (report, key)
         }
     };
-    print(format, &report_json(&report), || report_text(&report))?;
+    print(format, &report_json(&report, &key), || {
+        report_text(&report, &key)
+    })?;
     Ok(if report.findings.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FINDINGS)
+    })
+}
+
+/// What is checked, and against what.
+pub(crate) struct Checked {
+    /// An exported bundle instead of the data directory.
+    pub(crate) bundle: Option<PathBuf>,
+    /// File with the log's verifier key.
+    pub(crate) vkey: Option<PathBuf>,
+    /// Checkpoints that somebody else remembered.
+    pub(crate) checkpoint: Vec<PathBuf>,
+}
+
+/// Holds the log against a checkpoint that a station, witness or auditor kept.
+fn remembered(site: &Site, key: &VerifierKey, file: &Path) -> Result<Option<Finding>> {
+    let note = site::read(file)?;
+    let unusable = || {
+        format!(
+            "{} is no checkpoint signed by this log's key",
+            file.display()
+        )
+    };
+    let text = tlog::open_note(&note, std::slice::from_ref(key)).with_context(unusable)?;
+    let seen = Checkpoint::parse(text).with_context(unusable)?;
+    let file = file.display();
+    Ok(match reader(site)?.root_at(seen.size)? {
+        Some(root) if root == seen.root => None,
+        Some(_) => Some(Finding {
+            seq: None,
+            what: format!(
+                "the first {} entries are not those that {file} was signed over",
+                seen.size
+            ),
+        }),
+        None => Some(Finding {
+            seq: None,
+            what: format!(
+                "{file} was signed over {} entries: the tail is cut",
+                seen.size
+            ),
+        }),
     })
 }
 
@@ -65,10 +121,12 @@ fn read_vkey(file: &Path) -> Result<VerifierKey> {
         .with_context(|| format!("{} holds no verifier key (name+hash+key)", file.display()))
 }
 
-fn report_json(report: &Report) -> Value {
-    let finding = |finding: &ledger::Finding| json!({ "seq": finding.seq, "what": finding.what });
+fn report_json(report: &Report, key: &VerifierKey) -> Value {
+    let finding = |finding: &Finding| json!({ "seq": finding.seq, "what": finding.what });
     json!({
         "verdict": if report.findings.is_empty() { "clean" } else { "altered" },
+        "origin": key.name(),
+        "vkey": key.to_string(),
         "entries": report.entries,
         "checkpoint_size": report.size,
         "root": hex(&report.root),
@@ -76,7 +134,7 @@ fn report_json(report: &Report) -> Value {
     })
 }
 
-fn report_text(report: &Report) -> String {
+fn report_text(report: &Report, key: &VerifierKey) -> String {
     let mut text = if report.findings.is_empty() {
         format!(
             "CLEAN   {} entries, none altered, missing or out of order\n",
@@ -96,7 +154,7 @@ fn report_text(report: &Report) -> String {
         text.push_str(&format!("  {place}: {}\n", finding.what));
     }
     text.push_str(&format!(
-        "root    {} over {} entries\n",
+        "root    {} over {} entries\nkey     {key}\n",
         hex(&report.root),
         report.size
     ));

@@ -13,6 +13,7 @@ use tonic::service::Interceptor;
 use tonic::{Request, Status};
 use traveler::{Digest, StationName};
 
+use crate::line;
 use crate::status::Denied;
 
 /// The client certificate of a connection, if the client showed one.
@@ -102,6 +103,10 @@ fn caller(request: &Request<()>) -> Result<Caller, Denied> {
         .and_then(|peer| peer.0.as_deref())
         .ok_or(Denied::NoCertificate)?;
     let peer = identity::parse_peer(der).map_err(|_| Denied::ForeignCertificate)?;
+    // TLS checked this when the connection began; a connection can outlive its certificate.
+    if peer.not_after < line::now() {
+        return Err(Denied::Expired);
+    }
     Ok(Caller {
         peer,
         certificate_sha256: sha256(der),

@@ -14,7 +14,7 @@ use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::config::Config;
 use crate::init::{self, Choice};
-use crate::serve;
+use crate::serve::{self, Tail};
 use crate::site::Site;
 use crate::{admin, audit, policy};
 
@@ -130,6 +130,9 @@ struct ServeArgs {
     /// Accept a software token in place of an HSM; every entry will say so.
     #[arg(long)]
     allow_simulated_hsm: bool,
+    /// Sign entries that no checkpoint covers, after a person has looked at them.
+    #[arg(long)]
+    sign_unsigned_tail: bool,
     /// What to log, for example `info` or `provisioner=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -210,13 +213,16 @@ pub(crate) enum AuditVerb {
         /// File with the log's verifier key [default: the site's, or the bundle's own].
         #[arg(long, value_name = "FILE")]
         vkey: Option<PathBuf>,
+        /// A checkpoint that somebody remembers, such as a station's; may be given again.
+        #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
+        checkpoint: Vec<PathBuf>,
     },
     /// One unit's entries in order.
     Unit {
         /// Which.
         serial: Serial,
     },
-    /// One order's count and its units.
+    /// One order's count.
     Order {
         /// Which.
         id: OrderId,
@@ -309,11 +315,15 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
         .with_env_filter(filter)
         .init();
 
+    let tail = match args.sign_unsigned_tail {
+        true => Tail::Sign,
+        false => Tail::Refuse,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let running = serve::start(site, &config).await?;
+        let running = serve::start(site, &config, tail).await?;
         tracing::info!(address = %running.address, data = %site.data().display(), "listening");
         serve::run(running, stop_signal()).await
     })?;
@@ -344,13 +354,27 @@ pub(crate) fn print(
 ) -> anyhow::Result<()> {
     match format {
         Format::Json => println!("{}", serde_json::to_string(fact)?),
-        Format::Text => print!("{}", text()),
+        Format::Text => print!("{}", legible(&text())),
     }
     Ok(())
+}
+
+/// Text that cannot move the cursor: what an altered log or a hostile unit says stays words.
+fn legible(text: &str) -> String {
+    let plain = |c: char| c == '\n' || !c.is_control();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if plain(c) {
+            out.push(c)
+        } else {
+            out.extend(c.escape_default())
+        }
+    }
+    out
 }
 
 /// Says something to the person at the terminal.
 #[allow(clippy::print_stderr, reason = "words for people go to stderr")]
 pub(crate) fn say(words: &str) {
-    eprintln!("{words}");
+    eprintln!("{}", legible(words));
 }

@@ -7,7 +7,7 @@
 use api::{ConfirmCall, SealCall, SignedReceipt, Target, VoidCall};
 use ledger::{AppendError, Proof, UnitRow};
 use thiserror::Error;
-use traveler::{Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause};
+use traveler::{Entry, Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause};
 
 use crate::auth::{Caller, sha256};
 use crate::line::{BenchError, Line};
@@ -24,6 +24,9 @@ pub(crate) enum CloseError {
     /// The receipt is signed, but not by the unit the certificate is for.
     #[error("the receipt of {0} is not signed by the key in its certificate")]
     Signature(Serial),
+    /// The unit has a key of its own and did not sign with it.
+    #[error("the receipt of {0} is not signed, and the unit has a key of its own")]
+    Unsigned(Serial),
     /// The product carries a label, and nobody has scanned it.
     #[error("{0} carries a label: scan it before the seal")]
     LabelNotScanned(Serial),
@@ -45,8 +48,11 @@ impl Line {
     /// [`CloseError`]; the attempt stays as it was.
     pub(crate) fn confirm(&self, caller: &Caller, call: &ConfirmCall) -> Result<Proof, CloseError> {
         let (step, row) = self.step(caller, &call.target, call.operator.as_ref())?;
-        if let Some(signed) = &call.signed {
-            check_receipt(&step, call, signed, &row)?;
+        match &call.signed {
+            Some(signed) => check_receipt(&step, call, signed, &row)?,
+            // Silicon that cannot sign is certified for a key minted for it; the rest must.
+            None if self.key_made_on_unit(&row)? => return Err(CloseError::Unsigned(step.serial)),
+            None => {}
         }
         let event = Event::Loaded {
             step,
@@ -174,7 +180,7 @@ impl Line {
     /// Whether the entry at `seq` is of the same station, silicon and attempt as `step`.
     fn is_same_step(&self, seq: u64, step: &Step) -> Result<bool, CloseError> {
         let entry = self.read(|ledger| ledger.entry(seq))?;
-        let entry = entry.and_then(|bytes| traveler::Entry::from_bytes(&bytes).ok());
+        let entry = entry.and_then(|bytes| Entry::from_bytes(&bytes).ok());
         Ok(entry
             .as_ref()
             .and_then(|entry| entry.event.step())
@@ -194,6 +200,17 @@ impl Line {
         self.sign_pending().map_err(|_| CloseError::NoProofYet)?;
         self.read(|ledger| ledger.proof(seq))?
             .ok_or(CloseError::NoProofYet)
+    }
+
+    /// Whether the newest attempt certified a key that the unit made itself. An entry that cannot
+    /// be read counts as yes: less is accepted, never more.
+    fn key_made_on_unit(&self, row: &UnitRow) -> Result<bool, CloseError> {
+        let bytes = self.read(|ledger| ledger.entry(row.issued_seq))?;
+        let entry = bytes.and_then(|bytes| Entry::from_bytes(&bytes).ok());
+        Ok(match entry.map(|entry| entry.event) {
+            Some(Event::Issued(issued)) => issued.key_made_on_unit,
+            _ => true,
+        })
     }
 
     fn carries_label(&self, row: &UnitRow) -> Result<bool, CloseError> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -27,6 +28,13 @@ const ALERT_WITHIN: Duration = Duration::from_secs(1);
 /// Connections at once. A line has tens of stations, a load test hundreds of clients.
 const CONNECTIONS: usize = 1_024;
 
+/// Connections at once that showed no certificate. They can only enrol, which takes a second, so
+/// strangers cannot take the places of stations and administrators.
+const STRANGERS: usize = 32;
+
+/// How long a connection that showed no certificate may stay.
+const STRANGER_WITHIN: Duration = Duration::from_secs(30);
+
 /// Accepts until told to stop; each handshake in a task of its own.
 pub(crate) fn accept(
     listener: TcpListener,
@@ -35,6 +43,7 @@ pub(crate) fn accept(
 ) -> ReceiverStream<Result<Connection, std::io::Error>> {
     let (ready, connections) = mpsc::channel(16);
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
@@ -50,12 +59,16 @@ pub(crate) fn accept(
                 continue;
             };
             let (acceptor, ready) = (acceptor.clone(), ready.clone());
+            let strangers = Arc::clone(&strangers);
             tokio::spawn(async move {
                 let _ = stream.set_nodelay(true);
                 let accepting = acceptor.accept(stream).into_fallible();
                 match tokio::time::timeout(HANDSHAKE_WITHIN, accepting).await {
                     Ok(Ok(tls)) => {
-                        let _ = ready.send(Ok(Connection::new(tls, permit))).await;
+                        let Some(connection) = Connection::new(tls, permit, &strangers) else {
+                            return tracing::warn!("too many connections without a certificate");
+                        };
+                        let _ = ready.send(Ok(connection)).await;
                     }
                     Ok(Err((error, stream))) => {
                         tracing::warn!(%error, "TLS handshake refused");
@@ -86,21 +99,38 @@ pub(crate) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: PeerCertificate,
     _permit: OwnedSemaphorePermit,
+    stranger: Option<Stranger>,
+}
+
+/// The place and the time of a connection that showed no certificate.
+struct Stranger {
+    _permit: OwnedSemaphorePermit,
+    until: Pin<Box<Sleep>>,
 }
 
 impl Connection {
-    fn new(stream: TlsStream<TcpStream>, permit: OwnedSemaphorePermit) -> Connection {
-        let shown = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| chain.first());
+    /// `None` when it shows no certificate and too many such are there.
+    fn new(
+        stream: TlsStream<TcpStream>,
+        permit: OwnedSemaphorePermit,
+        strangers: &Arc<Semaphore>,
+    ) -> Option<Connection> {
+        let shown = stream.get_ref().1.peer_certificates();
+        let shown = shown.and_then(|chain| chain.first());
         let peer = PeerCertificate(shown.map(|der| der.as_ref().into()));
-        Connection {
+        let stranger = match peer.0 {
+            Some(_) => None,
+            None => Some(Stranger {
+                _permit: Arc::clone(strangers).try_acquire_owned().ok()?,
+                until: Box::pin(tokio::time::sleep(STRANGER_WITHIN)),
+            }),
+        };
+        Some(Connection {
             stream,
             peer,
             _permit: permit,
-        }
+            stranger,
+        })
     }
 }
 
@@ -118,6 +148,11 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        if let Some(stranger) = &mut self.stranger
+            && stranger.until.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

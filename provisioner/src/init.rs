@@ -42,7 +42,7 @@ const PIN_SYMBOLS: usize = 24;
 #[derive(Debug, Error)]
 pub enum InitError {
     /// The directory holds something already.
-    #[error("{} is not empty: choose another --data, or remove it if it is not a server's", .0.display())]
+    #[error("{} is not an empty or new folder: choose another --data", .0.display())]
     NotEmpty(PathBuf),
     /// The configuration cannot be used.
     #[error(transparent)]
@@ -104,7 +104,8 @@ pub struct Made {
 /// [`InitError`]; then nothing is left behind that looks like a site.
 pub fn init(data: &Path, choice: &Choice) -> Result<Made, InitError> {
     let occupied = fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied || data.is_file() {
+    // `.` cannot be replaced by a rename, and would hide that it was empty.
+    if occupied || data.is_file() || data.file_name().is_none() {
         return Err(InitError::NotEmpty(data.to_owned()));
     }
     let file = |source| SiteError::File {

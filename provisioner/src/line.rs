@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hsm::{Hsm, HsmError, Key};
-use ledger::{AppendError, Appended, Reader, StationRow, StationState, Writer};
+use ledger::{AppendError, Appended, Reader, StationState, Writer};
 use traveler::{Change, Event, KeyId, StationName, Timestamp};
 
 use crate::auth::Caller;
@@ -104,12 +104,11 @@ impl Line {
     /// Asked on every call: a revocation holds from the moment its entry is durable.
     pub(crate) fn bench(&self, caller: &Caller) -> Result<StationName, BenchError> {
         let name = caller.station()?.clone();
-        match self.read(|ledger| ledger.station(&name))? {
-            Some(StationRow {
-                state: StationState::Enrolled,
-                certificate_sha256: Some(newest),
-                ..
-            }) if newest == caller.certificate_sha256 => Ok(name),
+        let row = self.read(|ledger| ledger.station(&name))?;
+        let newest = row.as_ref().and_then(|row| row.certificate_sha256);
+        match row.map(|row| row.state) {
+            Some(StationState::Enrolled) if newest == Some(caller.certificate_sha256) => Ok(name),
+            Some(StationState::Enrolled) => Err(Denied::Superseded(name).into()),
             _ => Err(Denied::Revoked(name).into()),
         }
     }

@@ -29,6 +29,9 @@ const TOKEN_DEFAULT_S: u32 = 24 * 3600;
 /// Random bytes in a token: 128 bits cannot be guessed.
 const TOKEN_BYTES: usize = 16;
 
+/// Hexadecimal digits of the root's digest in a token: 128 bits, so that no other root fits.
+const ROOT_DIGITS: usize = 32;
+
 /// Why nothing was changed.
 #[derive(Debug, Error)]
 pub(crate) enum OrderError {
@@ -59,14 +62,15 @@ pub(crate) enum OrderError {
         /// The most bytes it may have.
         most: usize,
     },
-    /// There is no such thing.
-    #[error("there is no {what} {name}")]
-    Unknown {
-        /// What kind of thing.
-        what: &'static str,
-        /// Its name.
-        name: String,
-    },
+    /// No such product was applied.
+    #[error("there is no product {0}: apply its definition first")]
+    UnknownProduct(Sku),
+    /// There is no such order.
+    #[error("there is no order {0}: `provisioner order list` names them")]
+    UnknownOrder(OrderId),
+    /// There is no such station.
+    #[error("there is no station {0}: `provisioner station list` names them")]
+    UnknownStation(StationName),
     /// The system has no randomness.
     #[error("the system gave no randomness")]
     Randomness,
@@ -113,7 +117,7 @@ impl Line {
             }])?;
         }
         self.read(|ledger| ledger.product(&sku))?
-            .ok_or_else(|| unknown("product", sku.as_str()))
+            .ok_or_else(|| OrderError::UnknownProduct(sku.clone()))
     }
 
     /// Gives permission to build `quantity` units.
@@ -132,7 +136,7 @@ impl Line {
         let allowance = allowance.unwrap_or_else(|| default_allowance(quantity));
         bounded("allowance", allowance.into(), 0, QUANTITY_MAX.into())?;
         let applied = self.read(|ledger| ledger.product(product))?;
-        let applied = applied.ok_or_else(|| unknown("product", product.as_str()))?;
+        let applied = applied.ok_or_else(|| OrderError::UnknownProduct(product.clone()))?;
         self.room_for(&applied, quantity)?;
         let mut number = self.read(|ledger| ledger.orders())?.len();
         loop {
@@ -189,7 +193,7 @@ impl Line {
     /// [`OrderError::Unknown`].
     pub(crate) fn order_row(&self, order: &OrderId) -> Result<OrderRow, OrderError> {
         let row = self.read(|ledger| ledger.order(order))?;
-        row.ok_or_else(|| unknown("order", order.as_str()))
+        row.ok_or_else(|| OrderError::UnknownOrder(order.clone()))
     }
 
     /// Makes a one-time token for a station. Only its digest is kept.
@@ -221,7 +225,7 @@ impl Line {
         ring::rand::SystemRandom::new()
             .fill(secret.as_mut_slice())
             .map_err(|_| OrderError::Randomness)?;
-        let root = &sha256(self.authority.site_root()).to_string()[..16];
+        let root = &sha256(self.authority.site_root()).to_string()[..ROOT_DIGITS];
         let secret = base32(secret.as_slice());
         let token = Zeroizing::new(format!("BM1-{station}-{}-{root}", secret.as_str()));
         let expires = self.now().unix_ms() + i64::from(valid_s) * 1000;
@@ -247,7 +251,7 @@ impl Line {
         station: &StationName,
     ) -> Result<(StationRow, u32), OrderError> {
         let before = self.read(|ledger| ledger.station(station))?;
-        let before = before.ok_or_else(|| unknown("station", station.as_str()))?;
+        let before = before.ok_or_else(|| OrderError::UnknownStation(station.clone()))?;
         if before.state != StationState::Revoked {
             let (station, by) = (station.clone(), caller.name());
             self.append(vec![Event::StationRevoked { station, by }])?;
@@ -258,7 +262,7 @@ impl Line {
             .stations()?
             .into_iter()
             .find(|(row, _)| row.station == *station);
-        after.ok_or_else(|| unknown("station", station.as_str()))
+        after.ok_or_else(|| OrderError::UnknownStation(station.clone()))
     }
 
     /// All stations, each with how many attempts it has under way.
@@ -291,13 +295,6 @@ fn bounded(what: &'static str, got: u64, least: u64, most: u64) -> Result<(), Or
             least,
             most,
         })
-    }
-}
-
-fn unknown(what: &'static str, name: &str) -> OrderError {
-    OrderError::Unknown {
-        what,
-        name: name.to_owned(),
     }
 }
 

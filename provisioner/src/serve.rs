@@ -31,6 +31,15 @@ use crate::tls::{ServerCertificate, TlsError, server_config};
 /// How long calls that are under way may take to finish when the server is told to stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(20);
 
+/// Calls at once on one connection; a station has one for each slot.
+const STREAMS: u32 = 128;
+
+/// No call takes longer: an fsync and a few HSM commands.
+const CALL_WITHIN: Duration = Duration::from_secs(30);
+
+/// The longest message a stranger may send, in bytes: a token and a request of at most 4,096.
+const ENROL_MAX: usize = 16_384;
+
 /// How often the HSM is asked whether it is there, for `grpc.health.v1`.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
@@ -73,9 +82,21 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// A thread of the server panicked: a defect, not a stop.
+    #[error("the server failed inside: see its log, and start it again")]
+    Inside,
     /// The listener failed while it ran.
     #[error("the listener failed")]
     Transport(#[from] tonic::transport::Error),
+}
+
+/// What to do with entries that no signed checkpoint covers when the server starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tail {
+    /// Do not start: they were written while the HSM was away, or by somebody else.
+    Refuse,
+    /// A person has looked at them: sign.
+    Sign,
 }
 
 /// A server that answers until it is told to stop.
@@ -93,7 +114,7 @@ impl Running {
     /// [`ServeError`] when the listener had failed before.
     pub async fn stop(self) -> Result<(), ServeError> {
         let _ = self.stop.send(()); // gone already: the reason is in the result below
-        self.served.await.unwrap_or(Ok(()))
+        self.served.await.unwrap_or(Err(ServeError::Inside))
     }
 
     /// Waits until the server ends by itself, which is a failure.
@@ -101,7 +122,7 @@ impl Running {
     /// # Errors
     /// [`ServeError`].
     pub async fn failed(&mut self) -> Result<(), ServeError> {
-        (&mut self.served).await.unwrap_or(Ok(()))
+        (&mut self.served).await.unwrap_or(Err(ServeError::Inside))
     }
 }
 
@@ -109,7 +130,7 @@ impl Running {
 ///
 /// # Errors
 /// [`ServeError`], before anything is listened on.
-pub(crate) fn open_line(site: &Site, config: &Config) -> Result<Line, ServeError> {
+pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line, ServeError> {
     let place = HsmPlace::parse(&config.hsm, site.data())?;
     let pin = keys::read_pin(&site.data().join(&config.pin_file))?;
     let hsm = keys::open(&place, pin, config.allow_simulated_hsm)?;
@@ -119,7 +140,10 @@ pub(crate) fn open_line(site: &Site, config: &Config) -> Result<Line, ServeError
     if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
         return Err(ServeError::ForeignLog);
     }
-    let ledger = Ledger::open(&site.ledger())?;
+    let ledger = match tail {
+        Tail::Refuse => Ledger::open(&site.ledger())?,
+        Tail::Sign => Ledger::open_unsigned(&site.ledger())?,
+    };
     if ledger.vkey().to_string() != vkey.to_string() {
         // No append would pass: better said now than to the first station.
         return Err(ServeError::ForeignLog);
@@ -141,11 +165,11 @@ pub(crate) fn open_line(site: &Site, config: &Config) -> Result<Line, ServeError
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn start(site: &Site, config: &Config) -> Result<Running, ServeError> {
+pub async fn start(site: &Site, config: &Config, tail: Tail) -> Result<Running, ServeError> {
     let line = {
         let (site, config) = (site.clone(), config.clone());
-        let opened = tokio::task::spawn_blocking(move || open_line(&site, &config)).await;
-        Arc::new(opened.unwrap_or(Err(ServeError::ForeignLog))?)
+        let opened = tokio::task::spawn_blocking(move || open_line(&site, &config, tail)).await;
+        Arc::new(opened.unwrap_or(Err(ServeError::Inside))?)
     };
     let certificate = Arc::new(ServerCertificate::new(&line.authority)?);
     let tls = server_config(&line.authority, Arc::clone(&certificate))?;
@@ -186,7 +210,9 @@ async fn serve(
     let router = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(EnrolmentServer::new(services.clone()))
+        .max_concurrent_streams(STREAMS)
+        .timeout(CALL_WITHIN)
+        .add_service(EnrolmentServer::new(services.clone()).max_decoding_message_size(ENROL_MAX))
         .add_service(ProvisioningServer::with_interceptor(
             services.clone(),
             only(Group::Stations),

@@ -13,7 +13,7 @@ use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::auth::Caller;
 use crate::figures::order_record;
-use crate::issue::Minted;
+use crate::issue::{IssueError, Minted};
 use crate::line::Line;
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
@@ -75,12 +75,18 @@ impl Provisioning for Services {
         request: Request<v1::OpenOrderRequest>,
     ) -> Reply<v1::OpenOrderResponse> {
         let (caller, message) = open(request)?;
-        let order = parsed(OrderId::parse(&message.order))?;
+        let id = parsed(OrderId::parse(&message.order))?;
         let answer = self.run(move |line| {
             line.bench(&caller)?;
-            line.order_to_build(&order)
+            let (order, product) = line.order_to_build(&id)?;
+            let log = line.read(|ledger| ledger.consistency(message.seen_size))?;
+            Ok::<_, IssueError>((order, product, log))
         });
-        let (order, product) = answer.await?;
+        let (order, product, log) = answer.await?;
+        let (checkpoint, consistency) = log.map_or_else(Default::default, |log| {
+            let proof: Vec<_> = log.proof.iter().map(|hash| hash.to_vec()).collect();
+            (log.checkpoint, proof)
+        });
         if order.closed {
             return Err(refusal(&Refused::OrderClosed(order.order)));
         }
@@ -91,6 +97,8 @@ impl Provisioning for Services {
             revisions: product.revisions,
             label: product.label,
             not_started: order.not_started,
+            checkpoint,
+            consistency,
         }))
     }
 
@@ -171,10 +179,11 @@ impl Administration for Services {
         request: Request<v1::ApplyProductRequest>,
     ) -> Reply<v1::ProductRecord> {
         let (caller, message) = open(request)?;
+        let by = caller.name();
         let row = self
             .run(move |line| line.apply_product(&caller, &message.definition))
             .await?;
-        tracing::info!(product = %row.product, by = %row.product_sha256, "product applied");
+        tracing::info!(product = %row.product, sha256 = %row.product_sha256, by, "product applied");
         Ok(Response::new(product_record(row)))
     }
 

@@ -24,22 +24,30 @@ pub(crate) enum Denied {
     /// A certificate of this site that names no role.
     #[error("the client certificate names no role here: enrol again")]
     ForeignCertificate,
+    /// The certificate has expired since the connection began.
+    #[error("the client certificate has expired: enrol again")]
+    Expired,
     /// The role may not do this.
     #[error("this certificate's role may not do this")]
     Role,
     /// The station's right to work has ended.
-    #[error("station {0} is revoked, or its certificate is not the newest: enrol again")]
+    #[error("station {0} is revoked and its name is not used again: enrol under another name")]
     Revoked(StationName),
+    /// The name was enrolled again since, with another key.
+    #[error("station {0} was enrolled again with another key: use that folder, or enrol this one")]
+    Superseded(StationName),
 }
 
 impl From<Denied> for Status {
     fn from(error: Denied) -> Status {
         let (code, reason) = match &error {
-            Denied::NoCertificate | Denied::ForeignCertificate => {
+            Denied::NoCertificate | Denied::ForeignCertificate | Denied::Expired => {
                 (Code::Unauthenticated, Reason::NotPermitted)
             }
             Denied::Role => (Code::PermissionDenied, Reason::NotPermitted),
-            Denied::Revoked(_) => (Code::PermissionDenied, Reason::StationRevoked),
+            Denied::Revoked(_) | Denied::Superseded(_) => {
+                (Code::PermissionDenied, Reason::StationRevoked)
+            }
         };
         status(code, reason, &error)
     }
@@ -94,7 +102,9 @@ impl From<CloseError> for Status {
             CloseError::Append(error) => return not_appended(&error),
             CloseError::Ledger(error) => return unreadable(&error),
             CloseError::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
-            CloseError::Signature(_) => (Code::FailedPrecondition, Reason::ReceiptMismatch),
+            CloseError::Signature(_) | CloseError::Unsigned(_) => {
+                (Code::FailedPrecondition, Reason::ReceiptMismatch)
+            }
             CloseError::LabelNotScanned(_) => (Code::FailedPrecondition, Reason::WrongState),
             CloseError::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
         };
@@ -112,10 +122,9 @@ impl From<OrderError> for Status {
             | OrderError::Policy(_)
             | OrderError::Reason { .. }
             | OrderError::Bounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
-            OrderError::Unknown {
-                what: "product", ..
-            } => (Code::NotFound, Reason::UnknownProduct),
-            OrderError::Unknown { .. } => (Code::NotFound, Reason::UnknownOrder),
+            OrderError::UnknownProduct(_) => (Code::NotFound, Reason::UnknownProduct),
+            OrderError::UnknownOrder(_) => (Code::NotFound, Reason::UnknownOrder),
+            OrderError::UnknownStation(_) => (Code::NotFound, Reason::UnknownStation),
             OrderError::Randomness => (Code::Unavailable, Reason::HsmUnavailable),
             OrderError::StillOpen(_) => (Code::Unavailable, Reason::LedgerUnavailable),
         };
@@ -168,7 +177,8 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NoQuantity(_) | R::DefinitionDigest(_) | R::TooLong { .. } => {
             (Code::InvalidArgument, Reason::BadRequest)
         }
-        R::StationRevoked(_) | R::NotEnrolled(_) | R::UnknownStation(_) | R::NotRevoked(_) => {
+        R::UnknownStation(_) => (Code::NotFound, Reason::UnknownStation),
+        R::StationRevoked(_) | R::NotEnrolled(_) | R::NotRevoked(_) => {
             (Code::PermissionDenied, Reason::StationRevoked)
         }
         R::TokenUnknown(_) | R::TokenSpent(_) | R::TokenExpired { .. } | R::TokenRepeated(_) => {

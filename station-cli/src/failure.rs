@@ -251,6 +251,7 @@ fn refusal(reason: Reason) -> Advice {
         Reason::NotPermitted => (Refused, "STATION NOT PERMITTED", "enrol this station again"),
         Reason::StationRevoked => (Stop, "STATION REVOKED", "stop this station, call the lead"),
         Reason::TokenRefused => (Refused, "TOKEN NOT ACCEPTED", "ask for a fresh token"),
+        Reason::UnknownStation => (Stop, "STATION UNKNOWN", "enrol this station"),
         Reason::UnknownOrder => (Refused, "UNKNOWN ORDER", "check the order number"),
         Reason::WorkOrderClosed => (Refused, "ORDER IS CLOSED", "take the next order"),
         Reason::QuotaSpent => (Refused, "ORDER IS COMPLETE", "take the next order"),

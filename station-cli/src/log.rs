@@ -5,8 +5,9 @@
 //! in the station's folder. A server restored from an old backup has a shorter log than one it has
 //! shown before; it is refused, because it would mint again what units already hold.
 //!
-//! Deliberately absent: consistency proofs between two checkpoints. A log that was rewritten and
-//! grew past what this station saw is for `provisioner audit verify` and the witnesses.
+//! Before a unit is begun, the server proves that its log begins with the one this station
+//! remembers (RFC 6962, 2.1.2). So a log that was restored or rewritten is refused for as long as
+//! this station remembers, and not only until it has grown again.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,7 +16,9 @@ use std::path::PathBuf;
 use api::v1::ProofResponse;
 use fs4::fs_std::FileExt;
 use thiserror::Error;
-use tlog::{Checkpoint, Hash, VerifierKey, leaf_hash, open_note, verify_inclusion};
+use tlog::{
+    Checkpoint, Hash, VerifierKey, leaf_hash, open_note, verify_consistency, verify_inclusion,
+};
 use traveler::{Entry, Event, State, Step};
 
 use crate::durable;
@@ -34,8 +37,8 @@ pub enum LogError {
         /// Entries the server now has.
         has: u64,
     },
-    /// Two logs of one length.
-    #[error("the server shows two different logs of {size} entries")]
+    /// Two logs that differ within one length.
+    #[error("the first {size} entries of the server's log are not the ones it had before")]
     Forked {
         /// Entries of either.
         size: u64,
@@ -76,6 +79,51 @@ impl<'a> Seen<'a> {
         Ok(self.newest()?.map_or(0, |checkpoint| checkpoint.size))
     }
 
+    /// The newest log this station has seen, to be held against what the server shows next.
+    pub(crate) fn newest(&self) -> Result<Option<Checkpoint>, LogError> {
+        let Some(note) = durable::read(&self.path).map_err(|e| self.io(e))? else {
+            return Ok(None);
+        };
+        let damaged = || {
+            let what = "it is not a checkpoint of this server; restore it from a copy";
+            self.io(io::Error::new(io::ErrorKind::InvalidData, what))
+        };
+        let text = open_note(&note, std::slice::from_ref(self.vkey)).map_err(|_| damaged())?;
+        Checkpoint::parse(text).map(Some).map_err(|_| damaged())
+    }
+
+    /// Takes a log only when it begins with the one seen before; then remembers it.
+    pub(crate) fn grown(
+        &self,
+        before: Option<&Checkpoint>,
+        note: &str,
+        consistency: &[Vec<u8>],
+    ) -> Result<(), LogError> {
+        let checkpoint = self.signed(note)?;
+        if let Some(seen) = before {
+            if checkpoint.size < seen.size {
+                let (had, has) = (seen.size, checkpoint.size);
+                return Err(LogError::WentBack { had, has });
+            }
+            let path = hashes(consistency)?;
+            let (old, new) = ((seen.size, &seen.root), (checkpoint.size, &checkpoint.root));
+            verify_consistency(old.0, old.1, new.0, new.1, &path)
+                .map_err(|_| LogError::Forked { size: seen.size })?;
+        }
+        self.remember(&checkpoint, note)
+    }
+
+    /// A checkpoint that the log's key has signed.
+    fn signed(&self, note: &str) -> Result<Checkpoint, LogError> {
+        let keys = std::slice::from_ref(self.vkey);
+        let text = open_note(note, keys).map_err(|e| no_proof(&e))?;
+        let checkpoint = Checkpoint::parse(text).map_err(|e| no_proof(&e))?;
+        if checkpoint.origin != self.vkey.name() {
+            return Err(no_proof(&"the checkpoint is of another log"));
+        }
+        Ok(checkpoint)
+    }
+
     /// An entry that was appended after a call began cannot lie within the log as it was before.
     pub(crate) fn check_new(before: u64, index: u64) -> Result<(), LogError> {
         if index < before {
@@ -95,19 +143,8 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
-        let no_proof = |why: &dyn std::fmt::Display| LogError::NoProof(why.to_string());
-        let keys = std::slice::from_ref(self.vkey);
-        let text = open_note(&proof.checkpoint, keys).map_err(|e| no_proof(&e))?;
-        let checkpoint = Checkpoint::parse(text).map_err(|e| no_proof(&e))?;
-        if checkpoint.origin != self.vkey.name() {
-            return Err(no_proof(&"the checkpoint is of another log"));
-        }
-        let path = proof
-            .inclusion
-            .iter()
-            .map(|hash| Hash::try_from(hash.as_slice()))
-            .collect::<Result<Vec<Hash>, _>>()
-            .map_err(|_| no_proof(&"a hash does not have 32 bytes"))?;
+        let checkpoint = self.signed(&proof.checkpoint)?;
+        let path = hashes(&proof.inclusion)?;
         let leaf = leaf_hash(&proof.entry);
         verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &path)
             .map_err(|e| no_proof(&e))?;
@@ -143,24 +180,22 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn newest(&self) -> Result<Option<Checkpoint>, LogError> {
-        let Some(note) = durable::read(&self.path).map_err(|e| self.io(e))? else {
-            return Ok(None);
-        };
-        let damaged = || {
-            let what = "it is not a checkpoint of this server; restore it from a copy";
-            self.io(io::Error::new(io::ErrorKind::InvalidData, what))
-        };
-        let text = open_note(&note, std::slice::from_ref(self.vkey)).map_err(|_| damaged())?;
-        Checkpoint::parse(text).map(Some).map_err(|_| damaged())
-    }
-
     fn io(&self, source: io::Error) -> LogError {
         LogError::Io {
             path: self.path.display().to_string(),
             source,
         }
     }
+}
+
+fn no_proof(why: &dyn std::fmt::Display) -> LogError {
+    LogError::NoProof(why.to_string())
+}
+
+fn hashes(path: &[Vec<u8>]) -> Result<Vec<Hash>, LogError> {
+    let hash = |bytes: &Vec<u8>| Hash::try_from(bytes.as_slice());
+    let hashes = path.iter().map(hash).collect::<Result<_, _>>();
+    hashes.map_err(|_| no_proof(&"a hash does not have 32 bytes"))
 }
 
 fn open_lock(path: &std::path::Path) -> io::Result<File> {

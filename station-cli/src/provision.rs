@@ -127,10 +127,7 @@ where
     async fn in_hand(&mut self, claim: &mut Claim) -> Result<(), Failure> {
         self.slot_is_free().await?;
         self.finish_withdrawal(claim).await?;
-        let request = v1::OpenOrderRequest {
-            order: self.job.order.to_string(),
-        };
-        let order = self.desk.calls.open_order(request).await?;
+        let order = self.open_order().await?;
         loop {
             match self.pass(claim, &order).await {
                 Err(Failure::Unit(UnitError::Cable(error))) => {
@@ -139,6 +136,19 @@ where
                 ended => return ended,
             }
         }
+    }
+
+    /// What the order builds, from a server whose log begins with the one seen before.
+    async fn open_order(&self) -> Result<v1::OpenOrderResponse, Failure> {
+        let seen = self.desk.home.seen();
+        let before = seen.newest()?;
+        let request = v1::OpenOrderRequest {
+            order: self.job.order.to_string(),
+            seen_size: before.as_ref().map_or(0, |checkpoint| checkpoint.size),
+        };
+        let order = self.desk.calls.open_order(request).await?;
+        seen.grown(before.as_ref(), &order.checkpoint, &order.consistency)?;
+        Ok(order)
     }
 
     /// One pass over the unit, from wherever the last one ended.

@@ -1,6 +1,6 @@
 //! The one-time enrolment token, as an administrator hands it to a station.
 //!
-//! `BM1-<station>-<26 base 32 symbols>-<16 hexadecimal digits>`: who the station will be, a secret
+//! `BM1-<station>-<26 base 32 symbols>-<32 hexadecimal digits>`: who the station will be, a secret
 //! of 128 bits, and the first 8 bytes of the SHA-256 of the site's root certificate (DER). The last
 //! part is why a station needs no certificate to be copied to it first: it trusts the root that the
 //! token names, and no other.
@@ -21,7 +21,7 @@ pub struct TokenError(&'static str);
 pub struct Token {
     text: Zeroizing<String>,
     station: StationName,
-    root: [u8; 8],
+    root: [u8; 16],
 }
 
 impl Token {
@@ -49,10 +49,10 @@ impl Token {
         if !usable {
             return Err(TokenError("its secret does not have 26 symbols"));
         }
-        let root = u64::from_str_radix(root, 16)
+        let root = u128::from_str_radix(root, 16)
             .ok()
-            .filter(|_| root.len() == 16 && root.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .ok_or(TokenError("it does not end in 16 hexadecimal digits"))?;
+            .filter(|_| root.len() == 32 && root.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .ok_or(TokenError("it does not end in 32 hexadecimal digits"))?;
         Ok(Token {
             text: Zeroizing::new(text.to_owned()),
             station,
@@ -104,34 +104,40 @@ mod tests {
     #[test]
     fn a_token_says_who_and_what_to_trust() {
         check(
-            &format!(" BM1-bench-1-{SECRET}-0123456789abcdef\n"),
+            &format!(" BM1-bench-1-{SECRET}-0123456789abcdef0123456789abcdef\n"),
             Ok("bench-1"),
         );
-        check(&format!("BM1-a-{SECRET}-0123456789ABCDEF"), Ok("a"));
+        check(
+            &format!("BM1-a-{SECRET}-0123456789ABCDEF0123456789ABCDEF"),
+            Ok("a"),
+        );
         check("", Err("start with BM1"));
         check(
-            &format!("BM2-a-{SECRET}-0123456789abcdef"),
+            &format!("BM2-a-{SECRET}-0123456789abcdef0123456789abcdef"),
             Err("start with BM1"),
         );
-        check(&format!("BM1-A-{SECRET}-0123456789abcdef"), Err("station"));
         check(
-            &format!("BM1-a-{SECRET}X-0123456789abcdef"),
+            &format!("BM1-A-{SECRET}-0123456789abcdef0123456789abcdef"),
+            Err("station"),
+        );
+        check(
+            &format!("BM1-a-{SECRET}X-0123456789abcdef0123456789abcdef"),
             Err("26 symbols"),
         );
         check(
-            &format!("BM1-a-{SECRET}-0123456789abcde"),
-            Err("16 hexadecimal"),
+            &format!("BM1-a-{SECRET}-0123456789abcdef0123456789abcde"),
+            Err("32 hexadecimal"),
         );
         check(
-            &format!("BM1-a-{SECRET}-+123456789abcdef"),
-            Err("16 hexadecimal"),
+            &format!("BM1-a-{SECRET}-+123456789abcdef0123456789abcdef"),
+            Err("32 hexadecimal"),
         );
     }
 
     #[test]
     fn the_root_is_known_by_its_hash() {
-        // SHA-256("abc") starts ba7816bf8f01cfea (FIPS 180-2, appendix B.1).
-        let token = Token::parse(&format!("BM1-a-{SECRET}-ba7816bf8f01cfea"))
+        // SHA-256("abc") starts ba7816bf8f01cfea414140de5dae2223 (FIPS 180-2, appendix B.1).
+        let token = Token::parse(&format!("BM1-a-{SECRET}-ba7816bf8f01cfea414140de5dae2223"))
             .ok()
             .unwrap();
         assert!(token.names_root(b"abc"));

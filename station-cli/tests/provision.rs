@@ -209,6 +209,33 @@ mod tests {
         check(&line, &report, "LOG_WENT_BACK", 30);
         let blank = line.fixture.dut().flash().iter().all(|byte| *byte == 0xff);
         assert!(blank, "not a byte was written");
+        assert_eq!(
+            line.server.books().entries.len(),
+            1,
+            "nothing was asked for"
+        );
+    }
+
+    /// A restored log grows again by other stations' work: its length alone proves nothing.
+    #[tokio::test(start_paused = true)]
+    async fn a_log_that_was_rewritten_and_grew_past_the_old_one_is_refused_for_good() {
+        let mut line = Line::new();
+        line.run("A46").await;
+        let seen = line.server.books().entries.len();
+        line.server.books().restore(1);
+        let by = || "admin".to_owned();
+        while line.server.books().entries.len() < seen + 3 {
+            let order = OrderId::parse("WO-9").unwrap();
+            line.server
+                .books()
+                .record(Event::OrderClosed { order, by: by() });
+        }
+        line.put_in(Dut::new(SECOND, true));
+        for _ in 0..3 {
+            let report = line.run("A47").await;
+            check(&line, &report, "LOG_NOT_PROVEN", 30);
+        }
+        assert_eq!(line.server.books().entries.len(), seen + 3);
     }
 
     #[tokio::test(start_paused = true)]

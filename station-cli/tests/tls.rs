@@ -54,7 +54,7 @@ mod tests {
 
         fn token(&self, station: &str) -> Token {
             let hash = digest(&SHA256, self.root.der());
-            let hex: String = hash.as_ref()[..8]
+            let hex: String = hash.as_ref()[..16]
                 .iter()
                 .map(|b| format!("{b:02x}"))
                 .collect();
@@ -158,6 +158,7 @@ mod tests {
         server
             .open_order(v1::OpenOrderRequest {
                 order: order.into(),
+                seen_size: 0,
             })
             .await
     }
@@ -293,6 +294,7 @@ mod tests {
                 server
                     .open_order(v1::OpenOrderRequest {
                         order: "HANG".into(),
+                        seen_size: 0,
                     })
                     .await
             }

@@ -38,6 +38,8 @@ reasons! {
     StationRevoked = "STATION_REVOKED",
     /// The enrolment token is unknown, used or too old.
     TokenRefused = "TOKEN_REFUSED",
+    /// No such station.
+    UnknownStation = "UNKNOWN_STATION",
     /// No such order.
     UnknownOrder = "UNKNOWN_ORDER",
     /// The order takes no more units.

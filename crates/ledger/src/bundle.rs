@@ -12,7 +12,7 @@ use tlog::{Hash, Level, TilePath, VerifierKey};
 
 use crate::files::{file_error, open_checkpoint};
 use crate::replay::{Findings, Replay, Report, StoredHashes};
-use crate::sql::{newest_checkpoint, root, size, stored_hash};
+use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};
 use crate::table::int;
 use crate::{Error, schema};
 
@@ -37,11 +37,13 @@ pub struct Exported {
 /// Writes the log at `path`, as far as it is signed, into the folder `out`: `checkpoint`,
 /// `vkey`, `tile/<level>/<index>` and `tile/entries/<index>`.
 ///
-/// An earlier export of the same log is brought up to date.
+/// An earlier export of the same log is brought up to date. All is checked before the first file
+/// is written: a log that was altered leaves the earlier export as it was.
 ///
 /// # Errors
 /// [`Error::ForeignDirectory`], [`Error::WentBackwards`] when the earlier export has more
-/// entries, [`Error::NoCheckpoint`], [`Error::Altered`], and what files and database say.
+/// entries, [`Error::NoCheckpoint`], [`Error::Altered`] when the log does not lead to its
+/// checkpoint or to that of the earlier export, and what files and database say.
 pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, Error> {
     if !path.is_file() {
         let why = "there is no such file".to_owned();
@@ -57,10 +59,11 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
     let text = tlog::open_note(&note, std::slice::from_ref(vkey)).map_err(Error::Note)?;
     let checkpoint = tlog::Checkpoint::parse(text).map_err(|_| Error::Altered(0))?;
     let entries = size(&connection)?;
-    if checkpoint.size > entries || root(&connection, checkpoint.size)? != checkpoint.root {
+    if checkpoint.size > entries || root_of(&connection, checkpoint.size)? != checkpoint.root {
         return Err(Error::Altered(checkpoint.size));
     }
-    own_folder(out, vkey, checkpoint.size)?;
+    unaltered(&connection, checkpoint.size)?;
+    own_folder(out, vkey, &connection, checkpoint.size)?;
     let mut written = 0;
     for tile in tlog::tiles(checkpoint.size) {
         write(
@@ -83,6 +86,9 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
 
 /// Checks an exported folder with nothing but the verifier key: every tile, every entry, the
 /// root that was signed, and the rules over all of it.
+///
+/// Read is what the checkpoint covers and no more. Tiles above it are of an export that broke
+/// off, or somebody else's; they are no part of what is reported.
 ///
 /// # Errors
 /// [`Error::NotALog`] when the folder holds no checkpoint. Whatever is wrong is a finding.
@@ -134,8 +140,37 @@ pub fn verify_bundle(dir: &Path, vkey: &VerifierKey) -> Result<Report, Error> {
     Ok(replay.report())
 }
 
+/// Every entry leads to its leaf hash, and those to every hash above them.
+///
+/// A root is made of few of the stored hashes, so that it is right says little of the others.
+fn unaltered(connection: &Connection, size: u64) -> Result<(), Error> {
+    let sql = "SELECT seq, bytes FROM entries WHERE seq >= 0 AND seq < ?1 ORDER BY seq";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([int(size)])?;
+    let mut read = |position| stored_hash(connection, position).map_err(hash_error(size));
+    for seq in 0..size {
+        let row = rows.next()?.ok_or(Error::Altered(size))?;
+        if row.get::<_, i64>(0)? != int(seq) {
+            return Err(Error::Altered(size));
+        }
+        let leaf = tlog::leaf_hash(&row.get::<_, Vec<u8>>(1)?);
+        let hashes = tlog::append_hashes(seq, leaf, &mut read)?;
+        for (position, hash) in (tlog::stored_count(seq)..).zip(hashes) {
+            if read(position)? != hash {
+                return Err(Error::Altered(size));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The folder is empty, or an earlier and not longer export of this log.
-fn own_folder(out: &Path, vkey: &VerifierKey, entries: u64) -> Result<(), Error> {
+fn own_folder(
+    out: &Path,
+    vkey: &VerifierKey,
+    connection: &Connection,
+    entries: u64,
+) -> Result<(), Error> {
     fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
     let mut files = fs::read_dir(out).map_err(|source| file_error(out, source))?;
     if files.next().is_none() {
@@ -159,6 +194,10 @@ fn own_folder(out: &Path, vkey: &VerifierKey, entries: u64) -> Result<(), Error>
             signed: earlier.size,
             entries,
         }),
+        // The log was another one when it was exported: whoever holds that export is right.
+        Ok(earlier) if root_of(connection, earlier.size)? != earlier.root => {
+            Err(Error::Altered(earlier.size))
+        }
         Ok(_) => Ok(()),
         Err(_) => Err(Error::ForeignDirectory(out.to_owned())),
     }

@@ -47,6 +47,18 @@ pub enum Error {
     /// The hashes do not lead to the root that was signed.
     #[error("the first {0} entries no longer lead to the root that was signed: run audit verify")]
     Altered(u64),
+    /// Entries above the newest checkpoint that this process did not write.
+    #[error(
+        "the log has {entries} entries and from entry {from} on no signed checkpoint covers them \
+         (written while the HSM was away, or added by somebody else): look at them with \
+         `provisioner audit verify`, then start once with --sign-unsigned-tail"
+    )]
+    Unsigned {
+        /// The first entry that is not covered.
+        from: u64,
+        /// Entries in the log.
+        entries: u64,
+    },
     /// The signing key is not the log's.
     #[error("this is the log of key {expected}, the key at hand is {given}")]
     OtherKey {

@@ -35,8 +35,10 @@ impl Lock {
 
 /// What the checkpoint file beside the database holds.
 pub(crate) enum Beside {
-    /// Nothing, or what a power cut leaves of a file that was not synced.
-    Nothing,
+    /// There is no such file, though each batch replaces it.
+    Missing,
+    /// What a power cut leaves of a file that was not synced: nothing, or zeros.
+    Torn,
     /// A checkpoint of this log.
     Signed(Checkpoint),
     /// Something that is not one.
@@ -60,11 +62,11 @@ pub(crate) fn checkpoint_beside(database: &Path, key: &VerifierKey) -> Result<Be
     let path = checkpoint_path(database);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Beside::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Beside::Missing),
         Err(source) => return Err(file_error(&path, source)),
     };
     if bytes.iter().all(|&byte| byte == 0) {
-        return Ok(Beside::Nothing);
+        return Ok(Beside::Torn);
     }
     let Ok(note) = String::from_utf8(bytes) else {
         return Ok(Beside::Foreign("it is not text".to_owned()));

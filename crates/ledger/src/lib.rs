@@ -18,13 +18,14 @@ mod rules;
 mod schema;
 mod sql;
 mod table;
+mod tail;
 mod verify;
 mod writer;
 
 pub use bundle::{Exported, export, verify_bundle};
 pub use error::{AppendError, Error};
 pub use log::{Appended, Ledger};
-pub use reader::{Proof, Reader};
+pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};
 pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, UnitRow};

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
-use tlog::{Checkpoint, CheckpointSigner, VerifierKey};
+use tlog::{Checkpoint, CheckpointSigner, Hash, VerifierKey};
 use traveler::Change;
 
-use crate::files::{Beside, Lock, checkpoint_beside, place_checkpoint, sync_folder};
+use crate::files::{
+    Beside, Lock, checkpoint_beside, open_checkpoint, place_checkpoint, sync_folder,
+};
 use crate::rows::LogRow;
 use crate::table::Table;
 use crate::{Error, Reader, Refused, schema, sql};
@@ -17,7 +19,15 @@ pub struct Ledger {
     connection: Connection,
     path: PathBuf,
     vkey: VerifierKey,
+    /// Set when it is opened and after each commit; nothing is signed on top of anything else.
+    end: End,
     _lock: Lock,
+}
+
+/// Where the log ends, as this process found it or wrote it.
+struct End {
+    size: u64,
+    root: Hash,
 }
 
 /// Where a change's entries are.
@@ -49,6 +59,7 @@ impl Ledger {
         }
         let vkey = signer.vkey().clone();
         let mut ledger = Ledger {
+            end: End::of(&connection)?,
             connection,
             path: path.to_owned(),
             vkey,
@@ -65,12 +76,35 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Opens the log at `path` for writing.
+    /// Opens the log at `path` for writing, when every entry in it is signed over.
+    ///
+    /// A batch is committed together with its checkpoint, so a kill or a power cut never leaves
+    /// others; a process that ended while the key was away does.
     ///
     /// # Errors
     /// [`Error::Busy`] when another process writes it, [`Error::WentBackwards`] or
-    /// [`Error::Altered`] when a signed checkpoint contradicts it, [`Error::NotALog`].
+    /// [`Error::Altered`] when a signed checkpoint contradicts it, [`Error::Unsigned`],
+    /// [`Error::NotALog`].
     pub fn open(path: &Path) -> Result<Ledger, Error> {
+        let (ledger, from) = Ledger::open_signed_up_to(path)?;
+        let entries = ledger.end.size;
+        if from < entries {
+            return Err(Error::Unsigned { from, entries });
+        }
+        Ok(ledger)
+    }
+
+    /// The same for a log whose last entries no checkpoint covers, once a person has looked at
+    /// them: the next batch or [`Ledger::sign_pending`] signs over them.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::open`] but [`Error::Unsigned`].
+    pub fn open_unsigned(path: &Path) -> Result<Ledger, Error> {
+        Ok(Ledger::open_signed_up_to(path)?.0)
+    }
+
+    /// The log, and how many of its entries are signed over.
+    fn open_signed_up_to(path: &Path) -> Result<(Ledger, u64), Error> {
         let not_a_log = |why: String| Error::NotALog {
             path: path.to_owned(),
             why,
@@ -83,14 +117,15 @@ impl Ledger {
         let row = LogRow::find(&connection, "", [])?
             .ok_or_else(|| not_a_log("it has no first entry".to_owned()))?;
         let vkey = VerifierKey::parse(&row.vkey).map_err(|error| not_a_log(error.to_string()))?;
+        let signed = not_backwards(&connection, path, &vkey)?;
         let ledger = Ledger {
+            end: End::of(&connection)?,
             connection,
             path: path.to_owned(),
             vkey,
             _lock: lock,
         };
-        ledger.not_backwards()?;
-        Ok(ledger)
+        Ok((ledger, signed))
     }
 
     /// Writes a batch: each change whole or not at all, all of them in one transaction with one
@@ -101,6 +136,8 @@ impl Ledger {
     ///
     /// # Errors
     /// When nothing of the batch is known to be written: ask again, the rules make it safe.
+    /// [`Error::Unsigned`], [`Error::Altered`] or [`Error::WentBackwards`] when somebody else wrote
+    /// to the log since; asking again does not help then.
     pub fn append(
         &mut self,
         batch: &[Change],
@@ -109,7 +146,8 @@ impl Ledger {
         self.right_key(&signer.vkey().to_string())?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let before = sql::size(&transaction)?;
+        self.end.is_still(&transaction)?;
+        let before = self.end.size;
         let mut size = before;
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
@@ -125,11 +163,13 @@ impl Ledger {
         if size == before {
             return Ok(outcomes);
         }
-        let note = sign(&transaction, signer)?.ok();
+        let end = End::of(&transaction)?;
+        let note = sign(&transaction, &end, signer)?.ok();
         // Crash before this line: nothing happened, every caller asks again.
         transaction.commit()?;
         // Crash after it: all is durable and nobody was told. Callers ask again and are refused
         // by the rules with where the unit stands, which is their answer.
+        self.end = end;
         self.place(note);
         Ok(outcomes)
     }
@@ -137,16 +177,18 @@ impl Ledger {
     /// Signs over entries that have no checkpoint yet. True when there were any.
     ///
     /// # Errors
-    /// [`Error::Sign`] when the key is still away.
+    /// [`Error::Sign`] when the key is still away; as for [`Ledger::append`] when somebody else
+    /// wrote to the log.
     pub fn sign_pending(&mut self, signer: &dyn CheckpointSigner) -> Result<bool, Error> {
         self.right_key(&signer.vkey().to_string())?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let size = sql::size(&transaction)?;
-        if sql::newest_checkpoint(&transaction)?.is_some_and(|(signed, _)| signed == size) {
+        self.end.is_still(&transaction)?;
+        let newest = sql::newest_checkpoint(&transaction)?;
+        if newest.is_some_and(|(signed, _)| signed == self.end.size) {
             return Ok(false);
         }
-        let note = sign(&transaction, signer)?.map_err(Error::Sign)?;
+        let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
         transaction.commit()?;
         self.place(Some(note));
         Ok(true)
@@ -212,50 +254,81 @@ impl Ledger {
             given: origin.to_owned(),
         })
     }
+}
 
-    /// What was signed once must still be there.
-    fn not_backwards(&self) -> Result<(), Error> {
-        let entries = sql::size(&self.connection)?;
-        let row = sql::newest_checkpoint(&self.connection)?;
-        let in_row =
-            row.and_then(|(_, note)| crate::files::open_checkpoint(&note, &self.vkey).ok());
-        let beside = match checkpoint_beside(&self.path, &self.vkey)? {
-            Beside::Signed(checkpoint) => Some(checkpoint),
-            Beside::Nothing | Beside::Foreign(_) => None,
-        };
-        for Checkpoint {
-            size: signed, root, ..
-        } in in_row.into_iter().chain(beside)
-        {
-            if signed > entries {
-                return Err(Error::WentBackwards { signed, entries });
-            }
-            let found = sql::root(&self.connection, signed);
-            if !found.is_ok_and(|found| found == root) {
-                return Err(Error::Altered(signed));
-            }
+impl End {
+    fn of(connection: &Connection) -> Result<End, Error> {
+        let size = sql::size(connection)?;
+        let root = sql::root_of(connection, size)?;
+        Ok(End { size, root })
+    }
+
+    /// Nobody wrote to the log but this process: what others put there is never signed.
+    fn is_still(&self, connection: &Connection) -> Result<(), Error> {
+        let (from, entries) = (self.size, sql::size(connection)?);
+        if entries < from {
+            let signed = from;
+            return Err(Error::WentBackwards { signed, entries });
+        }
+        if sql::root_of(connection, from)? != self.root {
+            return Err(Error::Altered(from));
+        }
+        if entries > from {
+            return Err(Error::Unsigned { from, entries });
         }
         Ok(())
     }
 }
 
-/// Signs the whole log as the transaction sees it and keeps the note in it.
+/// What was signed once must still be there. How many entries the newest checkpoint covers.
+fn not_backwards(connection: &Connection, path: &Path, vkey: &VerifierKey) -> Result<u64, Error> {
+    let entries = sql::size(connection)?;
+    let in_row = match sql::newest_checkpoint(connection)? {
+        Some((size, note)) => {
+            // A row that is not good would hide what nobody signed.
+            let good = open_checkpoint(&note, vkey).ok();
+            let good = good.filter(|checkpoint| checkpoint.size == size);
+            Some(good.ok_or(Error::Altered(size))?)
+        }
+        None => None,
+    };
+    let signed = in_row.as_ref().map_or(0, |checkpoint| checkpoint.size);
+    let beside = match checkpoint_beside(path, vkey)? {
+        Beside::Signed(checkpoint) => Some(checkpoint),
+        Beside::Missing | Beside::Torn | Beside::Foreign(_) => None,
+    };
+    for Checkpoint { size, root, .. } in in_row.into_iter().chain(beside) {
+        if size > entries {
+            let signed = size;
+            return Err(Error::WentBackwards { signed, entries });
+        }
+        if sql::root_of(connection, size)? != root {
+            return Err(Error::Altered(size));
+        }
+    }
+    Ok(signed)
+}
+
+/// Signs the whole log, which the transaction leaves at `end`, and keeps the note in it.
 ///
 /// The outer error is the database's; the inner one is the key's, and costs no entry.
 fn sign(
     connection: &Connection,
+    end: &End,
     signer: &dyn CheckpointSigner,
 ) -> Result<Result<String, tlog::SignError>, Error> {
-    let size = sql::size(connection)?;
-    let root = sql::root(connection, size)?;
-    let origin = signer.vkey().name().to_owned();
-    let note = match tlog::sign_note(&Checkpoint { origin, size, root }.to_text(), signer) {
+    let checkpoint = Checkpoint {
+        origin: signer.vkey().name().to_owned(),
+        size: end.size,
+        root: end.root,
+    };
+    let note = match tlog::sign_note(&checkpoint.to_text(), signer) {
         Ok(note) => note,
         Err(error) => return Ok(Err(error)),
     };
     let sql = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)";
     connection
         .prepare_cached(sql)?
-        .execute((crate::table::int(size), &note))?;
+        .execute((crate::table::int(end.size), &note))?;
     Ok(Ok(note))
 }

@@ -11,7 +11,7 @@ use traveler::{DeviceId, Digest, OrderId, Serial, Sku, State, StationName};
 
 use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, StopRow, UnitRow};
 use crate::rules::View;
-use crate::sql::{SqlView, newest_checkpoint, size, stored_hash};
+use crate::sql::{self, SqlView, hash_error, newest_checkpoint, root_of, stored_hash};
 use crate::table::{Table, int};
 use crate::{Error, schema};
 
@@ -31,6 +31,17 @@ pub struct Proof {
     pub checkpoint: String,
     /// RFC 6962 inclusion proof, from the leaf up.
     pub inclusion: Vec<Hash>,
+}
+
+/// That the log still begins with what somebody remembers of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Consistency {
+    /// The newest signed checkpoint, whose root the proof leads to.
+    pub checkpoint: String,
+    /// Entries it covers.
+    pub size: u64,
+    /// RFC 6962 consistency proof from the older size; empty when that is not below `size`.
+    pub proof: Vec<Hash>,
 }
 
 impl Reader {
@@ -64,7 +75,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn size(&self) -> Result<u64, Error> {
-        Ok(size(&self.connection)?)
+        Ok(sql::size(&self.connection)?)
     }
 
     /// One order.
@@ -252,6 +263,38 @@ impl Reader {
             checkpoint,
             inclusion,
         }))
+    }
+
+    /// Proof that the newest signed checkpoint continues the log of `old_size` entries; none
+    /// when nothing is signed yet. All of it is of one moment, whatever a writer does meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Altered`] when hashes are missing, or what the database says.
+    pub fn consistency(&self, old_size: u64) -> Result<Option<Consistency>, Error> {
+        let snapshot = self.connection.unchecked_transaction()?;
+        let Some((size, checkpoint)) = newest_checkpoint(&snapshot)? else {
+            return Ok(None);
+        };
+        let mut read = |position| stored_hash(&snapshot, position);
+        let proof = tlog::consistency(old_size, size, &mut read).map_err(hash_error(size))?;
+        Ok(Some(Consistency {
+            checkpoint,
+            size,
+            proof,
+        }))
+    }
+
+    /// Root over the first `size` entries as the stored hashes have it, to compare with that of
+    /// a remembered checkpoint; none when the log is shorter.
+    ///
+    /// # Errors
+    /// [`Error::Altered`] when hashes are missing, or what the database says.
+    pub fn root_at(&self, size: u64) -> Result<Option<Hash>, Error> {
+        let snapshot = self.connection.unchecked_transaction()?;
+        if size > sql::size(&snapshot)? {
+            return Ok(None);
+        }
+        root_of(&snapshot, size).map(Some)
     }
 }
 

@@ -78,7 +78,7 @@ impl Findings {
 
 /// The state of the replay behind the entries fed so far.
 pub(crate) struct Replay<'a> {
-    key: &'a VerifierKey,
+    pub(crate) key: &'a VerifierKey,
     /// The state of the line.
     pub(crate) memory: Memory,
     /// What was found so far.
@@ -89,6 +89,9 @@ pub(crate) struct Replay<'a> {
     peaks: Vec<Hash>,
     /// The newest good checkpoint.
     signed: (u64, Hash),
+    /// Entries that the log key has signed over, whether or not the root is still theirs: above
+    /// them anybody can have written.
+    pub(crate) covered: u64,
 }
 
 impl<'a> Replay<'a> {
@@ -100,6 +103,7 @@ impl<'a> Replay<'a> {
             size: 0,
             peaks: Vec::new(),
             signed: (0, EMPTY_ROOT),
+            covered: 0,
         }
     }
 
@@ -151,6 +155,7 @@ impl<'a> Replay<'a> {
                 self.findings.add(last, what);
             }
             Ok(checkpoint) if checkpoint.root != self.root() => {
+                self.covered = self.size;
                 let first = self.signed.0.min(self.size.saturating_sub(1));
                 let what = format!(
                     "{over} was signed over others: one of the entries {first} to {} was altered \
@@ -159,7 +164,10 @@ impl<'a> Replay<'a> {
                 );
                 self.findings.add(first, what);
             }
-            Ok(checkpoint) => self.signed = (checkpoint.size, checkpoint.root),
+            Ok(checkpoint) => {
+                self.covered = self.size;
+                self.signed = (checkpoint.size, checkpoint.root);
+            }
         }
     }
 

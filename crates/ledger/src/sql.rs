@@ -6,12 +6,12 @@ use traveler::{
     Change, DeviceId, Digest, Entry, Fingerprint, KeyId, OrderId, Serial, Sku, StationName,
 };
 
-use crate::Refused;
 use crate::rows::{
     DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit};
 use crate::table::{Table, int};
+use crate::{Error, Refused};
 
 /// The rules' view, as the running transaction sees it.
 pub(crate) struct SqlView<'a>(pub(crate) &'a Connection);
@@ -97,6 +97,19 @@ pub(crate) fn stored_hash(connection: &Connection, position: u64) -> rusqlite::R
 /// Root over the first `size` entries, from the stored hashes.
 pub(crate) fn root(connection: &Connection, size: u64) -> rusqlite::Result<Hash> {
     tlog::root(size, &mut |position| stored_hash(connection, position))
+}
+
+/// The same for a root that must be there: a hash that is missing was taken away.
+pub(crate) fn root_of(connection: &Connection, size: u64) -> Result<Hash, Error> {
+    root(connection, size).map_err(hash_error(size))
+}
+
+/// What it means that a hash under the first `size` entries could not be read.
+pub(crate) fn hash_error(size: u64) -> impl Fn(rusqlite::Error) -> Error {
+    move |error| match error {
+        rusqlite::Error::QueryReturnedNoRows => Error::Altered(size),
+        error => Error::Database(error),
+    }
 }
 
 /// Writes one change behind the first `size` entries: all of its events, or none.

@@ -7,12 +7,13 @@ use std::path::Path;
 use rusqlite::{Connection, Rows as SqlRows};
 use tlog::{Hash, VerifierKey};
 
-use crate::files::{Beside, checkpoint_beside};
+use crate::files::{Beside, checkpoint_beside, open_checkpoint};
 use crate::memory::{Memory, Rows};
 use crate::replay::{Findings, Replay, Report, StoredHashes};
 use crate::rows::{Row, StepRow};
 use crate::table::{Cells, Table, int};
-use crate::{Error, schema, sql};
+use crate::tail::{check_beside, check_tail};
+use crate::{Error, schema};
 
 /// Entries between two calls of `progress`.
 const PROGRESS_EVERY: u64 = 1_000;
@@ -62,6 +63,7 @@ fn check(
     let whole = replay_entries(&connection, replay, progress);
     check_beside(&connection, replay, beside);
     whole?;
+    check_tail(replay);
     let memory = std::mem::take(&mut replay.memory);
     check_derived(&connection, memory, &mut replay.findings);
     Ok(())
@@ -143,7 +145,11 @@ fn replay_entries(
         let what = "it is missing, and so are all after it: there are hashes of more entries";
         replay.findings.add(size, what);
     }
-    while let Some((signed, _)) = checkpoints.next()? {
+    while let Some((signed, note)) = checkpoints.next()? {
+        let good = open_checkpoint(&String::from_utf8_lossy(&note), replay.key);
+        if good.is_ok_and(|checkpoint| checkpoint.size == signed) {
+            replay.covered = signed;
+        }
         let what = format!("it is missing: a checkpoint over {signed} entries was signed");
         replay.findings.add(size, what);
     }
@@ -200,36 +206,6 @@ fn check_steps(connection: &Connection, rows: &[Row], findings: &mut Findings) -
         }
     }
     there
-}
-
-/// The checkpoint beside the database: the tail was not cut behind it.
-fn check_beside(connection: &Connection, replay: &mut Replay<'_>, beside: Beside) {
-    let size = replay.size;
-    match beside {
-        Beside::Nothing => {}
-        Beside::Foreign(why) => {
-            replay
-                .findings
-                .add(None, format!("the checkpoint file beside the log: {why}"));
-        }
-        Beside::Signed(checkpoint) if checkpoint.size > size => {
-            let what = format!(
-                "it is missing: the checkpoint file beside the log was signed over {} entries",
-                checkpoint.size
-            );
-            replay.findings.add(size, what);
-        }
-        Beside::Signed(checkpoint) => {
-            let root = sql::root(connection, checkpoint.size);
-            if !root.is_ok_and(|root| root == checkpoint.root) {
-                let what = format!(
-                    "the checkpoint file beside the log was signed over {} other entries",
-                    checkpoint.size
-                );
-                replay.findings.add(checkpoint.size.checked_sub(1), what);
-            }
-        }
-    }
 }
 
 /// Every derived table against what the entries add up to.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ledger::{Error, Ledger, Report, export, verify_bundle};
 use line::*;
+use rusqlite::Connection;
 use tlog::CheckpointSigner;
 
 /// A log of `size` entries, the last ones a unit's.
@@ -183,29 +184,118 @@ fn missing_files_are_found() {
 fn an_export_grows_with_the_log_and_never_back() {
     let mut line = long(300);
     let out = exported(&line);
-    let small = std::fs::read(&line.path).unwrap();
+    let old = line.folder.path().join("old").with_extension("db");
+    let db = Connection::open(&line.path).unwrap();
+    db.execute("VACUUM INTO ?1", [old.to_str().unwrap()])
+        .unwrap();
     line.ok(issue("BM-2", 1));
     let again = export(&line.path, line.key.vkey(), &out).unwrap();
     assert_eq!((again.size, again.tiles), (301, 5));
     assert_eq!(bundle(&line, &out).findings, []);
 
-    let old = line.folder.path().join("old.db");
-    std::fs::write(&old, small).unwrap();
-    let wal = line.path.with_extension("db-wal");
-    drop(wal);
-    let key = line.key.clone();
-    let older = long(20);
-    let back = export(&older.path, key.vkey(), &out);
+    // The same log, restored from a copy that is one entry older.
+    let back = export(&old, line.key.vkey(), &out);
     assert!(
         matches!(
             back,
             Err(Error::WentBackwards {
                 signed: 301,
-                entries: 20
+                entries: 300
             })
         ),
         "{back:?}"
     );
+    // Elsewhere it is a log like any other.
+    let fresh = line.folder.path().join("fresh");
+    assert_eq!(export(&old, line.key.vkey(), &fresh).unwrap().size, 300);
+}
+
+/// The log key signed another history: as long as the exported one, or longer.
+#[test]
+fn another_history_is_not_exported_over_the_first() {
+    let line = long(300);
+    let out = exported(&line);
+    for size in [300, 301, 600] {
+        let mut other = Line::new();
+        other.ok(issue("BM-9", 1));
+        let filler = vec![change(vec![product_applied(DEFINITION)]); size - 8];
+        other.ledger.append(&filler, other.key.as_ref()).unwrap();
+        let back = export(&other.path, line.key.vkey(), &out);
+        assert!(matches!(back, Err(Error::Altered(300))), "{size}: {back:?}");
+        assert_eq!(bundle(&line, &out).findings, []);
+    }
+}
+
+/// Whatever byte of it was altered, the earlier export stays and stays whole.
+#[test]
+fn an_altered_log_is_not_exported() {
+    let line = long(700);
+    let out = exported(&line);
+    let db = Connection::open(&line.path).unwrap();
+    let count = tlog::stored_count(700);
+    let leaf = |seq: u64| tlog::stored_index(0, seq);
+    let over_256 = tlog::stored_index(8, 0);
+    let cases = [
+        "UPDATE entries SET bytes = CAST(bytes || ' ' AS BLOB) WHERE seq = 5".to_owned(),
+        "UPDATE entries SET bytes = zeroblob(65536) WHERE seq = 699".to_owned(),
+        "DELETE FROM entries WHERE seq = 300".to_owned(),
+        "UPDATE entries SET seq = -seq WHERE seq = 300".to_owned(),
+        format!("DELETE FROM hashes WHERE position = {}", leaf(9)),
+        format!("DELETE FROM hashes WHERE position = {}", count - 1),
+        format!(
+            "UPDATE hashes SET hash = zeroblob(32) WHERE position = {}",
+            leaf(9)
+        ),
+        format!("UPDATE hashes SET hash = zeroblob(32) WHERE position = {over_256}"),
+        format!(
+            "UPDATE hashes SET hash = zeroblob(32) WHERE position = {}",
+            over_256 - 1
+        ),
+    ];
+    let whole = line.folder.path().join("whole").with_extension("db");
+    let sql = "VACUUM INTO ?1";
+    db.execute(sql, [whole.to_str().unwrap()]).unwrap();
+    for (nth, sql) in cases.iter().enumerate() {
+        let copy = line.folder.path().join(format!("copy-{nth}.db"));
+        std::fs::copy(&whole, &copy).unwrap();
+        let db = Connection::open(&copy).unwrap();
+        db.execute_batch(sql).unwrap();
+        for folder in [&out, &line.folder.path().join(format!("fresh-{nth}"))] {
+            let refused = export(&copy, line.key.vkey(), folder);
+            assert!(
+                matches!(refused, Err(Error::Altered(700))),
+                "{sql}: {refused:?}"
+            );
+        }
+    }
+    // An entry together with its leaf hash: the hashes above them know.
+    let copy = line.folder.path().join("consistent").with_extension("db");
+    std::fs::copy(&whole, &copy).unwrap();
+    let db = Connection::open(&copy).unwrap();
+    let theirs = [7u8; 40];
+    db.execute("UPDATE entries SET bytes = ?1 WHERE seq = 9", [theirs])
+        .unwrap();
+    let sql = "UPDATE hashes SET hash = ?1 WHERE position = ?2";
+    db.execute(sql, (tlog::leaf_hash(&theirs), leaf(9) as i64))
+        .unwrap();
+    let refused = export(&copy, line.key.vkey(), &out);
+    assert!(matches!(refused, Err(Error::Altered(700))), "{refused:?}");
+    assert_eq!(bundle(&line, &out).findings, []);
+    assert_eq!(export(&whole, line.key.vkey(), &out).unwrap().size, 700);
+}
+
+/// What an export that broke off leaves above the checkpoint proves nothing and claims nothing.
+#[test]
+fn tiles_above_the_checkpoint_are_not_believed() {
+    let mut line = long(300);
+    let out = exported(&line);
+    let older = std::fs::read(out.join("checkpoint")).unwrap();
+    line.ok(issue("BM-2", 1));
+    exported(&line);
+    std::fs::write(out.join("checkpoint"), older).unwrap();
+    let report = bundle(&line, &out);
+    assert_eq!(report.findings, []);
+    assert_eq!((report.entries, report.size), (300, 300));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use api::v1::administration_client::AdministrationClient;
 use api::v1::audit_client::AuditClient;
 use provisioner::config::Config;
 use provisioner::init::{self, Choice};
-use provisioner::serve::{self, Running};
+use provisioner::serve::{self, Running, Tail};
 use provisioner::site::Site;
 use station_cli::{Home, Token};
 use tonic::transport::Channel;
@@ -59,7 +59,7 @@ impl Town {
         let made = site.clone();
         tokio::task::spawn_blocking(move || init::init(made.data(), &choice)).await??;
 
-        let running = serve::start(&site, &config(&site)?).await?;
+        let running = serve::start(&site, &config(&site)?, Tail::Refuse).await?;
         let (address, stations) = (running.address, data.join("stations"));
         let _socket_folder = socket_folder;
         Ok(Town {

@@ -160,16 +160,50 @@ async fn a_receipt_for_something_else_is_refused() {
     );
     let swapped = Unit {
         device_id: other.device_id,
-        ..Unit::new(1)
+        ..unit
     };
     assert_eq!(
         reason(bench.confirm(&swapped, &issued).await),
         Reason::UnitInUse
     );
+    let unit = Unit::new(1);
     assert_eq!(
         reason(bench.seal(&unit, 1, false).await),
         Reason::WrongState
     );
+}
+
+#[tokio::test]
+async fn a_unit_with_a_key_of_its_own_must_sign_with_it() {
+    let town = Town::start().await;
+    let order = town.order(2).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+    let issued = bench.issue(&order, &unit).await.unwrap();
+
+    let mut unsigned = unit.receipt(&issued);
+    unsigned.signature.clear();
+    let answer = bench.client.confirm(unsigned).await;
+    assert_eq!(reason(answer), Reason::ReceiptMismatch);
+    let mut altered = unit.receipt(&issued);
+    *altered.signature.last_mut().unwrap() ^= 1;
+    let answer = bench.client.confirm(altered).await;
+    assert_eq!(reason(answer), Reason::ReceiptMismatch);
+    let mut foreign = Unit::new(1).receipt(&issued);
+    foreign.serial.clone_from(&unit.serial);
+    let answer = bench.client.confirm(foreign).await;
+    assert_eq!(reason(answer), Reason::ReceiptMismatch);
+    bench.confirm(&unit, &issued).await.unwrap();
+
+    // Silicon without a key of its own is certified for one minted for it, and need not sign.
+    let simple = Unit {
+        csr: vec![],
+        key: None,
+        ..Unit::new(2)
+    };
+    let issued = bench.issue(&order, &simple).await.unwrap();
+    assert!(Bundle::decode(&issued.bundle).unwrap().key.is_some());
+    bench.confirm(&simple, &issued).await.unwrap();
 }
 
 #[tokio::test]

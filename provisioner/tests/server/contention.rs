@@ -17,6 +17,7 @@ fn unit(number: u32) -> Unit {
         serial: format!("Q-{number:06}"),
         device_id: number.to_be_bytes().to_vec(),
         csr: vec![],
+        key: None,
     }
 }
 

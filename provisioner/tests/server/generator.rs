@@ -19,6 +19,7 @@ fn unit(number: u32) -> Unit {
         serial: format!("Q-{number:06}"),
         device_id: (0x5100_0000 + number).to_be_bytes().to_vec(),
         csr: vec![],
+        key: None,
     }
 }
 

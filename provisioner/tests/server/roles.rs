@@ -30,6 +30,29 @@ async fn without_a_certificate_only_enrolment_answers() {
     assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated);
 }
 
+/// Whoever has no certificate can only enrol: such connections never take a station's place.
+#[tokio::test]
+async fn strangers_cannot_fill_the_house() {
+    let town = Town::start().await;
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for _ in 0..40 {
+        let Ok(channel) = town.try_channel(None).await else {
+            refused += 1;
+            continue;
+        };
+        let request = v1::ListOrdersRequest {};
+        match AuditClient::new(channel.clone()).list_orders(request).await {
+            Err(status) if Reason::of(&status).is_some() => held.push(channel),
+            _ => refused += 1,
+        }
+    }
+    assert_eq!((held.len(), refused), (32, 8));
+    let admin = town.channel(Some(town.person("admin"))).await;
+    let request = v1::ListOrdersRequest {};
+    AuditClient::new(admin).list_orders(request).await.unwrap();
+}
+
 #[tokio::test]
 async fn each_role_may_do_its_own_and_no_more() {
     let town = Town::start().await;

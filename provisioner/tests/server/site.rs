@@ -8,11 +8,12 @@ use api::v1::provisioning_client::ProvisioningClient;
 use api::{Reason, v1};
 use provisioner::config::Config;
 use provisioner::init::{Choice, init};
-use provisioner::serve::{self, Running};
+use provisioner::serve::{self, Running, Tail};
 use provisioner::site::Site;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, PublicKeyData, SigningKey};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
+use traveler::{Attempt, DeviceId, Serial};
 
 /// A product whose label carries no secret, and one whose label does.
 const PLAIN: &str = "sku = \"PLUG-1\"\nname = \"Example plug\"\nmodel = \"PLUG1\"\n";
@@ -38,6 +39,8 @@ pub(crate) struct Unit {
     pub(crate) serial: String,
     pub(crate) device_id: Vec<u8>,
     pub(crate) csr: Vec<u8>,
+    /// What it signs receipts with; none when the server mints a key for it.
+    pub(crate) key: Option<KeyPair>,
 }
 
 impl Town {
@@ -190,6 +193,14 @@ impl Town {
 
     /// A connection with this identity, or with none.
     pub(crate) async fn channel(&self, identity: Option<Identity>) -> Channel {
+        self.try_channel(identity).await.unwrap()
+    }
+
+    /// The same, when the server may refuse.
+    pub(crate) async fn try_channel(
+        &self,
+        identity: Option<Identity>,
+    ) -> Result<Channel, tonic::transport::Error> {
         let root = std::fs::read_to_string(self.site.site_root()).unwrap();
         let mut tls = ClientTlsConfig::new()
             .domain_name(api::SERVER_NAME)
@@ -204,7 +215,6 @@ impl Town {
             .unwrap()
             .connect()
             .await
-            .unwrap()
     }
 }
 
@@ -236,14 +246,7 @@ impl Bench {
         unit: &Unit,
         issued: &v1::IssueResponse,
     ) -> Result<v1::ProofResponse, Status> {
-        let bundle = credential::BundleBytes::from_bytes(&issued.bundle).unwrap();
-        let request = v1::ConfirmRequest {
-            serial: unit.serial.clone(),
-            attempt: issued.attempt,
-            device_id: unit.device_id.clone(),
-            bundle_sha256: bundle.digest().0.to_vec(),
-            ..Default::default()
-        };
+        let request = unit.receipt(issued);
         Ok(self.client.confirm(request).await?.into_inner())
     }
 
@@ -284,10 +287,12 @@ impl Bench {
 impl Unit {
     /// A unit with a key of its own; its silicon follows from its number.
     pub(crate) fn new(number: u32) -> Unit {
+        let key = KeyPair::generate().unwrap();
         Unit {
             serial: format!("BM-{number:06}"),
             device_id: [&[0xd0, 0, 0, 0][..], &number.to_be_bytes()].concat(),
-            csr: csr(&KeyPair::generate().unwrap()),
+            csr: csr(&key),
+            key: Some(key),
         }
     }
 }
@@ -301,6 +306,28 @@ pub(crate) fn request(order: &str, unit: &Unit) -> Request<v1::IssueRequest> {
         csr: unit.csr.clone(),
         ..Default::default()
     })
+}
+
+impl Unit {
+    /// What the station hands over: the digest of what was issued, signed by the unit.
+    pub(crate) fn receipt(&self, issued: &v1::IssueResponse) -> v1::ConfirmRequest {
+        let bundle = credential::BundleBytes::from_bytes(&issued.bundle).unwrap();
+        let serial = Serial::parse(&self.serial).unwrap();
+        let device_id = DeviceId::from_bytes(&self.device_id).unwrap();
+        let digest = bundle.digest();
+        let receipt = credential::receipt(&serial, Attempt(issued.attempt), &device_id, &digest);
+        let signature = self.key.as_ref().map(|key| key.sign(&receipt).unwrap());
+        let public_key = self.key.as_ref().map(|key| key.subject_public_key_info());
+        v1::ConfirmRequest {
+            serial: self.serial.clone(),
+            attempt: issued.attempt,
+            device_id: self.device_id.clone(),
+            bundle_sha256: digest.0.to_vec(),
+            signature: signature.unwrap_or_default(),
+            public_key: public_key.unwrap_or_default(),
+            ..Default::default()
+        }
+    }
 }
 
 /// The reason of a refusal.
@@ -323,5 +350,5 @@ async fn serve_on(site: &Site) -> Running {
     let mut config = Config::read(site.data()).unwrap();
     config.listen = ([127, 0, 0, 1], 0).into();
     config.allow_simulated_hsm = true;
-    serve::start(site, &config).await.unwrap()
+    serve::start(site, &config, Tail::Refuse).await.unwrap()
 }

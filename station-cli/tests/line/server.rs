@@ -206,8 +206,8 @@ impl Books {
         seq
     }
 
-    fn prove(&self, index: u64) -> v1::ProofResponse {
-        let index = if self.lies { 0 } else { index };
+    /// The newest checkpoint.
+    fn checkpoint(&self) -> String {
         let size = self.entries.len() as u64;
         let mut read = |at: u64| Ok::<Hash, ()>(self.hashes[at as usize]);
         let checkpoint = Checkpoint {
@@ -215,11 +215,29 @@ impl Books {
             size,
             root: tlog::root(size, &mut read).unwrap(),
         };
+        tlog::sign_note(&checkpoint.to_text(), &self.signer).unwrap()
+    }
+
+    /// That the log of `seen` entries is a beginning of this one, if it is.
+    fn consistency(&self, seen: u64) -> Vec<Vec<u8>> {
+        let size = self.entries.len() as u64;
+        let mut read = |at: u64| Ok::<Hash, ()>(self.hashes[at as usize]);
+        if seen > size {
+            return vec![];
+        }
+        let path = tlog::consistency(seen, size, &mut read).unwrap();
+        path.iter().map(|hash| hash.to_vec()).collect()
+    }
+
+    fn prove(&self, index: u64) -> v1::ProofResponse {
+        let index = if self.lies { 0 } else { index };
+        let size = self.entries.len() as u64;
+        let mut read = |at: u64| Ok::<Hash, ()>(self.hashes[at as usize]);
         let inclusion = tlog::inclusion(index, size, &mut read).unwrap();
         v1::ProofResponse {
             index,
             entry: self.entries[index as usize].clone(),
-            checkpoint: tlog::sign_note(&checkpoint.to_text(), &self.signer).unwrap(),
+            checkpoint: self.checkpoint(),
             inclusion: inclusion.iter().map(|hash| hash.to_vec()).collect(),
         }
     }
@@ -482,6 +500,8 @@ impl Provisioning for Memory {
                     revisions: books.revisions.clone(),
                     label: books.label,
                     not_started: 1,
+                    checkpoint: books.checkpoint(),
+                    consistency: books.consistency(request.seen_size),
                 }),
                 _ => Err(refused(Reason::UnknownOrder)),
             }

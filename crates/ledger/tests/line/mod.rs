@@ -10,8 +10,8 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use tempfile::TempDir;
 use tlog::{CheckpointSigner, SignError, VerifierKey};
 use traveler::{
-    Attempt, Change, DeviceId, Digest, Event, Fingerprint, GateRecord, Issued, KeyId, LabelProof,
-    OrderId, Serial, Sku, StationName, Step, Timestamp, VoidCause,
+    Attempt, Change, DeviceId, Digest, Entry, Event, Fingerprint, GateRecord, Issued, KeyId,
+    LabelProof, OrderId, Serial, Sku, StationName, Step, Timestamp, VoidCause,
 };
 
 pub const ORIGIN: &str = "birthmark.example/log";
@@ -245,6 +245,32 @@ pub fn scrapped(unit: &str, attempt: u32) -> Event {
         step: step(unit, attempt),
         reason: "cracked".into(),
     }
+}
+
+/// Writes an entry with its hashes as somebody can who may do anything to the file but sign.
+pub fn forge(db: &rusqlite::Connection, event: Event) -> u64 {
+    let newest = "SELECT max(seq) FROM entries";
+    let newest: i64 = db.query_row(newest, [], |row| row.get(0)).unwrap();
+    let seq = newest as u64 + 1;
+    let entry = Entry {
+        seq,
+        time: at(0),
+        simulated_hsm: true,
+        event,
+    };
+    let bytes = entry.to_bytes();
+    db.execute("INSERT INTO entries VALUES (?1, ?2)", (seq as i64, &bytes))
+        .unwrap();
+    let mut read = |at: u64| {
+        let sql = "SELECT hash FROM hashes WHERE position = ?1";
+        db.query_row(sql, [at as i64], |row| row.get::<_, tlog::Hash>(0))
+    };
+    let added = tlog::append_hashes(seq, tlog::leaf_hash(&bytes), &mut read).unwrap();
+    for (position, hash) in (tlog::stored_count(seq)..).zip(added) {
+        let sql = "INSERT INTO hashes VALUES (?1, ?2)";
+        db.execute(sql, (position as i64, hash)).unwrap();
+    }
+    seq
 }
 
 /// A log with a product, order WO-1 (10 units, 3 allowed voids) and two benches.

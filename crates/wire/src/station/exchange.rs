@@ -190,7 +190,12 @@ impl Exchange for Reset {
     fn on(&mut self, event: Event) -> Result<Action<Booted>, WireError> {
         let booted = match event {
             Event::Opened => return Ok(Action::Send(Request::Reset, REPLY_WITHIN)),
-            Event::Received(Reply::Resetting) => return Ok(Action::Wait(BOOT_POLL)),
+            // Counted as silence is: a unit that only ever says so would hold its slot for good.
+            Event::Received(Reply::Resetting) => {
+                let silent = WireError::Silent { request: "reset" };
+                self.polls_left = self.polls_left.checked_sub(1).ok_or(silent)?;
+                return Ok(Action::Wait(BOOT_POLL));
+            }
             // Not known whether it resets, boots or never heard: ask, do not reset it once more.
             Event::TimedOut => {
                 let silent = WireError::Silent { request: "reset" };
