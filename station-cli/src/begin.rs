@@ -111,6 +111,10 @@ where
             };
         };
         match self.desk.fate(claim).await? {
+            // The same silicon cannot be unlocked again: its secret is not shown to another.
+            Fate::Live if issued.reached >= Reached::Locked && !locked => Err(Failure::Unlocked {
+                serial: open.serial,
+            }),
             Fate::Live => self.resume(claim, open, issued, locked).await,
             Fate::Sealed => Ok(Begin::Sealed(open, issued)),
             Fate::Forgotten => Err(Failure::Forgotten {
@@ -168,15 +172,17 @@ where
         }
     }
 
-    /// Why a unit is locked that this station has no ticket for.
+    /// Why a unit is locked that this station has no ticket for. It is called done only when the
+    /// server says that this silicon was sealed at this attempt.
     pub(crate) async fn locked_before(&mut self, facts: &Facts) -> Result<Failure, Failure> {
         let Some(held) = &facts.held else {
-            return Ok(Failure::SameUnit { held: None });
+            return Ok(Failure::NotKnownHere { held: None });
         };
         let serial = held.serial.clone();
-        let same_unit = Failure::SameUnit {
-            held: Some(serial.clone()),
-        };
+        let in_hand = self.desk.home.journal().open()?;
+        if serial != self.job.serial && in_hand.iter().any(|open| open.serial == serial) {
+            return Ok(Failure::OtherSerial { serial });
+        }
         Ok(match self.desk.standing(&serial).await? {
             Standing::Known {
                 state,
@@ -185,16 +191,18 @@ where
                 station,
                 ..
             } if device_id == facts.device_id => match state {
-                State::Sealed if attempt == held.attempt => same_unit,
+                State::Sealed if attempt == held.attempt => {
+                    Failure::SameUnit { held: Some(serial) }
+                }
                 State::Issued | State::Loaded if attempt == held.attempt => {
                     match station == *self.desk.home.station() {
                         true => Failure::NotInJournal { serial, attempt },
-                        false => same_unit,
+                        false => Failure::AtOtherStation { serial, station },
                     }
                 }
                 _ => Failure::LockedWithdrawn { serial },
             },
-            _ => same_unit,
+            _ => Failure::NotKnownHere { held: Some(serial) },
         })
     }
 

@@ -180,6 +180,10 @@ impl PortArgs {
 pub async fn run() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.exit_code() != 0 && shows_a_label(std::env::args_os()) => {
+            say("station-cli: that is a label, and its text stays unsaid: scan the serial");
+            return 2;
+        }
         Err(error) => {
             let _ = error.print(); // help goes to standard output, anything else to standard error
             return u8::try_from(error.exit_code()).unwrap_or(2);
@@ -247,6 +251,7 @@ fn read_token(args: &EnrollArgs) -> anyhow::Result<Zeroizing<String>> {
 
 async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
     let home = Home::open(&args.data.data)?;
+    let own_folder = args.labels.is_none();
     let labels = args.labels.unwrap_or_else(|| home.labels());
     let job = Job {
         order: args.order,
@@ -263,11 +268,35 @@ async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
         progress: Screen::new(),
     };
     let report = provision(&job, &home, &mut bench).await;
-    if args.format.format == Format::Json {
-        print_line(&report.to_json())?;
-    }
+    // Said first, and never taken back: the unit is what it is, whoever listens.
     say(&report.to_string());
+    if args.format.format == Format::Json
+        && let Err(error) = print_line(&report.to_json())
+    {
+        say(&format!("standard output was not taken: {error}"));
+    }
+    if own_folder && let Err(error) = put_away(&home, &job.serial) {
+        say(&format!("the label's file is still there: {error:#}"));
+    }
     Ok(report.exit_code())
+}
+
+/// Removes the label of a unit that is not under way any more from the station's own folder: it
+/// holds a password in clear, and it was scanned or is worthless.
+fn put_away(home: &Home, serial: &Serial) -> anyhow::Result<()> {
+    let open = home.journal().open()?;
+    if open.iter().all(|open| open.serial != *serial) {
+        LabelFolder(home.labels()).take_back(serial)?;
+    }
+    Ok(())
+}
+
+/// Whether a label was scanned where an argument belongs: its password must not be repeated.
+fn shows_a_label(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    let is_label = |text: &str| text.to_ascii_uppercase().contains("BM1:");
+    arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .any(|text| is_label(&text))
 }
 
 async fn run_greet(args: GreetArgs) -> anyhow::Result<u8> {
@@ -329,7 +358,19 @@ fn print_line(line: &str) -> io::Result<()> {
 
 /// A person who closed the terminal misses it; that must not cost a unit.
 fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{words}");
+    let _ = writeln!(io::stderr(), "{}", legible(words));
+}
+
+/// Text that cannot move the cursor: what a unit says of itself stays words.
+fn legible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -361,6 +402,19 @@ mod tests {
         );
         check("s provision --order WO-1 --serial A47", "--port <PATH>");
         check("s enroll --server https://a:1", "--token <TOKEN>");
+    }
+
+    #[test]
+    fn a_label_in_place_of_a_serial_is_not_repeated() {
+        let shown = |line: &str| shows_a_label(line.split_whitespace().map(Into::into));
+        assert!(shown("s provision --serial BM1:A47:K7QDM2X9TR4W"));
+        assert!(shown("s sync --void=bm1:a47:k7qdm2x9tr4w"));
+        assert!(!shown("s enroll --token BM1-bench-1-X-Y"));
+    }
+
+    #[test]
+    fn what_a_unit_says_cannot_move_the_cursor() {
+        assert_eq!(legible("a\u{1b}[2Kb\r\nc"), "a\\u{1b}[2Kb\\r\nc");
     }
 
     #[test]

@@ -86,8 +86,14 @@ where
         let serial = &self.job.serial;
         let scanned = self.scanner.scan(serial).await.map_err(Failure::Printer)?;
         let text = scanned.ok_or(Failure::NoScan)?;
-        let check = read_label(serial, &text)?;
-        match line.drive(check).await? {
+        let scanned = read_label(serial, &text)?;
+        // First held against what was issued: a unit that says yes to everything proves nothing.
+        if !same(&scanned, &credential.bundle.password) {
+            return Err(Failure::WrongLabel(format!(
+                "the label that was scanned for {serial} is not the one of this attempt"
+            )));
+        }
+        match line.drive(Check::new(&scanned)).await? {
             Answer::Yes => Ok(claim.reach(Reached::Matched)?),
             Answer::No => Err(Failure::WrongLabel(format!(
                 "the unit says no to the label that was scanned for {serial}"
@@ -164,8 +170,8 @@ where
     }
 }
 
-/// What to ask the unit about a label. Says nothing of the password when it is another's.
-fn read_label(serial: &Serial, text: &str) -> Result<Check, Failure> {
+/// The password on a label of this serial. Says nothing of it when the label is another's.
+fn read_label(serial: &Serial, text: &str) -> Result<Password, Failure> {
     let wrong = |what: String| Failure::WrongLabel(what);
     let scan = parse_scan(text).ok_or_else(|| wrong("what was scanned is no label".to_owned()))?;
     if scan.serial != *serial {
@@ -175,8 +181,14 @@ fn read_label(serial: &Serial, text: &str) -> Result<Check, Failure> {
         )));
     }
     let password = scan.password.expose(Password::parse);
-    let password = password.map_err(|error| wrong(error.to_string()))?;
-    Ok(Check::new(&password))
+    password.map_err(|error| wrong(error.to_string()))
+}
+
+/// Whether two passwords read the same, in a time that does not depend on where they differ.
+fn same(a: &Password, b: &Password) -> bool {
+    a.folded(|a| {
+        b.folded(|b| a.len() == b.len() && a.iter().zip(b).fold(0, |d, (a, b)| d | (a ^ b)) == 0)
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io;
 use api::Reason;
 use serde::Serialize;
 use thiserror::Error;
-use traveler::{Attempt, DeviceId, OrderId, Serial};
+use traveler::{Attempt, DeviceId, OrderId, Serial, StationName};
 use wire::WireError;
 
 use crate::calls::CallError;
@@ -85,6 +85,34 @@ pub enum Failure {
         serial: Serial,
         /// The try.
         attempt: Attempt,
+    },
+    /// Locked for an attempt under way of this station, but another serial was scanned.
+    #[error("the unit is {serial}, which is under way here")]
+    OtherSerial {
+        /// Its serial.
+        serial: Serial,
+    },
+    /// Locked for an attempt under way at another station.
+    #[error("{serial} is under way at station {station}")]
+    AtOtherStation {
+        /// Its serial.
+        serial: Serial,
+        /// Where it was begun.
+        station: StationName,
+    },
+    /// Locked with something that this server never gave, or not to this silicon.
+    #[error("the unit is locked and says it holds {}; this server does not know it so", .held.as_ref().map_or("nothing", Serial::as_str))]
+    NotKnownHere {
+        /// The serial it says it holds.
+        held: Option<Serial>,
+    },
+    /// It was locked, and a unit with its id that is not locked stands in its place.
+    #[error(
+        "{serial} was locked before, and is not now: this is not the same unit, or a broken one"
+    )]
+    Unlocked {
+        /// The serial.
+        serial: Serial,
     },
     /// There is no attempt of this station to withdraw.
     #[error("{serial} has no attempt under way at this station")]
@@ -218,6 +246,14 @@ impl Failure {
                 row(Refused, "SAME_UNIT", "SAME UNIT, ALREADY DONE", "take the next unit"),
             Failure::NotInJournal { .. } =>
                 row(Rework, "NOT_IN_JOURNAL", "UNIT BEGUN, RECORD MISSING", "withdraw it: station-cli sync --void SERIAL"),
+            Failure::OtherSerial { .. } =>
+                row(Rework, "OTHER_SERIAL", "ANOTHER SERIAL WAS BEGUN", "run again with the serial that is named"),
+            Failure::AtOtherStation { .. } =>
+                row(Refused, "OTHER_STATION", "IN WORK AT ANOTHER STATION", "take it there"),
+            Failure::NotKnownHere { .. } =>
+                row(Stop, "NOT_KNOWN_HERE", "UNIT NOT KNOWN HERE", "put it aside, call the lead"),
+            Failure::Unlocked { .. } =>
+                row(Stop, "NOT_LOCKED_ANY_MORE", "UNIT IS NOT THE SAME", "put it aside, call the lead"),
             Failure::NothingOpen { .. } =>
                 row(Refused, "NOTHING_OPEN", "NOTHING TO WITHDRAW", "check the serial"),
             Failure::LockedWithdrawn { .. } =>

@@ -1,7 +1,7 @@
 //! What a station needs besides server and unit: a scanner, a printer, and someone who watches.
 
 use std::future::Future;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use traveler::{Attempt, Serial};
@@ -109,6 +109,11 @@ impl StdinScanner {
 impl Scanner for StdinScanner {
     async fn scan(&mut self, _: &Serial) -> io::Result<Option<Zeroizing<String>>> {
         let reading = tokio::task::spawn_blocking(|| {
+            // On a terminal the scan would stay on the screen: it is a password.
+            if io::stdin().is_terminal() {
+                let text = Zeroizing::new(console::Term::stderr().read_secure_line()?);
+                return Ok((!text.is_empty()).then_some(text));
+            }
             let mut text = Zeroizing::new(String::new());
             let mut input = io::stdin().lock().take(StdinScanner::LONGEST);
             let length = input.read_line(&mut text)?;

@@ -176,8 +176,14 @@ impl<S: Provisioning> Desk<'_, S> {
             }
             // Withdrawn by somebody else meanwhile, with all that a revoked station had open.
             Err(error @ CallError::Refused { .. }) => {
-                if self.fate(claim).await? == Fate::Live {
-                    return Err(error.into());
+                match self.fate(claim).await? {
+                    Fate::Live => return Err(error.into()),
+                    // The record is the only evidence of what the server has lost.
+                    Fate::Forgotten => {
+                        let serial = open.serial.clone();
+                        return Err(Failure::Forgotten { serial, attempt });
+                    }
+                    Fate::Sealed | Fate::Gone => {}
                 }
             }
             Err(error) => return Err(error.into()),

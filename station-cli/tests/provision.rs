@@ -216,6 +216,23 @@ mod tests {
         );
     }
 
+    /// The unit with the first one's id is locked: whatever stands here blank is another, or broken.
+    #[tokio::test(start_paused = true)]
+    async fn a_blank_unit_with_the_same_id_gets_no_second_copy() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        line.put_in(Dut::new([0xA1; 8], true));
+        let report = line.run("A47").await;
+        assert_eq!(
+            (report.reason, report.exit_code()),
+            (Some("NOT_LOCKED_ANY_MORE"), 30)
+        );
+        let blank = line.fixture.dut().flash().iter().all(|byte| *byte == 0xff);
+        assert!(blank, "not a byte was written");
+        assert_eq!(line.state("A47"), Some(State::Loaded));
+    }
+
     /// A restored log grows again by other stations' work: its length alone proves nothing.
     #[tokio::test(start_paused = true)]
     async fn a_log_that_was_rewritten_and_grew_past_the_old_one_is_refused_for_good() {
