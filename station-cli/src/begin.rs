@@ -180,7 +180,8 @@ where
         };
         let serial = held.serial.clone();
         let in_hand = self.desk.home.journal().open()?;
-        if serial != self.job.serial && in_hand.iter().any(|open| open.serial == serial) {
+        let this = |open: &Open| (&open.serial, &open.device_id) == (&serial, &facts.device_id);
+        if serial != self.job.serial && in_hand.iter().any(this) {
             return Ok(Failure::OtherSerial { serial });
         }
         Ok(match self.desk.standing(&serial).await? {
@@ -190,7 +191,7 @@ where
                 device_id,
                 station,
                 ..
-            } if device_id == facts.device_id => match state {
+            } if device_id == facts.device_id && attempt >= held.attempt => match state {
                 State::Sealed if attempt == held.attempt => {
                     Failure::SameUnit { held: Some(serial) }
                 }

@@ -129,8 +129,11 @@ impl<S: Provisioning> Desk<'_, S> {
     /// A sealed unit that is not known to be locked stays on record: it has to come back.
     pub(crate) async fn settle_if_ended(&self, claim: &mut Claim) -> Result<Fate, Failure> {
         if claim.open().is_some_and(|open| open.withdraw.is_some()) {
-            self.withdraw(claim).await?;
-            return Ok(Fate::Gone);
+            return match self.withdraw(claim).await {
+                Ok(()) => Ok(Fate::Gone),
+                Err(Failure::Forgotten { .. }) => Ok(Fate::Forgotten),
+                Err(failure) => Err(failure),
+            };
         }
         let fate = self.fate(claim).await?;
         let locked = claim

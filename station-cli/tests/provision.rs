@@ -12,7 +12,7 @@ mod line;
 mod tests {
     use api::Reason;
     use station_cli::{Bench, Job, Outcome, Patience, Report, SyncState, provision, sync};
-    use traveler::{Event, OrderId, State, VoidCause};
+    use traveler::{Event, OrderId, State, StationName, VoidCause};
 
     use super::line::server::{Call, Lose, Memory};
     use super::line::unit::{Dut, Fixture};
@@ -83,6 +83,97 @@ mod tests {
             check(&line, &report, "SAME_UNIT", 2);
         }
         assert_eq!(line.calls(Call::Issue), 1);
+    }
+
+    /// A line whose unit was locked and left without a scan, and whose journal is lost.
+    async fn locked_half_way() -> Line {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        std::fs::remove_dir_all(line.home.dir().join("journal")).unwrap();
+        line
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_in_work_at_another_station_is_not_done() {
+        let mut line = locked_half_way().await;
+        let bench = StationName::parse("bench-2").unwrap();
+        let unit = serial("A47");
+        line.server
+            .books()
+            .units
+            .get_mut(&unit)
+            .unwrap()
+            .step
+            .station = bench;
+        for name in ["A47", "A48"] {
+            let report = line.run(name).await;
+            check(&line, &report, "OTHER_STATION", 2);
+            assert!(report.words.contains("bench-2"), "{report}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_locked_unit_that_the_server_does_not_know_is_put_aside() {
+        let mut line = locked_half_way().await;
+        line.server.books().units.clear();
+        for name in ["A47", "A48"] {
+            let report = line.run(name).await;
+            check(&line, &report, "NOT_KNOWN_HERE", 30);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_begun_under_another_serial_is_named() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        line.fixture.path = "/dev/slot-2".into();
+        let report = line.run("A48").await;
+        check(&line, &report, "OTHER_SERIAL", 10);
+        assert!(report.words.contains("the unit is A47"), "{report}");
+        line.hand = Hand::Scans;
+        assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
+    }
+
+    /// The server was restored and counts again from the first attempt.
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_holds_a_later_attempt_than_the_server_knows_is_no_scrap() {
+        let mut line = Line::new();
+        line.server.books().faults = vec![(Call::Issue, Lose::Reply)];
+        line.run("A47").await;
+        line.hand = Hand::Leaves;
+        assert_eq!(line.run("A47").await.attempt.unwrap().0, 2);
+        std::fs::remove_dir_all(line.home.dir().join("journal")).unwrap();
+        let unit = serial("A47");
+        if let Some(row) = line.server.books().units.get_mut(&unit) {
+            row.step.attempt = traveler::Attempt::FIRST;
+        }
+        let report = line.run("A47").await;
+        check(&line, &report, "NOT_KNOWN_HERE", 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_server_lost_cannot_be_withdrawn_and_stays_on_record() {
+        let mut line = Line::new();
+        line.fixture.dut().faults.pull_after = Some(700);
+        line.run("A47").await;
+        line.server.books().units.clear();
+        let lost = serial("A47");
+        let (patience, void) = (Patience::default(), Some((&lost, None)));
+        let error = sync(&line.home, &line.server, patience, void)
+            .await
+            .unwrap_err();
+        assert_eq!(error.advice().outcome, Outcome::Stop, "{error}");
+        assert_eq!(line.journal(), ["A47.json"], "kept for whoever reconciles");
+        let all = sync(&line.home, &line.server, patience, None)
+            .await
+            .unwrap();
+        assert_eq!(
+            all.iter().map(|one| one.state).collect::<Vec<_>>(),
+            [SyncState::Forgotten]
+        );
+        assert_eq!(line.journal(), ["A47.json"]);
     }
 
     #[tokio::test(start_paused = true)]
