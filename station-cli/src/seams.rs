@@ -1,9 +1,11 @@
 //! What a station needs besides server and unit: a scanner, a printer, and someone who watches.
 
+use std::fs::OpenOptions;
 use std::future::Future;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
+use console::Term;
 use traveler::{Attempt, Serial};
 use zeroize::Zeroizing;
 
@@ -111,7 +113,13 @@ impl Scanner for StdinScanner {
         let reading = tokio::task::spawn_blocking(|| {
             // On a terminal the scan would stay on the screen: it is a password.
             if io::stdin().is_terminal() {
-                let text = Zeroizing::new(console::Term::stderr().read_secure_line()?);
+                // Not by way of standard error: somebody may have sent that to a file.
+                let screen = OpenOptions::new().write(true).open("/dev/tty");
+                let term = screen.map_or_else(
+                    |_| Term::stderr(),
+                    |screen| Term::read_write_pair(io::stdin(), screen),
+                );
+                let text = Zeroizing::new(term.read_secure_line()?);
                 return Ok((!text.is_empty()).then_some(text));
             }
             let mut text = Zeroizing::new(String::new());
