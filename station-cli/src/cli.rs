@@ -178,12 +178,12 @@ impl PortArgs {
 
 /// Reads the command line of this process, does it, and gives the exit code.
 pub async fn run() -> u8 {
+    if shows_a_label(std::env::args_os()) {
+        say("station-cli: that is a label: scan the serial");
+        return 2;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.exit_code() != 0 && shows_a_label(std::env::args_os()) => {
-            say("station-cli: that is a label, and its text stays unsaid: scan the serial");
-            return 2;
-        }
         Err(error) => {
             let _ = error.print(); // help goes to standard output, anything else to standard error
             return u8::try_from(error.exit_code()).unwrap_or(2);
@@ -291,7 +291,8 @@ fn put_away(home: &Home, serial: &Serial) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a label was scanned where an argument belongs: its password must not be repeated.
+/// Whether a label was scanned where an argument belongs: its password must not be repeated, by
+/// whatever would say that there is no such serial, order, badge or port.
 fn shows_a_label(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
     let is_label = |text: &str| text.to_ascii_uppercase().contains("BM1:");
     arguments

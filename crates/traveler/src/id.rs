@@ -17,11 +17,20 @@ pub struct ParseIdError {
 impl ParseIdError {
     /// How much of an unusable name a message repeats, in characters.
     const SHOWN: usize = 40;
+    /// How many colons of it: a label that was scanned in place of a name has its password after
+    /// the second.
+    const COLONS: usize = 2;
 
     pub(crate) fn new(what: &'static str, got: &str, expected: &'static str) -> ParseIdError {
+        let mut colons = 0;
         let shown = got
             .chars()
             .take(ParseIdError::SHOWN)
+            .take_while(|c| {
+                let shown = colons < ParseIdError::COLONS;
+                colons += usize::from(*c == ':');
+                shown
+            })
             .flat_map(char::escape_debug);
         ParseIdError {
             what,
@@ -226,6 +235,19 @@ mod tests {
             .to_string();
         assert!(error.contains("3 to 32 of A-Z"), "{error}");
         assert!(error.len() < 400 && !error.contains('\u{7}'), "{error}");
+    }
+
+    #[test]
+    fn a_label_in_place_of_a_name_keeps_its_password() {
+        let label = "BM1:A47:K7QDM2X9TR4W:Z";
+        for error in [
+            Serial::parse(label).unwrap_err(),
+            OrderId::parse(label).unwrap_err(),
+            OperatorId::parse(label).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("`BM1:A47:` is not usable"), "{text}");
+        }
     }
 
     #[test]
