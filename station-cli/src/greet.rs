@@ -34,7 +34,7 @@ pub(crate) fn json(facts: &Facts) -> serde_json::Value {
     })
 }
 
-/// The facts for people.
+/// The facts for people. What a unit says of itself cannot move the cursor or add a line.
 pub(crate) fn words(facts: &Facts) -> String {
     let revision = facts.revision.as_deref().unwrap_or("-");
     let held = facts.held.as_ref();
@@ -42,7 +42,12 @@ pub(crate) fn words(facts: &Facts) -> String {
         format!(", holds {} attempt {}", held.serial, held.attempt)
     });
     format!(
-        "{} revision {revision}, firmware {}, device id {}, {}{held}, boot {}",
-        facts.model, facts.firmware, facts.device_id, facts.state, facts.boots
+        "{} revision {}, firmware {}, device id {}, {}{held}, boot {}",
+        facts.model.escape_debug(),
+        revision.escape_debug(),
+        facts.firmware.escape_debug(),
+        facts.device_id,
+        facts.state,
+        facts.boots
     )
 }

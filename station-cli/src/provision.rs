@@ -210,8 +210,9 @@ fn right_product(order: &v1::OpenOrderResponse, facts: &Facts) -> Result<(), Fai
     }
     let any = || "any revision".to_owned();
     let revisions = Some(order.revisions.join(" or ")).filter(|text| !text.is_empty());
+    let found = format!("{} {revision}", facts.model);
     Err(Failure::WrongProduct {
-        found: format!("{} {revision}", facts.model).trim_end().to_owned(),
+        found: found.trim_end().escape_debug().to_string(),
         expected: format!("{} {}", order.model, revisions.unwrap_or_else(any)),
     })
 }
