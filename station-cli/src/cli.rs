@@ -21,7 +21,7 @@ use crate::port::{SerialPort, ports};
 use crate::provision::{Bench, Job, provision};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
-use crate::sync::sync;
+use crate::sync::{SyncState, Synced, sync};
 use crate::token::Token;
 
 /// Puts each unit's own credential on it, proves that it is there, and closes the record.
@@ -328,6 +328,12 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
         .as_ref()
         .map(|serial| (serial, args.operator.as_ref()));
     let all = sync(&home, &server, args.wait.patience(), void).await?;
+    let ended = |one: &&Synced| matches!(one.state, SyncState::Sealed | SyncState::Withdrawn);
+    for synced in all.iter().filter(ended) {
+        if let Err(error) = put_away(&home, &synced.serial) {
+            say(&format!("the label's file is still there: {error:#}"));
+        }
+    }
     if let Some(serial) = &args.void {
         let labels = LabelFolder(args.labels.unwrap_or_else(|| home.labels()));
         labels

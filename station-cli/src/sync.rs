@@ -3,7 +3,7 @@
 use serde::Serialize;
 use traveler::{Attempt, OperatorId, OrderId, Serial, State, VoidCause};
 
-use crate::calls::{Patience, Patient, Provisioning};
+use crate::calls::{CallError, Patience, Patient, Provisioning};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
@@ -40,6 +40,8 @@ pub enum SyncState {
     InHand,
     /// The server does not know it any more.
     Forgotten,
+    /// Under way by the journal alone: the server is away.
+    NotAsked,
 }
 
 impl SyncState {
@@ -48,7 +50,9 @@ impl SyncState {
     pub fn outcome(self) -> Outcome {
         match self {
             SyncState::Sealed | SyncState::Withdrawn => Outcome::Sealed,
-            SyncState::Open | SyncState::Unlocked | SyncState::InHand => Outcome::Rework,
+            SyncState::Open | SyncState::Unlocked | SyncState::InHand | SyncState::NotAsked => {
+                Outcome::Rework
+            }
             SyncState::Forgotten => Outcome::Stop,
         }
     }
@@ -62,6 +66,7 @@ impl SyncState {
             SyncState::Unlocked => "sealed, lock unknown: put the unit back and run again",
             SyncState::Withdrawn => "withdrawn; destroy its label if there is one",
             SyncState::InHand => "being worked on now",
+            SyncState::NotAsked => "under way, server not asked: check network, run again",
             SyncState::Forgotten => "the server has lost it: stop the line, call IT",
         }
     }
@@ -69,7 +74,8 @@ impl SyncState {
 
 /// Asks the server about every attempt in the journal and closes the records of those that ended.
 ///
-/// With `void`, first withdraws that serial: its unit will not come back.
+/// With `void`, first withdraws that serial: its unit will not come back. A server that is away
+/// hides nothing that is on record here: it is listed as not asked.
 ///
 /// # Errors
 /// [`Failure::Call`], [`Failure::Journal`] and [`Failure::Log`]; what was settled before stays so.
@@ -90,16 +96,23 @@ pub async fn sync<S: Provisioning>(
         let open = desk.give_up(&mut claim, serial).await?;
         all.push(synced(open, SyncState::Withdrawn));
     }
+    let mut away = false;
     for open in home.journal().open()? {
         let state = match home.journal().claim(&open.serial) {
             Err(JournalError::InHand { .. }) => SyncState::InHand,
             Err(error) => return Err(error.into()),
-            Ok(mut claim) => match desk.settle_if_ended(&mut claim).await? {
-                Fate::Live => SyncState::Open,
-                Fate::Gone => SyncState::Withdrawn,
-                Fate::Forgotten => SyncState::Forgotten,
-                Fate::Sealed if claim.open().is_none() => SyncState::Sealed,
-                Fate::Sealed => SyncState::Unlocked,
+            Ok(_) if away => SyncState::NotAsked, // one wait for it is enough
+            Ok(mut claim) => match desk.settle_if_ended(&mut claim).await {
+                Ok(Fate::Live) => SyncState::Open,
+                Ok(Fate::Gone) => SyncState::Withdrawn,
+                Ok(Fate::Forgotten) => SyncState::Forgotten,
+                Ok(Fate::Sealed) if claim.open().is_none() => SyncState::Sealed,
+                Ok(Fate::Sealed) => SyncState::Unlocked,
+                Err(Failure::Call(CallError::Unavailable { reason: None, .. })) => {
+                    away = true;
+                    SyncState::NotAsked
+                }
+                Err(failure) => return Err(failure),
             },
         };
         all.push(synced(open, state));

@@ -447,6 +447,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_is_listed_without_a_server() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        line.server.books().faults = vec![(Call::UnitState, Lose::Request)];
+        let none = Patience(std::time::Duration::ZERO);
+        let all = sync(&line.home, &line.server, none, None).await.unwrap();
+        let said: Vec<_> = all
+            .iter()
+            .map(|one| (one.state, one.state.outcome().exit_code()))
+            .collect();
+        assert_eq!(said, [(SyncState::NotAsked, 10)]);
+        assert_eq!(line.journal(), ["A47.json"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn sync_closes_what_the_server_has_closed() {
         let mut line = Line::new();
         line.server.books().faults = vec![(Call::Seal, Lose::Reply)];
