@@ -123,6 +123,9 @@ where
 
     /// Waits for the port to come back, as long as the job allows in all.
     pub(crate) async fn wait_for_cable(&mut self, error: UnitError) -> Result<(), Failure> {
+        if !self.reconnect_left.is_zero() {
+            self.stage(Stage::Reconnect);
+        }
         let started = Instant::now();
         let back = self.reopen(self.reconnect_left).await;
         self.reconnect_left = self.reconnect_left.saturating_sub(started.elapsed());

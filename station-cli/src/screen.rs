@@ -40,8 +40,8 @@ impl Progress for Screen {
         self.bar.set_position(stage.number());
         self.bar.set_message(stage.as_str());
         self.bar.enable_steady_tick(Screen::TICK);
-        // Without a screen the one thing an operator must do is still asked for.
-        if stage == Stage::Label && !io::stderr().is_terminal() {
+        // Without a screen what an operator must do is still asked for.
+        if matches!(stage, Stage::Label | Stage::Reconnect) && !io::stderr().is_terminal() {
             let _ = writeln!(io::stderr(), "{serial}: {}", stage.as_str());
         }
     }

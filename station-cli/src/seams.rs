@@ -37,6 +37,10 @@ pub trait Labels: Send {
 /// What a station is doing with a unit, in order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Stage {
+    /// Asking the server for the order.
+    Server,
+    /// Waiting for a cable that was pulled; then all is asked again.
+    Reconnect,
     /// Asking who is there.
     Greet,
     /// Asking the server for a credential.
@@ -59,12 +63,14 @@ pub enum Stage {
 
 impl Stage {
     /// How many there are.
-    pub const COUNT: u64 = 9;
+    pub const COUNT: u64 = 11;
 
     /// What a progress line says.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Stage::Server => "server",
+            Stage::Reconnect => "RECONNECT THE UNIT",
             Stage::Greet => "greet",
             Stage::Issue => "issue",
             Stage::Load => "load",
