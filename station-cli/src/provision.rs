@@ -125,9 +125,11 @@ where
     }
 
     async fn in_hand(&mut self, claim: &mut Claim) -> Result<(), Failure> {
+        self.stage(Stage::Server);
+        // First of all: a log that was rewritten settles nothing, and closes no record.
+        let order = self.open_order().await?;
         self.slot_is_free().await?;
         self.finish_withdrawal(claim).await?;
-        let order = self.open_order().await?;
         loop {
             match self.pass(claim, &order).await {
                 Err(Failure::Unit(UnitError::Cable(error))) => {

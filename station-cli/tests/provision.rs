@@ -377,6 +377,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_log_that_went_backwards_settles_no_other_unit() {
+        let mut line = Line::new();
+        line.server.books().faults = vec![(Call::Issue, Lose::Reply)];
+        line.run("A47").await; // an intent: a server that knows nothing of it would settle it
+        line.fixture.path = "/dev/slot-2".into();
+        line.put_in(Dut::new(SECOND, true));
+        assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
+        line.server.books().restore(0);
+        line.fixture.path = "/dev/slot-1".into();
+        let report = line.run("A49").await;
+        assert_eq!(
+            (report.reason, report.exit_code()),
+            (Some("LOG_WENT_BACK"), 30)
+        );
+        assert_eq!(line.journal(), ["A47.json"]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_proof_that_does_not_hold_is_no_pass() {
         let mut line = Line::new();
         line.server.books().lies = true;
