@@ -18,6 +18,10 @@ use crate::authority::AuthorityError;
 use crate::draw::policy_of;
 use crate::line::{BenchError, Line};
 
+/// How often one call gives way to an earlier one of the same station for the same unit. A
+/// station repeats a call a few times at most, each after its time-out.
+const OVERTAKEN_TOLERATED: u32 = 8;
+
 /// A credential that is on record and may leave.
 pub(crate) struct Minted {
     /// The try it belongs to.
@@ -128,10 +132,10 @@ impl Line {
         let (order, product) = self.order_to_build(&call.order)?;
         builds(&order, &product, call)?;
         let before = self.read(|ledger| ledger.unit(&call.serial))?;
-        let (step, lost) = next_attempt(call, station, before);
+        let (mut step, mut lost) = next_attempt(call, station, before);
         let policy = policy_of(&product)?;
 
-        let mut collisions = 0;
+        let (mut collisions, mut overtaken) = (0, 0);
         loop {
             let drawn = self.draw(call, &step, &product, &policy)?;
             let ticket = self.wrap(&step, &drawn.bundle)?;
@@ -160,9 +164,29 @@ impl Line {
                     collisions += 1;
                     self.tolerate(&policy, collisions)?;
                 }
+                // The station hung up and asked again while its first call was still under way
+                // here, and that one is on record now: its reply is lost, so it is voided as any.
+                Err(AppendError::Refused(_))
+                    if overtaken < OVERTAKEN_TOLERATED && self.own_attempt(&step)?.is_some() =>
+                {
+                    overtaken += 1;
+                    let before = self.own_attempt(&step)?;
+                    (step, lost) = next_attempt(call, step.station, before);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The open attempt of the same station at the same silicon, when it is not the one before
+    /// `step` but one that came in between.
+    fn own_attempt(&self, step: &Step) -> Result<Option<UnitRow>, IssueError> {
+        let row = self.read(|ledger| ledger.unit(&step.serial))?;
+        Ok(row.filter(|row| {
+            row.state.is_open()
+                && row.attempt >= step.attempt
+                && (&row.station, &row.device_id) == (&step.station, &step.device_id)
+        }))
     }
 
     /// The order and the product definition it was created under.

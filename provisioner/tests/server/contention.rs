@@ -99,3 +99,21 @@ async fn of_two_stations_with_one_serial_in_one_instant_one_wins() {
     let count = town.count(&order).await;
     assert_eq!((count.open, count.voided), (20, 0));
 }
+
+/// A station that hangs up and asks again overtakes its own first call inside the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_station_that_asks_twice_at_once_is_answered_twice() {
+    let town = Town::start().await;
+    let order = town.order(100).await;
+    let bench = town.bench("bench-1").await;
+    for number in 0..20 {
+        let (mut first, mut again) = (bench.clone(), bench.clone());
+        let (one, same) = (unit(number), unit(number));
+        let (a, b) = tokio::join!(first.issue(&order, &one), again.issue(&order, &same));
+        let mut attempts = [a.unwrap().attempt, b.unwrap().attempt];
+        attempts.sort_unstable();
+        assert_eq!(attempts, [1, 2], "round {number}: the newer one counts");
+    }
+    let count = town.count(&order).await;
+    assert_eq!((count.open, count.voided), (20, 20));
+}
