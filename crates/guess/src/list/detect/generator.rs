@@ -1,0 +1,5 @@
+//! Class F: weak generators.
+
+use super::Detector;
+
+pub(crate) const DETECTORS: &[Detector] = &[];

@@ -1,0 +1,125 @@
+//! What a detector is given: some rows of a list, with their own passwords or with control ones.
+
+use std::borrow::Cow;
+
+use zeroize::Zeroize;
+
+use super::{Cells, Column, List};
+
+/// Rows of a list in some order. Identifiers come from the list; passwords may have been replaced.
+#[derive(Clone)]
+pub(crate) struct Table<'a> {
+    list: &'a List,
+    /// Row of the list, for each row of the table.
+    rows: Vec<u32>,
+    passwords: Cow<'a, Cells>,
+    /// Where each row's password is in `passwords`.
+    places: Vec<u32>,
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn whole(list: &'a List) -> Table<'a> {
+        let rows: Vec<u32> = (0..list.len() as u32).collect();
+        let passwords = list.cells[Column::Password as usize].as_ref();
+        Table {
+            list,
+            places: rows.clone(),
+            rows,
+            passwords: passwords.map_or(Cow::Owned(Cells::default()), Cow::Borrowed),
+        }
+    }
+
+    /// The same units with other passwords, one for each row in order.
+    pub(crate) fn with_passwords(&self, passwords: Cells) -> Table<'a> {
+        assert_eq!(passwords.len(), self.len(), "one password for each row");
+        Table {
+            list: self.list,
+            rows: self.rows.clone(),
+            places: (0..self.len() as u32).collect(),
+            passwords: Cow::Owned(passwords),
+        }
+    }
+
+    /// The same units, with the passwords of the rows that `order` names.
+    pub(crate) fn with_order(&self, order: &[u32]) -> Table<'a> {
+        let mut table = self.clone();
+        table.places = order.iter().map(|&row| self.places[row as usize]).collect();
+        table
+    }
+
+    /// These rows of the table, in this order.
+    pub(crate) fn pick(&self, picked: impl IntoIterator<Item = usize>) -> Table<'a> {
+        let picked: Vec<usize> = picked.into_iter().collect();
+        Table {
+            list: self.list,
+            rows: picked.iter().map(|&row| self.rows[row]).collect(),
+            places: picked.iter().map(|&row| self.places[row]).collect(),
+            passwords: self.passwords.clone(),
+        }
+    }
+
+    /// At most `most` rows, evenly spread, in their order.
+    pub(crate) fn sample(&self, most: usize) -> Table<'a> {
+        let rows = self.len();
+        let taken = rows.min(most);
+        self.pick((0..taken).map(|n| n * rows / taken.max(1)))
+    }
+
+    /// The first `most` rows.
+    pub(crate) fn head(&self, most: usize) -> Table<'a> {
+        self.pick(0..self.len().min(most))
+    }
+
+    /// The rows sorted by what a column says: numbers in a text by their value. `None` when the
+    /// list has no such column. Stable, so equal cells keep their order.
+    pub(crate) fn sorted_by(&self, column: Column) -> Option<Table<'a>> {
+        self.list.has(column).then(|| {
+            let mut order: Vec<usize> = (0..self.len()).collect();
+            let key = |&row: &usize| {
+                let text = self.cell(column, row);
+                let stripped: Vec<u8> = text
+                    .iter()
+                    .filter(|byte| byte.is_ascii_alphanumeric())
+                    .map(u8::to_ascii_uppercase)
+                    .collect();
+                // Shorter first: 99 before 100, whatever stands before the digits.
+                (stripped.len(), stripped)
+            };
+            order.sort_by_cached_key(key);
+            self.pick(order)
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn has(&self, column: Column) -> bool {
+        self.list.has(column)
+    }
+
+    /// The password of a row, as it is written.
+    pub(crate) fn password(&self, row: usize) -> &[u8] {
+        self.passwords.get(self.places[row] as usize)
+    }
+
+    /// What a column says of a row; for passwords use [`Table::password`].
+    pub(crate) fn cell(&self, column: Column, row: usize) -> &'a [u8] {
+        debug_assert!(column != Column::Password, "controls have other passwords");
+        self.list.cell(column, self.rows[row] as usize)
+    }
+
+    /// The row's number in the list, for a report.
+    pub(crate) fn number(&self, row: usize) -> usize {
+        self.rows[row] as usize
+    }
+}
+
+impl Drop for Table<'_> {
+    fn drop(&mut self) {
+        // Control passwords are nobody's, but a shuffled table may own copies of real ones.
+        if let Cow::Owned(cells) = &mut self.passwords {
+            cells.zeroize();
+        }
+    }
+}
