@@ -10,6 +10,7 @@
 //! search), and the password itself: no evidence repeats a symbol of it.
 
 mod counter;
+pub mod csv;
 pub mod list;
 mod shape;
 mod text;

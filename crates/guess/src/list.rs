@@ -4,12 +4,14 @@
 //! each finding against control lists. Deliberately absent: reading files (the caller does), and
 //! the passwords themselves in anything that is reported.
 
+mod again;
 mod audit;
 mod detect;
 mod report;
 mod shape;
 mod table;
 
+pub use again::{Unmatched, again};
 pub use audit::{Progress, audit};
 pub use report::{Class, Finding, Report, Severity, Withdrawn};
 

@@ -189,6 +189,16 @@ fn below(bound: usize, random: &mut dyn FnMut(&mut [u8])) -> usize {
     }
 }
 
+/// log10 of an upper bound on the chance of `hits` or more where `expected` are expected: Chernoff's
+/// for a Poisson, e^-m (e m / x)^x.
+pub(crate) fn poisson_log10(expected: f64, hits: usize) -> f64 {
+    let hits = hits as f64;
+    if hits <= expected {
+        return 0.0;
+    }
+    ((hits - expected) - hits * (hits / expected).ln()) / std::f64::consts::LN_10
+}
+
 /// `work` on every item, several at once; answers in the items' order.
 fn in_parallel<T: Sync, R: Send>(
     items: &[T],
