@@ -1,6 +1,6 @@
 //! The command line: `provisioner --help`. Facts go to stdout, words for people to stderr.
 //!
-//! Exit codes: 0 clean, 1 findings (an altered log, a stopped line, a refused policy), 2 unusable
+//! Exit codes: 0 clean, 1 findings (an altered log, a stopped line, a refused policy or list), 2 unusable
 //! arguments or input.
 
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::init::{self, Choice};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, policy};
+use crate::{admin, audit, lint, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -78,6 +78,26 @@ enum Verb {
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Judge a list of passwords that was made elsewhere: exit code 1 when it is refused.
+    ///
+    /// The first line names the columns: serial, mac, model, ssid, uid, date and password, in any order,
+    /// any of them but `password` may be missing. Asks no server and keeps nothing.
+    Lint(LintArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LintArgs {
+    /// The list (CSV with comma, semicolon or tab); `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// The policy whose rules and strength floor it is held to.
+    #[arg(long, value_name = "NAME", default_value = credential::Policy::DEFAULT)]
+    pub(crate) profile: String,
+    /// The same units, generated a second time: whoever derives passwords gives the same again.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) again: Option<PathBuf>,
+    /// Show the passwords of the rows that are named as examples; they are masked otherwise.
+    #[arg(long)]
+    pub(crate) show_passwords: bool,
 }
 
 /// Verbs about the line.
@@ -267,6 +287,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Line(verb) => return admin::line(&site, verb, cli.format),
         Verb::Policy(verb) => return policy::run(verb, cli.format),
         Verb::Audit(verb) => return audit::run(&site, verb, cli.format),
+        Verb::Lint(args) => return lint::run(&args, cli.format),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,6 +22,6 @@ pub use bundle::{Bundle, BundleError};
 pub use collision::collisions_tolerated;
 pub use mint::{KeyError, MintError, MintedKey, mint, mint_key, mint_seen};
 pub use monitor::{Monitor, Output, Unfit};
-pub use policy::{Class, Policy, PolicyError};
+pub use policy::{Breach, Class, Policy, PolicyError};
 pub use receipt::receipt;
 pub use secret::{BundleBytes, Password, PasswordError, PrivateKey, Salt};

@@ -6,6 +6,7 @@
 //! the gate refuses (at most a few in a hundred), and any way to repair a draw.
 
 mod built_in;
+mod elsewhere;
 mod error;
 mod file;
 mod space;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use ring::digest::{SHA256, digest};
 use traveler::Digest;
 
+pub use elsewhere::Breach;
 pub use error::PolicyError;
 pub use space::Class;
 

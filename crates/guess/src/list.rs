@@ -13,7 +13,7 @@ mod table;
 
 pub use again::{Unmatched, again};
 pub use audit::{Progress, audit};
-pub use report::{Class, Finding, Report, Severity, Withdrawn};
+pub use report::{Class, Finding, Report, Severity, UNSEEN, Withdrawn};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 

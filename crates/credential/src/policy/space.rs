@@ -36,7 +36,7 @@ impl Class {
         }
     }
 
-    fn holds(self, symbol: u8) -> bool {
+    pub(super) fn holds(self, symbol: u8) -> bool {
         match self {
             Class::Upper => symbol.is_ascii_uppercase(),
             Class::Lower => symbol.is_ascii_lowercase(),

@@ -86,16 +86,14 @@ pub fn audit(
     if !list.is_empty() && bits < f64::from(floor_bits) {
         findings.push(under_floor(list.len(), bits, floor_bits));
     }
-    findings.sort_by(|a, b| {
-        let chance = a.chance_log10.total_cmp(&b.chance_log10);
-        b.severity.cmp(&a.severity).then(chance)
-    });
-    Report {
+    let mut report = Report {
         rows: list.len(),
         bits,
         findings,
         withdrawn,
-    }
+    };
+    report.sort();
+    report
 }
 
 fn under_floor(rows: usize, bits: f64, floor_bits: u32) -> Finding {

@@ -77,6 +77,14 @@ pub struct Withdrawn {
     pub because: &'static str,
 }
 
+/// What no look at passwords can see; each report says it.
+pub const UNSEEN: &[&str] = &[
+    "A hash of the serial under a salt that only the maker knows, and a keyed hash, look random. The \
+     first is guessable once the salt leaks with one firmware image; the second is allowed by \
+     paragraph 1(3)(c). Ask how the passwords are made, and for the key's place.",
+    "A good generator that was seeded once from little, or whose output somebody kept.",
+];
+
 /// What an audit says of a list.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -91,6 +99,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// Puts the worst finding first, among equals the one that chance explains least.
+    pub fn sort(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let chance = a.chance_log10.total_cmp(&b.chance_log10);
+            b.severity.cmp(&a.severity).then(chance)
+        });
+    }
+
     /// The worst finding's severity; `None` when there is nothing but notes.
     #[must_use]
     pub fn verdict(&self) -> Option<Severity> {
