@@ -40,6 +40,7 @@ station-cli: api wire credential label traveler tlog
 hsm-sim: hsm
 line-sim: api compliance credential guess hsm hsm-sim identity label ledger provisioner \
     station-cli tlog traveler wire
+fuzz: guess
 birthmark:";
 
 /// Libraries that bring a socket, a disk or a port, and the only crates that may link them.

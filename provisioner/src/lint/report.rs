@@ -101,7 +101,7 @@ impl Said<'_> {
         }
         text.push_str("\nWhat no look at a list can see\n");
         for unseen in self.unseen() {
-            text.push_str(&format!("  {unseen}\n"));
+            text.push_str(&wrapped(&unseen));
         }
         text
     }
@@ -213,6 +213,24 @@ fn verdict(severity: Severity) -> &'static str {
         Severity::Policy => "policy",
         Severity::Refused => "refused",
     }
+}
+
+/// A sentence in lines that a terminal does not break, indented.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 98;
+    let (mut out, mut column) = (String::new(), WIDTH);
+    for word in text.split(' ') {
+        let length = word.chars().count() + 1;
+        if column + length > WIDTH {
+            out.push_str(if out.is_empty() { " " } else { "\n " });
+            column = 1;
+        }
+        out.push(' ');
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+    out
 }
 
 /// What a limb forbids, in the words of the Regulations.

@@ -1,0 +1,4 @@
+//! See `fuzz::csv`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::csv);

@@ -1,0 +1,4 @@
+//! See `fuzz::list`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::list);

@@ -1,0 +1,4 @@
+//! See `fuzz::record`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::record);

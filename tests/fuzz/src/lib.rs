@@ -1,0 +1,118 @@
+//! What each fuzz target does with one input; the targets themselves are ten lines.
+//!
+//! `tests/fuzz/run SECONDS` builds the targets with coverage and runs each for so long. Without a
+//! fuzzer a target takes its input from standard input, which replays a finding:
+//! `cargo run -p fuzz --bin csv < FINDING`.
+
+use std::cell::RefCell;
+
+use guess::Facts;
+use guess::csv::{Read, Reader};
+use guess::list::{Column, List, Severity, audit};
+
+/// Rows an audit is given: more only makes the fuzzer slower.
+const ROWS: usize = 48;
+
+/// Makes the entry point of a target: of the fuzzer's, or of a program that replays one input.
+#[macro_export]
+macro_rules! target {
+    ($body:path) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|input: &[u8]| $body(input));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            let mut input = vec![];
+            std::io::Read::read_to_end(&mut std::io::stdin(), &mut input)?;
+            $body(&input);
+            Ok(())
+        }
+    };
+}
+
+/// A table is read, or refused, alike whatever pieces it arrives in.
+pub fn csv(input: &[u8]) {
+    let Some((&size, text)) = input.split_first() else {
+        return;
+    };
+    let whole = told(read(text, text.len().max(1)));
+    assert_eq!(whole, told(read(text, usize::from(size) + 1)));
+}
+
+fn read(text: &[u8], piece: usize) -> Result<Read, String> {
+    let mut reader = Reader::new();
+    for piece in text.chunks(piece) {
+        reader.feed(piece).map_err(|error| error.to_string())?;
+    }
+    reader.finish().map_err(|error| error.to_string())
+}
+
+type Told = (Vec<u64>, Vec<String>, Vec<Vec<u8>>);
+
+fn told(read: Result<Read, String>) -> Result<Told, String> {
+    let read = read?;
+    assert_eq!(read.lines.len(), read.list.len());
+    assert!(!read.list.is_empty() && read.lines.is_sorted());
+    let rows = 0..read.list.len();
+    let cells = rows.flat_map(|row| read.columns.iter().map(move |column| (*column, row)));
+    let cells = cells.map(|(column, row)| read.list.cell(column, row).to_vec());
+    let cells = cells.collect();
+    Ok((read.lines, read.ignored, cells))
+}
+
+/// The door for one record answers, whatever a unit says of itself.
+pub fn record(input: &[u8]) {
+    let mut parts = input.split(|byte| *byte == b'\n');
+    let mut text = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let [password, serial, device_id, mac, model, ssid] = std::array::from_fn(|_| text());
+    let earlier: Vec<&[u8]> = parts.collect();
+    let facts = Facts {
+        serial: &serial,
+        device_id: &device_id,
+        macs: &[mac],
+        model: &model,
+        ssid: Some(&ssid),
+        public: &[&model],
+    };
+    let first = guess::judge(password.as_bytes(), &facts, &earlier);
+    assert_eq!(first, guess::judge(password.as_bytes(), &facts, &earlier));
+}
+
+/// The door for lists answers, names only rows that are there, and shows no password.
+pub fn list(input: &[u8]) {
+    let Some((&columns, text)) = input.split_first() else {
+        return;
+    };
+    let given: Vec<Column> = (0..7)
+        .map(|bit| Column::ALL[bit])
+        .filter(|column| *column == Column::Password || columns >> (*column as u8) & 1 == 1)
+        .collect();
+    let mut list = List::new(&given);
+    for line in text.split(|byte| *byte == b'\n').take(ROWS) {
+        let cells = line.split(|byte| *byte == b',');
+        let row: Vec<(Column, &[u8])> = given.iter().copied().zip(cells).collect();
+        list.push(&row);
+    }
+    let state = RefCell::new(u64::from(columns));
+    let mut random = |out: &mut [u8]| {
+        for byte in out {
+            let mut state = state.borrow_mut();
+            *state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            *byte = (*state >> 56) as u8;
+        }
+    };
+    let report = audit(&list, 48, &mut random, 1, &|_| {});
+    assert_eq!(report.rows, list.len());
+    assert!(report.bits >= 0.0 && report.bits.is_finite());
+    for finding in &report.findings {
+        assert!(finding.rows <= list.len(), "{finding:?}");
+        assert!(
+            finding.examples.iter().all(|row| *row < list.len()),
+            "{finding:?}"
+        );
+        assert!(finding.chance_log10 <= 0.0, "{finding:?}");
+        assert!(finding.severity != Severity::Refused || !finding.evidence.is_empty());
+    }
+}
