@@ -114,8 +114,11 @@ pub(crate) const FORMATS: &[Format] = &[
     format("letters x 12", |rng| {
         random(rng, |rng| rng.text(LETTERS, 12))
     }),
-    format("brand, then base 32", |rng| {
-        random(rng, |rng| format!("Nova-{}", rng.text(CROCKFORD, 12)))
+    format("prefix, then base 32", |mut rng| {
+        let prefix = rng.text(CROCKFORD, 4);
+        random(rng, move |rng| {
+            format!("{prefix}-{}", rng.text(CROCKFORD, 12))
+        })
     }),
     format("printable x 12", |rng| {
         random(rng, |rng| rng.text(&printable(), 12))

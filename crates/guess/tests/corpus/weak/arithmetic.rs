@@ -46,18 +46,18 @@ pub(super) const SCHEMES: &[Scheme] = &[
     scheme(
         "belkin-tables",
         "BA",
-        "CVE-2012-4366: permuted MAC nibbles through tables",
+        "CVE-2012-4366: permuted MAC nibbles through a table",
         |rng| {
-            let tables = [rng.reordered(HEX), rng.reordered(HEX)];
+            // One published table is a permutation, the other says some symbols twice.
+            let table = if rng.percent(50) {
+                rng.reordered(HEX)
+            } else {
+                rng.text(HEX, 16)
+            };
             let order = rng.order(8);
             rule(move |unit| {
                 let mac = unit.mac_hex();
-                let nibbles = tail(&mac, 8).as_bytes();
-                let through = |place: usize| {
-                    let value = usize::from(nibble(nibbles[order[place]]));
-                    char::from(tables[place % 2].as_bytes()[value])
-                };
-                (0..8).map(through).collect()
+                through_table(tail(&mac, 8), &table, &order)
             })
         },
     ),
@@ -108,8 +108,8 @@ pub(super) const SCHEMES: &[Scheme] = &[
         "BD",
         "a x serial mod a prime, in capitals",
         |rng| {
-            // The primes next below 26^8, 2^37 and 10^11.
-            let prime = rng.pick(&[208_827_064_573, 137_438_953_447, 99_999_999_977]);
+            // The primes next below 26^8 and 10^11, and 2^37 - 25.
+            let prime = rng.pick(&[208_827_064_559, 137_438_953_447, 99_999_999_977]);
             let (a, b) = (rng.below(prime), rng.below(prime));
             rule(move |unit| {
                 let value = u128::from(unit.count) * u128::from(a) + u128::from(b);
@@ -268,6 +268,15 @@ pub(super) const SCHEMES: &[Scheme] = &[
     ),
 ];
 
+/// The nibbles in another order, each as the table has it.
+fn through_table(nibbles: &str, table: &str, order: &[usize]) -> String {
+    let value = |&at: &usize| usize::from(nibble(nibbles.as_bytes()[at]));
+    order
+        .iter()
+        .map(|at| char::from(table.as_bytes()[value(at)]))
+        .collect()
+}
+
 /// The published formula, without its last digit.
 fn belkin(unit: &Unit) -> u64 {
     let (serial, mac) = (unit.serial_digits(), unit.mac_hex());
@@ -344,6 +353,12 @@ fn formulas_are_the_published_ones() {
     assert_eq!(
         easybox(&easybox_unit, &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
         expected
+    );
+    // The order and the table of the first published key generator.
+    let order = [5, 1, 2, 7, 4, 0, 6, 3];
+    assert_eq!(
+        through_table("52f686aa", "944626378ace9bdf", &order),
+        "34fc86c3"
     );
     assert_eq!(dwr(&easybox_unit, 1_234_567_890).len(), 10);
     assert!(belkin(&unit) < 1 << 28);

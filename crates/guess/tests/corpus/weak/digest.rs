@@ -25,14 +25,15 @@ pub(super) const SCHEMES: &[Scheme] = &[
         "speedtouch",
         "C",
         "Thomson SpeedTouch: SHA-1 of the rewritten serial (2008)",
-        |_| {
-            rule(|unit| {
+        |rng| {
+            let plant = rng.text(CAPITALS, 2);
+            rule(move |unit| {
                 let (year, week) = unit.week();
-                let last = tail(&unit.serial_symbols(), 3).to_uppercase();
-                let text = format!("CP{year:02}{week:02}{}", upper_hex(last.as_bytes()));
-                let digest = Sha1::digest(text);
-                unit.ssid = format!("SpeedTouch{}", upper_hex(&digest[17..]));
-                upper_hex(&digest[..5])
+                let last = digits(u128::from(unit.count), BASE36, 3);
+                unit.serial = format!("CP{year:02}{week:02}{plant}{last}");
+                let digest = speedtouch(&unit.serial);
+                unit.ssid = format!("SpeedTouch{}", &digest[34..]);
+                digest[..10].to_owned()
             })
         },
     ),
@@ -254,6 +255,12 @@ pub(super) const SCHEMES: &[Scheme] = &[
     ),
 ];
 
+/// The serial without the plant, its last three symbols as the hexadecimal of their bytes.
+fn speedtouch(serial: &str) -> String {
+    let text = format!("{}{}", &serial[..6], upper_hex(&serial.as_bytes()[8..]));
+    upper_hex(&Sha1::digest(text))
+}
+
 /// Some letters as signs, as the advisory has it.
 fn substituted(text: &str) -> String {
     let sign = |symbol| match symbol {
@@ -270,4 +277,10 @@ fn substituted(text: &str) -> String {
         other => other,
     };
     text.chars().map(sign).collect()
+}
+
+#[test]
+fn speedtouch_is_the_published_one() {
+    let digest = speedtouch("CP0615JT109");
+    assert_eq!((&digest[..10], &digest[34..]), ("742DA831D2", "F8A3D0"));
 }

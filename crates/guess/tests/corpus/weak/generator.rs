@@ -207,7 +207,7 @@ pub(super) const SCHEMES: &[Scheme] = &[
         "AT&T NVG589: 31 bits x a multiplier, base 37 and octal by turns",
         |rng| {
             let mut own = super::Rng::new(&rng.word().to_string());
-            let letters = own.reordered("abcdefghijkmnpqrstuvwxyz23456789#%+=?");
+            let letters = "abcdefghijkmnpqrstuvwxyz23456789#%+=?";
             let multiplier = 465_000_000.0 + own.below(1_000_000_000) as f64 / 1_000.0;
             rule(move |_| {
                 let mut left = (own.below(1 << 31) as f64 * multiplier) as u64;
