@@ -2,13 +2,15 @@
 //! number of units, and whether it refuses a clean list.
 //!
 //! `cargo run --release -p guess --example recall -- [--seeds K] [--clean M] [--schemes FILTER]
-//! [--n 10,30,100,300,1000] [--variants N] [--clean-rows N]`: K lists for each cell, M clean lists
-//! of at most so many rows, only schemes whose id contains FILTER or whose class is FILTER, those
-//! numbers of units, and variants with N units each (0: none). Two lists at a time.
+//! [--n 10,30,100,300,1000] [--variants N] [--clean-rows N] [--seed N|os]`: K lists for each cell,
+//! M clean lists of at most so many rows, only schemes whose id contains FILTER or whose class is
+//! FILTER, those numbers of units, and variants with N units each (0: none). The seed replays all
+//! of it; `os` takes one from the operating system's generator. Two lists at a time.
 
 #![allow(clippy::print_stdout, reason = "tables are what it is for")]
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use guess::list::{Finding, Severity};
@@ -34,6 +36,7 @@ struct Options {
     filter: String,
     units: Vec<usize>,
     variants: usize,
+    seed: u64,
 }
 
 impl Options {
@@ -45,6 +48,7 @@ impl Options {
             filter: String::new(),
             units: vec![10, 30, 100, 300, 1_000],
             variants: 300,
+            seed: 0,
         };
         while let Some(name) = args.next() {
             let value = args.next().ok_or(format!("{name}: no value"))?;
@@ -58,6 +62,8 @@ impl Options {
                 "--clean" => options.clean = number()?,
                 "--clean-rows" => options.clean_rows = number()?,
                 "--variants" => options.variants = number()?,
+                "--seed" if value == "os" => options.seed = from_the_system()?,
+                "--seed" => options.seed = number()? as u64,
                 "--schemes" => options.filter = value,
                 "--n" => {
                     let units: Result<_, _> = value.split(',').map(str::parse).collect();
@@ -72,6 +78,15 @@ impl Options {
     fn wants(&self, scheme: &Scheme) -> bool {
         scheme.id.contains(&self.filter) || self.filter == scheme.class().to_string()
     }
+}
+
+/// Short enough to type again.
+fn from_the_system() -> Result<u64, String> {
+    let mut bytes = [0; 8];
+    let source = std::fs::File::open("/dev/urandom");
+    let read = source.and_then(|mut source| source.read_exact(&mut bytes));
+    read.map_err(|error| format!("/dev/urandom: {error}"))?;
+    Ok(u64::from_le_bytes(bytes) >> 20)
 }
 
 /// One weak list to audit.
@@ -95,7 +110,8 @@ fn main() -> Result<(), String> {
     let cells = cells(&options);
     let judged = each(cells.len(), THREADS, |at| judged(&cells[at]));
     let lists: Vec<(&Cell, &Judged)> = cells.iter().zip(&judged).collect();
-    println!("floor {FLOOR} bits; R refused as expected, r refused otherwise, p policy, . missed");
+    println!("seed {}, floor {FLOOR} bits", options.seed);
+    println!("R refused as expected, r refused otherwise, p policy, . missed");
     by_scheme(&options, &lists);
     by_class(&options, &lists);
     by_variant(&options, &lists);
@@ -126,7 +142,7 @@ fn main() -> Result<(), String> {
 fn cells(options: &Options) -> Vec<Cell> {
     let mut cells = vec![];
     for scheme in schemes().filter(|scheme| options.wants(scheme)) {
-        for seed in 0..options.seeds {
+        for seed in options.seed..options.seed + options.seeds {
             let mut cell = |units, variant| {
                 cells.push(Cell {
                     scheme,
@@ -285,7 +301,7 @@ fn by_variant(options: &Options, lists: &[(&Cell, &Judged)]) {
 /// Audits the clean lists; how long each took, and its name.
 fn clean_lists(options: &Options) -> Vec<(Duration, String)> {
     let judged = each(options.clean, THREADS, |at| {
-        let (name, format, list) = clean(0, at, options.clean_rows);
+        let (name, format, list) = clean(options.seed, at, options.clean_rows);
         let start = Instant::now();
         (name, format, judge(&list, at as u64), start.elapsed())
     });

@@ -5,7 +5,7 @@ use guess::list::{Column, List};
 
 use super::draw::Rng;
 use super::units::{Factory, Unit};
-use super::weak::{Rule, Scheme};
+use super::weak::{Rule, Scheme, schemes};
 
 /// What happened to a list.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -23,10 +23,12 @@ pub(crate) enum Variant {
     Mostly,
     /// One of ten rows is weak.
     Partly,
+    /// One of ten rows has a password of another scheme.
+    Blended,
 }
 
 impl Variant {
-    pub(crate) const ALL: [Variant; 8] = [
+    pub(crate) const ALL: [Variant; 9] = [
         Variant::Sequential,
         Variant::Shuffled,
         Variant::Sparse,
@@ -35,6 +37,7 @@ impl Variant {
         Variant::Shifted,
         Variant::Mostly,
         Variant::Partly,
+        Variant::Blended,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Variant {
             Variant::Shifted => "shifted",
             Variant::Mostly => "90 % weak",
             Variant::Partly => "10 % weak",
+            Variant::Blended => "two schemes",
         }
     }
 }
@@ -62,14 +66,15 @@ const PASSWORD: usize = Column::Password as usize;
 /// A list of `rows` units with passwords of this scheme.
 pub(crate) fn weak(scheme: &Scheme, rows: usize, variant: Variant, seed: u64) -> List {
     let mut rng = Rng::new(&format!("{} {rows} {} {seed}", scheme.id, variant.name()));
-    let factory = Factory::new(Rng::new(&rng.word().to_string()));
+    let line = rng.word().to_string();
+    let factory = || Factory::new(Rng::new(&line));
     let rule = (scheme.draw)(&mut rng);
     let made = if variant == Variant::Sparse {
         rows * SPARSE
     } else {
         rows
     };
-    let mut made = made_by(factory, rule, made, |_| ());
+    let mut made = made_by(factory(), rule, made, |_| ());
     match variant {
         Variant::Sequential | Variant::SerialOnly | Variant::PasswordOnly => {}
         Variant::Shuffled => rng.shuffle(&mut made),
@@ -82,6 +87,14 @@ pub(crate) fn weak(scheme: &Scheme, rows: usize, variant: Variant, seed: u64) ->
         }
         Variant::Mostly => dilute(&mut made, rows / 10, &mut rng),
         Variant::Partly => dilute(&mut made, rows - rows / 10, &mut rng),
+        Variant::Blended => {
+            let other = rng.pick(&schemes().collect::<Vec<_>>());
+            // The same units once more, off the same line.
+            let others = made_by(factory(), (other.draw)(&mut rng), rows, |_| ());
+            for at in rng.order(rows).into_iter().take(rows / 10) {
+                made[at][PASSWORD].clone_from(&others[at][PASSWORD]);
+            }
+        }
     }
     let columns: &[Column] = match variant {
         Variant::SerialOnly => &[Column::Serial],
