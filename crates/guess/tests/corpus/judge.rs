@@ -1,0 +1,89 @@
+//! Audits of many lists, a few at a time, and what each came to.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use guess::list::{List, Report, Severity, audit};
+
+use super::draw::Rng;
+
+/// Bits under which a list is a matter of policy.
+pub(crate) const FLOOR: u32 = 48;
+
+/// What an audit of a weak list came to, the best first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Outcome {
+    /// Refused, and a finding is of a class that describes the scheme.
+    Named,
+    /// Refused for something else.
+    Refused,
+    Policy,
+    Missed,
+}
+
+impl Outcome {
+    pub(crate) fn of(report: &Report, classes: &str) -> Outcome {
+        let mut refused = report
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Refused);
+        match report.verdict() {
+            Some(Severity::Refused) => {
+                match refused.any(|finding| classes.contains(finding.class.letter())) {
+                    true => Outcome::Named,
+                    false => Outcome::Refused,
+                }
+            }
+            Some(Severity::Policy) => Outcome::Policy,
+            _ => Outcome::Missed,
+        }
+    }
+
+    pub(crate) fn letter(self) -> char {
+        match self {
+            Outcome::Named => 'R',
+            Outcome::Refused => 'r',
+            Outcome::Policy => 'p',
+            Outcome::Missed => '.',
+        }
+    }
+
+    pub(crate) fn is_refused(self) -> bool {
+        self <= Outcome::Refused
+    }
+}
+
+pub(crate) fn judge(list: &List, seed: u64) -> Report {
+    let mut rng = Rng::new(&format!("controls {seed}"));
+    audit(list, FLOOR, &mut |bytes| rng.fill(bytes), 1, &|_| ())
+}
+
+/// `work` on every number under `many`, `threads` at once; answers in order.
+pub(crate) fn each<R: Send>(
+    many: usize,
+    threads: usize,
+    work: impl Fn(usize) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let answers = Mutex::new(vec![]);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let item = next.fetch_add(1, Ordering::Relaxed);
+                    if item >= many {
+                        break;
+                    }
+                    let answer = work(item);
+                    answers
+                        .lock()
+                        .expect("no audit panics")
+                        .push((item, answer));
+                }
+            });
+        }
+    });
+    let mut answers = answers.into_inner().expect("no audit panics");
+    answers.sort_by_key(|(item, _)| *item);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
