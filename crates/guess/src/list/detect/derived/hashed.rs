@@ -14,11 +14,16 @@ use super::verbatim::{GROUND, spread, vote};
 use super::weigh::Scales;
 
 /// Rows that are searched: where one in ten is derived, 99 of 100 times two or more are among them.
-const SEARCHED: usize = 64;
+const SEARCHED: usize = 56;
 
-/// Rows that are searched with the unit above and below, and rows that are read backwards.
-const SLIPPED: usize = 10;
-const BACKWARDS: usize = 20;
+/// Rows that are searched with the unit above and below, that are read backwards, and whose rare
+/// forms are tried.
+const SLIPPED: usize = 8;
+const BACKWARDS: usize = 16;
+const RARE: usize = 24;
+
+/// Rows of a list so short that everything is tried.
+const SHORT: usize = 8;
 
 /// Alignments that are weighed.
 const WEIGHED: usize = 64;
@@ -31,6 +36,8 @@ struct Symbols {
     name: &'static str,
     symbols: Vec<u8>,
     cased: bool,
+    /// Longest run of places at which no password shows another symbol.
+    holds: usize,
     /// Bits that naming it takes.
     cost: f64,
 }
@@ -113,6 +120,7 @@ fn alphabets(ground: &Ground) -> Vec<Symbols> {
             name,
             symbols: symbols.to_vec(),
             cased,
+            holds: ground.holds(symbols, cased),
             cost: match symbols.len() {
                 10 | 16 | 36 | 62 => 3.5,
                 _ => 6.0,
@@ -123,6 +131,7 @@ fn alphabets(ground: &Ground) -> Vec<Symbols> {
         if symbols.len() > 2 && !alphabets.iter().any(|known| known.symbols == symbols) {
             alphabets.push(Symbols {
                 name: "the list's own symbols",
+                holds: usize::MAX,
                 symbols,
                 cased,
                 cost: 6.0,
@@ -184,7 +193,7 @@ impl Search<'_, '_> {
                 let groups = self.groups(row, at < BACKWARDS && slip == 0);
                 if !groups.is_empty() {
                     let unit = Unit::of(self.table, row, slip);
-                    self.search(&unit, slip, &groups, &mut ballot);
+                    self.search(&unit, slip, at < RARE, &groups, &mut ballot);
                 }
             }
         }
@@ -221,7 +230,9 @@ impl Search<'_, '_> {
                         }
                     }
                 }
-                if longest_run((0..64).map(|place| shown >> place & 1 == 1)) < least {
+                let whole = (0..read.symbols.len()).filter(free).all(|place| shown >> place & 1 == 1);
+                let run = longest_run((0..64).map(|place| shown >> place & 1 == 1));
+                if run < least || !(whole || alphabet.holds >= least) {
                     continue;
                 }
                 let radix = alphabet.symbols.len() as u8;
@@ -248,10 +259,13 @@ impl Search<'_, '_> {
         groups
     }
 
-    fn search(&self, unit: &Unit<'_>, slip: i8, groups: &[Group], ballot: &mut Ballot) {
+    fn search(&self, unit: &Unit<'_>, slip: i8, rare: bool, groups: &[Group], ballot: &mut Ballot) {
+        let deep = self.table.len() <= SHORT;
         let mut text = vec![];
-        let mut values = vec![];
         for (at, form) in self.forms.iter().enumerate() {
+            if form.rare && !rare {
+                continue;
+            }
             text.clear();
             let Some(first) = form.write(unit, &mut text) else {
                 continue;
@@ -263,25 +277,48 @@ impl Search<'_, '_> {
             };
             for hash in 0..hashes {
                 let digest = digest(form, hash, first, &text);
-                for (number, way) in WAYS.iter().enumerate() {
-                    let mut written = 0;
-                    for group in groups {
-                        if !way.applies(digest.len(), group.radix) {
-                            continue;
-                        }
-                        if written != group.radix {
-                            values.clear();
-                            way.write(&digest, group.radix, &mut values);
-                            written = group.radix;
-                        }
-                        let recipe = Recipe {
-                            form: at,
-                            hash,
-                            way: number,
-                            symbols: 0,
-                        };
-                        self.vote(group, recipe, slip, &values, ballot);
-                    }
+                let recipe = Recipe {
+                    form: at,
+                    hash,
+                    way: 0,
+                    symbols: 0,
+                };
+                let all = deep || !form.rare && hash < COMMON;
+                self.spell(&digest, recipe, slip, all, groups, ballot);
+            }
+        }
+    }
+
+    /// Holds every spelling of a digest against the password, or the usual ones only.
+    fn spell(
+        &self,
+        digest: &[u8],
+        recipe: Recipe,
+        slip: i8,
+        all: bool,
+        groups: &[Group],
+        ballot: &mut Ballot,
+    ) {
+        let mut values = Vec::with_capacity(256);
+        for same in groups.chunk_by(|a, b| a.radix == b.radix) {
+            let radix = same[0].radix;
+            for (number, way) in WAYS.iter().enumerate() {
+                if !way.applies(digest.len(), radix) || !(all || way.usual(digest.len())) {
+                    continue;
+                }
+                if way.is_bare() {
+                    let zeros = values.iter().take_while(|value| **value == 0).count();
+                    values.drain(..zeros);
+                } else {
+                    values.clear();
+                    way.write(digest, radix, &mut values);
+                }
+                let recipe = Recipe {
+                    way: number,
+                    ..recipe
+                };
+                for group in same {
+                    self.vote(group, recipe, slip, &values, ballot);
                 }
             }
         }

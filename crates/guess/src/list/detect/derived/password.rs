@@ -99,7 +99,9 @@ pub(super) struct Ground {
     pub(super) lengths_differ: bool,
     /// Places that hold one symbol in all but 5 % of the rows, by [`Shape::length`].
     constant: [bool; PLACES],
-    /// Symbols seen at the other places.
+    /// Symbols seen at each place, by [`Shape::length`], constant ones and separators left out.
+    kinds: Vec<[bool; 256]>,
+    /// Symbols seen at all of them.
     pub(super) seen: [u32; 256],
     /// Chance that two symbols agree, without case and with it.
     alike: [f64; 2],
@@ -114,12 +116,16 @@ impl Ground {
         let rows = || (0..sample.len()).map(|row| sample.password(row));
         let constant = constants(rows().filter(|text| text.len() == shape.length));
         let mut seen = [0u32; 256];
+        let mut kinds = vec![[false; 256]; shape.length.min(PLACES)];
         for text in rows() {
             let shaped = text.len() == shape.length;
             for (place, &byte) in text.iter().take(PLACES).enumerate() {
                 let separates = shaped && shape.separators.contains(&place);
                 if !separates && !(shaped && constant[place]) {
                     seen[usize::from(byte)] += 1;
+                    if shaped {
+                        kinds[place][usize::from(byte)] = true;
+                    }
                 }
             }
         }
@@ -127,15 +133,16 @@ impl Ground {
         for (byte, count) in seen.iter().enumerate() {
             folded[usize::from((byte as u8).to_ascii_lowercase())] += count;
         }
-        let mut kinds: Vec<u8> = shape.alphabet.to_ascii_lowercase();
-        kinds.sort_unstable();
-        kinds.dedup();
+        let mut symbols: Vec<u8> = shape.alphabet.to_ascii_lowercase();
+        symbols.sort_unstable();
+        symbols.dedup();
         let words = words(&folded);
         Ground {
             lengths_differ: rows().any(|text| text.len() != shape.length),
-            alike: [alike(&folded, kinds.len()), alike(&seen, shape.alphabet.len())],
+            alike: [alike(&folded, symbols.len()), alike(&seen, shape.alphabet.len())],
             shape,
             constant,
+            kinds,
             seen,
             words,
         }
@@ -144,6 +151,30 @@ impl Ground {
     /// Whether a place of a password is the same in nearly all of them.
     pub(super) fn is_constant(&self, password: &[u8], place: usize) -> bool {
         password.len() == self.shape.length && self.constant.get(place) == Some(&true)
+    }
+
+    /// The longest run of places at which no password shows a symbol beside these; places that
+    /// separate or say nothing do not end a run.
+    pub(super) fn holds(&self, symbols: &[u8], cased: bool) -> usize {
+        let (mut longest, mut run) = (0, 0);
+        for kinds in &self.kinds {
+            let seen = (0..=255u8).filter(|byte| kinds[usize::from(*byte)]);
+            let fits = |byte: u8| {
+                symbols.contains(&byte) || !cased && symbols.contains(&byte.to_ascii_lowercase())
+            };
+            let (mut any, mut all) = (false, true);
+            for byte in seen {
+                any = true;
+                all &= fits(byte);
+            }
+            run = match (any, all) {
+                (true, true) => run + 1,
+                (false, _) => run,
+                _ => 0,
+            };
+            longest = longest.max(run);
+        }
+        longest
     }
 
     /// Chance that two symbols agree.

@@ -94,10 +94,33 @@ impl Way {
             Way::Modulo | Way::Scaled | Way::ModuloSecond(_) => length > 4,
             Way::Words(bytes) => length >= 3 * bytes,
             // Whole bytes of hexadecimal are groups, whichever end they are counted from.
-            Way::Whole { swapped, bare } => !(radix == 16 && (!swapped || bare)),
+            Way::Whole { swapped, .. } => radix != 16 || swapped,
             Way::Part { bytes, .. } => length > bytes && radix != 16,
             Way::Truncated => length >= 20 && radix != 16,
         }
+    }
+
+    /// Whether it is tried with rare digests as well.
+    pub(super) fn usual(self, length: usize) -> bool {
+        match self {
+            Way::Groups | Way::Modulo | Way::DigitsOfHex => true,
+            Way::Part {
+                bytes: 8,
+                last: false,
+                swapped: false,
+                ..
+            } => true,
+            Way::Whole { .. } => length <= 8,
+            _ => false,
+        }
+    }
+
+    /// Whether it is the way before it in [`WAYS`] without leading zeros.
+    pub(super) fn is_bare(self) -> bool {
+        matches!(
+            self,
+            Way::Whole { bare: true, .. } | Way::Part { bare: true, .. }
+        )
     }
 
     /// Appends the values.
@@ -136,6 +159,10 @@ impl Way {
                     digits(byte.into(), 10, 1, out);
                 }
             }
+            Way::Whole { swapped, bare } if digest.len() <= 8 => {
+                let value = ordered(digest, swapped);
+                digits(value.into(), radix, width_of(digest, radix, bare), out);
+            }
             Way::Whole { swapped, bare } => whole(digest, swapped, bare, radix, out),
             Way::Part {
                 bytes,
@@ -147,12 +174,8 @@ impl Way {
                     true => &digest[digest.len() - bytes..],
                     false => &digest[..bytes],
                 };
-                let value = match swapped {
-                    true => part.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)),
-                    false => number(part),
-                };
-                let width = if bare { 0 } else { width(8 * bytes, radix) };
-                digits(value.into(), radix, width, out);
+                let value = ordered(part, swapped);
+                digits(value.into(), radix, width_of(part, radix, bare), out);
             }
             Way::Truncated => {
                 let at = usize::from(digest[digest.len() - 1] & 15);
@@ -197,6 +220,18 @@ fn number(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
+fn ordered(bytes: &[u8], swapped: bool) -> u64 {
+    match swapped {
+        true => number(bytes).swap_bytes() >> (64 - 8 * bytes.len()),
+        false => number(bytes),
+    }
+}
+
+/// Digits that any number of so many bytes fits in; 0 for no leading zeros.
+fn width_of(bytes: &[u8], radix: u8, bare: bool) -> usize {
+    if bare { 0 } else { width(8 * bytes.len(), radix) }
+}
+
 /// A number of any length in a radix: limbs of 32 bits are divided by the largest power of the
 /// radix that fits, so that one division gives several digits.
 fn whole(digest: &[u8], swapped: bool, bare: bool, radix: u8, out: &mut Vec<u8>) {
@@ -226,7 +261,7 @@ fn whole(digest: &[u8], swapped: bool, bare: bool, radix: u8, out: &mut Vec<u8>)
     while out.len() > start && out.last() == Some(&0) {
         out.pop();
     }
-    let width = if bare { 0 } else { width(8 * digest.len(), radix) };
+    let width = width_of(digest, radix, bare);
     out.resize(out.len().max(start + width), 0);
     out[start..].reverse();
 }

@@ -347,7 +347,7 @@ fn measure() {
 
 #[test]
 fn clock() {
-    for count in [300usize, 5_000, 100_000, 1_000_000] {
+    for count in [300usize, 100_000, 1_000_000] {
         for (name, scheme) in [("clean", (|_, random| random.text(BASE_32, 12)) as Scheme), ("digits", |_, random| random.text(b"0123456789", 8)), ("62", |_, random| random.text(BASE_62, 10)), ("weak", HASHED[3].1), ("mac", VERBATIM[1].1)] {
             let list = list(5, count, 100, scheme);
             let table = Table::whole(&list);

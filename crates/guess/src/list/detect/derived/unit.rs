@@ -72,17 +72,23 @@ impl<'a> Unit<'a> {
 /// and all; without leading zeros when `width` is 0.
 pub(super) fn digits(value: u128, base: u8, width: usize, out: &mut Vec<u8>) {
     let start = out.len();
-    let mut rest = value;
-    while rest > 0 || out.len() - start < width {
-        // Most identifiers fit 64 bits, where dividing is ten times cheaper.
-        if let Ok(small) = u64::try_from(rest) {
-            out.push((small % u64::from(base)) as u8);
-            rest = (small / u64::from(base)).into();
-        } else {
-            out.push((rest % u128::from(base)) as u8);
-            rest /= u128::from(base);
-        }
+    let mut high = value;
+    while u64::try_from(high).is_err() {
+        out.push((high % u128::from(base)) as u8);
+        high /= u128::from(base);
     }
+    // Most identifiers fit 64 bits, and many 32, where dividing is many times cheaper.
+    let mut rest = high as u64;
+    while u32::try_from(rest).is_err() {
+        out.push((rest % u64::from(base)) as u8);
+        rest /= u64::from(base);
+    }
+    let mut low = rest as u32;
+    while low > 0 {
+        out.push((low % u32::from(base)) as u8);
+        low /= u32::from(base);
+    }
+    out.resize(out.len().max(start + width), 0);
     out[start..].reverse();
 }
 
