@@ -5,10 +5,19 @@
 //! under 1 list of 10^9. Deliberately absent: hashes and generators (other families), and anything
 //! that a secret key or a secret salt hides.
 
+mod bits;
 mod chance;
 mod columns;
+mod depends;
 mod digits;
+mod features;
 mod ground;
+mod modular;
+mod multiples;
+mod pairing;
+mod progression;
+mod readings;
+mod residues;
 mod steps;
 
 use super::{Detector, Link};
@@ -29,4 +38,27 @@ pub(crate) const DETECTORS: &[Detector] = &[
         hangs_on: Link::Units,
         look: steps::alike,
     },
+    Detector {
+        name: "modular",
+        hangs_on: Link::Units,
+        look: modular::affine,
+    },
+    Detector {
+        name: "bits",
+        hangs_on: Link::Units,
+        look: bits::affine,
+    },
+    Detector {
+        name: "dependence",
+        hangs_on: Link::Units,
+        look: depends::functional,
+    },
+    Detector {
+        name: "progression",
+        hangs_on: Link::Passwords,
+        look: progression::sets,
+    },
 ];
+
+#[cfg(test)]
+mod tests;

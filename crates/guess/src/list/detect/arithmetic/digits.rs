@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::ground::{Ground, Reading, Window};
+use super::ground::{Ground, Window};
+use super::readings::Reading;
 
 /// Which end of a number is written first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +63,11 @@ impl Digits {
             End::Most => digits.iter().fold(0, add),
             End::Least => digits.iter().rfold(0, add),
         }
+    }
+
+    /// log10 of how many passwords there are.
+    pub(super) fn width_log10(&self) -> f64 {
+        (self.base as f64).log10() * self.width as f64
     }
 
     /// All symbols as one number; `None` when there are more than 2^76.

@@ -155,7 +155,7 @@ pub(super) fn rises(table: &Table<'_>) -> Vec<Finding> {
                 for most in 0..ground.width {
                     let (first, length) = match end {
                         End::Most => (most, (ground.width - most).min(fitting)),
-                        End::Least => (most - (most + 1).min(fitting) + 1, (most + 1).min(fitting)),
+                        End::Least => (most + 1 - (most + 1).min(fitting), (most + 1).min(fitting)),
                     };
                     let window = Window { first, length };
                     let run = Run {
