@@ -1,5 +1,64 @@
 //! Classes B and D: arithmetic on identifiers, counters and dates.
+//!
+//! Each look states how likely chance is to show what it saw, in a list whose passwords are drawn
+//! one by one; the least likely is told when, over all looks of its detector, chance shows it in
+//! under 1 list of 10^9. Deliberately absent: hashes and generators (other families), and anything
+//! that a secret key or a secret salt hides.
 
-use super::Detector;
+mod bits;
+mod chance;
+mod columns;
+mod depends;
+mod digits;
+mod features;
+mod ground;
+mod modular;
+mod multiples;
+mod pairing;
+mod progression;
+mod readings;
+mod residues;
+mod steps;
 
-pub(crate) const DETECTORS: &[Detector] = &[];
+use super::{Detector, Link};
+
+pub(crate) const DETECTORS: &[Detector] = &[
+    Detector {
+        name: "steps",
+        hangs_on: Link::Units,
+        look: steps::counters,
+    },
+    Detector {
+        name: "order",
+        hangs_on: Link::Units,
+        look: steps::rises,
+    },
+    Detector {
+        name: "neighbours",
+        hangs_on: Link::Units,
+        look: steps::alike,
+    },
+    Detector {
+        name: "modular",
+        hangs_on: Link::Units,
+        look: modular::affine,
+    },
+    Detector {
+        name: "bits",
+        hangs_on: Link::Units,
+        look: bits::affine,
+    },
+    Detector {
+        name: "dependence",
+        hangs_on: Link::Units,
+        look: depends::functional,
+    },
+    Detector {
+        name: "progression",
+        hangs_on: Link::Passwords,
+        look: progression::sets,
+    },
+];
+
+#[cfg(test)]
+mod tests;
