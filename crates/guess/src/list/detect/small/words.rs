@@ -1,0 +1,218 @@
+//! Predictable text: words, syllables, templates of words and digits, whatever their lengths.
+
+use super::evidence::{ENOUGH, binomial_tail, diluted, ln_mean};
+use super::places::Places;
+use super::predict::{Predictor, Way};
+use super::repeats::sample;
+use super::{Seen, grade, nominal};
+use crate::list::report::{Finding, Severity};
+use crate::list::shape::Shape;
+use crate::list::table::Table;
+
+/// Rows read. What is not predictable after so many has parts from pools that birthday counts see.
+const ROWS: usize = 20_000;
+
+/// Shares of the rows that may be predictable among others that are not.
+const SHARES: [f64; 3] = [0.3, 0.1, 0.02];
+
+/// A row among others is predictable when it is `exp` of so much likelier than honest: 1e-6.
+const ROW: f64 = 13.8;
+
+/// What prediction must take from a list to be worth a line, in bits.
+const WORTH_SAYING: f64 = 3.0;
+
+/// How much more vowels than even drawing gives are language.
+const VOWELS: f64 = 1.25;
+
+/// Says how far passwords can be predicted from each other.
+pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
+    let shape = Shape::of(table);
+    let places = Places::of(table, &shape);
+    let whole = nominal(table, &shape, &places);
+    let reading = Reading::of(table, &shape, &places);
+    let mut findings = vec![];
+    if let Some(bits) = reading.bits
+        && whole - bits >= WORTH_SAYING
+    {
+        let what = match text(table, &places) {
+            true => "passwords are words or syllables",
+            false => "passwords are alike",
+        };
+        let seen = Seen {
+            severity: grade(bits, whole),
+            detector: "predictable",
+            rows: table.len(),
+            examples: &reading.rows,
+            evidence: format!(
+                "{what}: read in order, the rows before tell so much of each next one that at \
+                 most {bits:.1} bits of {whole:.1} are left"
+            ),
+            chance: -reading.evidence,
+        };
+        findings.push(seen.finding(table));
+    }
+    let refused = |it: &Finding| it.severity == Severity::Refused;
+    if !findings.iter().any(refused)
+        && let Some(part) = reading.part(whole)
+    {
+        findings.push(part.finding(table));
+    }
+    findings
+}
+
+/// Upper bound on the strength that prediction shows; infinite when it shows nothing.
+pub(super) fn bits(table: &Table<'_>, shape: &Shape, places: &Places) -> f64 {
+    let reading = Reading::of(table, shape, places);
+    reading.bits.unwrap_or(f64::INFINITY)
+}
+
+/// Whether letters are those of a language or of syllables: vowels stand more often than even
+/// drawing has them.
+pub(super) fn text(table: &Table<'_>, places: &Places) -> bool {
+    let mut alphabet = places.alphabet.clone();
+    alphabet.retain(u8::is_ascii_alphabetic);
+    let vowel = |byte: &u8| b"aeiouAEIOU".contains(byte);
+    let even = alphabet.iter().filter(|byte| vowel(byte)).count() as f64 / alphabet.len() as f64;
+    if alphabet.len() < 10 || even == 0.0 {
+        return false;
+    }
+    let all: Vec<usize> = (0..table.len()).collect();
+    let (mut letters, mut vowels) = (0, 0);
+    for row in sample(&all, ROWS) {
+        let password = table.password(row);
+        letters += password
+            .iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .count();
+        vowels += password.iter().filter(|byte| vowel(byte)).count();
+    }
+    let more = vowels as f64 > even * VOWELS * letters as f64;
+    more && binomial_tail(vowels, letters, even) < -ROW / 2.0
+}
+
+/// What the rows cost when each is predicted from those before.
+struct Reading {
+    rows: Vec<usize>,
+    /// In nats, for all rows together.
+    evidence: f64,
+    /// Upper bound on the entropy of a row, when there is evidence enough.
+    bits: Option<f64>,
+    /// By row: evidence of the best way.
+    by_row: Vec<f64>,
+    /// In nats, that a share of the rows is predictable.
+    part_evidence: f64,
+}
+
+impl Reading {
+    fn of(table: &Table<'_>, shape: &Shape, places: &Places) -> Reading {
+        let all: Vec<usize> = (0..table.len()).collect();
+        let rows = sample(&all, ROWS);
+        let alphabet = match places.rows.len() == table.len() && !places.found() {
+            true => &places.alphabet,
+            false => &shape.alphabet,
+        };
+        let readings = Way::ALL.map(|way| {
+            let mut predictor = Predictor::new(way, alphabet);
+            let size = (alphabet.len().max(1) as f64).ln();
+            let read = |&row: &usize| {
+                let password = table.password(row);
+                let given: &[usize] = match password.len() == shape.length {
+                    true => &shape.separators,
+                    false => &[],
+                };
+                let cost = predictor.read(password, given);
+                (size * (password.len() - given.len()) as f64 - cost, cost)
+            };
+            rows.iter().map(read).collect::<Vec<(f64, f64)>>()
+        });
+        let total = |rows: &Vec<(f64, f64)>| rows.iter().map(|row| row.0).sum::<f64>();
+        let evidence = ln_mean(&readings.each_ref().map(total));
+        let bits = readings.iter().map(|rows| cost_of_next(rows));
+        let bits = bits.fold(f64::INFINITY, f64::min) + length_bits(table);
+        let shared = |rows: &Vec<(f64, f64)>| {
+            let of_share = |share| rows.iter().map(|row| diluted(row.0, share)).sum::<f64>();
+            ln_mean(&SHARES.map(of_share))
+        };
+        let parts = readings.each_ref().map(shared);
+        let best = (0..readings.len()).max_by(|&a, &b| parts[a].total_cmp(&parts[b]));
+        let by_row = readings[best.unwrap_or(0)].iter().map(|row| row.0);
+        Reading {
+            by_row: by_row.collect(),
+            bits: (evidence > ENOUGH).then_some(bits),
+            part_evidence: ln_mean(&parts),
+            evidence,
+            rows,
+        }
+    }
+
+    /// Rows that are predictable among others that are not.
+    fn part(&self, whole: f64) -> Option<Part> {
+        if self.part_evidence < ENOUGH {
+            return None;
+        }
+        let hits: Vec<usize> = (0..self.rows.len())
+            .filter(|&n| self.by_row[n] > ROW)
+            .collect();
+        let told: f64 = hits.iter().map(|&hit| self.by_row[hit]).sum();
+        let bits = whole - told / hits.len().max(1) as f64 / std::f64::consts::LN_2;
+        let refused = hits.len() >= 2 && grade(bits, whole) == Severity::Refused;
+        refused.then(|| Part {
+            rows: hits.iter().map(|&hit| self.rows[hit]).collect(),
+            of: self.rows.len(),
+            bits,
+            chance: -self.part_evidence,
+        })
+    }
+}
+
+struct Part {
+    rows: Vec<usize>,
+    of: usize,
+    bits: f64,
+    chance: f64,
+}
+
+impl Part {
+    fn finding(self, table: &Table<'_>) -> Finding {
+        let evidence = format!(
+            "{} of {} rows are predictable: at most {:.1} bits each",
+            self.rows.len(),
+            self.of,
+            self.bits
+        );
+        let seen = Seen {
+            severity: Severity::Refused,
+            detector: "predictable",
+            rows: self.rows.len(),
+            examples: &self.rows,
+            evidence,
+            chance: self.chance,
+        };
+        seen.finding(table)
+    }
+}
+
+/// The mean cost of a row in the second half, and three deviations of that mean, in bits.
+fn cost_of_next(rows: &[(f64, f64)]) -> f64 {
+    let costs: Vec<f64> = rows[rows.len() / 2..].iter().map(|row| row.1).collect();
+    let count = costs.len() as f64;
+    if count < 2.0 {
+        return f64::INFINITY;
+    }
+    let mean = costs.iter().sum::<f64>() / count;
+    let spread = costs.iter().map(|cost| (cost - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean + 3.0 * (spread / count).sqrt()) / std::f64::consts::LN_2
+}
+
+/// Entropy of the passwords' lengths.
+fn length_bits(table: &Table<'_>) -> f64 {
+    let mut lengths = std::collections::BTreeMap::new();
+    for row in 0..table.len() {
+        *lengths.entry(table.password(row).len()).or_insert(0usize) += 1;
+    }
+    let share = |&count: &usize| count as f64 / table.len() as f64;
+    lengths
+        .values()
+        .map(|count| -share(count) * share(count).log2())
+        .sum()
+}
