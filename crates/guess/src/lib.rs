@@ -10,13 +10,15 @@
 //! search), and the password itself: no evidence repeats a symbol of it.
 
 mod counter;
+mod dictionary;
+mod estimate;
 pub mod list;
 mod shape;
 mod text;
 mod views;
 
 /// Version of the detectors, as entries record it. Raised whenever a verdict may change.
-pub const DETECTORS: &str = "guess/1";
+pub const DETECTORS: &str = "guess/2";
 
 /// What an attacker can know of a unit. Empty strings are skipped.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +102,7 @@ pub fn judge(password: &[u8], facts: &Facts<'_>, recent: &[&[u8]]) -> Verdict {
         .or_else(|| shape::common(password))
         .or_else(|| shape::run(password))
         .or_else(|| shape::repeats(password))
+        .or_else(|| estimate::weak(password))
         .unwrap_or(Verdict::Pass)
 }
 
