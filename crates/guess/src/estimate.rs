@@ -39,7 +39,21 @@ const PART: Bits16 = 90;
 struct Piece {
     start: usize,
     end: usize,
+    /// What a guesser spends on it.
     cost: Bits16,
+    /// The least that zxcvbn may count for it, no more than `cost`.
+    least: Bits16,
+}
+
+impl Piece {
+    fn new(start: usize, end: usize, cost: Bits16) -> Piece {
+        Piece {
+            start,
+            end,
+            cost,
+            least: cost,
+        }
+    }
 }
 
 /// Refuses a password that few guesses reach.
@@ -100,9 +114,13 @@ fn cost(text: &Text, least: Bits16) -> Bits16 {
     let length = text.symbols.len();
     let mut pieces = Vec::new();
     let mut found = |piece: Piece| {
-        let cost = piece.cost.max(least);
-        if cost < UNEXPLAINED.saturating_mul((piece.end - piece.start) as Bits16) {
-            pieces.push(Piece { cost, ..piece });
+        let piece = Piece {
+            cost: piece.cost.max(least),
+            least: piece.least.max(least),
+            ..piece
+        };
+        if piece.least < unexplained(piece.end - piece.start) {
+            pieces.push(piece);
         }
     };
     words(text, &mut found);
@@ -111,18 +129,45 @@ fn cost(text: &Text, least: Bits16) -> Bits16 {
     pattern::dates(&text.symbols, &mut found);
     repeats(text, &mut found);
     if pieces.is_empty() {
-        return UNEXPLAINED * length as Bits16;
+        return unexplained(length);
     }
     pieces.sort_unstable_by_key(|piece| piece.start);
+    in_two(&pieces, length).min(in_any(&pieces, length))
+}
+
+fn unexplained(symbols: usize) -> Bits16 {
+    UNEXPLAINED * symbols as Bits16
+}
+
+/// The cheapest of one part or two, as zxcvbn may count them. For three it always counts 10^8
+/// guesses and more, so these decide its score.
+fn in_two(pieces: &[Piece], length: usize) -> Bits16 {
+    let mut before: [Bits16; LONGEST + 1] = std::array::from_fn(unexplained);
+    let mut after = before;
+    after[..=length].reverse();
+    for piece in pieces {
+        if piece.start == 0 {
+            before[piece.end] = before[piece.end].min(piece.least);
+        }
+        if piece.end == length {
+            after[piece.start] = after[piece.start].min(piece.least);
+        }
+    }
+    let whole = before[length].min(after[0]);
+    (1..length).fold(whole, |cheapest, at| cheapest.min(before[at] + after[at]))
+}
+
+/// The cheapest of any number of parts. `pieces` are sorted by where they start.
+fn in_any(pieces: &[Piece], length: usize) -> Bits16 {
     let mut cheapest = [Bits16::MAX; LONGEST + 1];
     cheapest[0] = 0;
-    let mut next = pieces.iter().peekable();
+    let mut pieces = pieces.iter().peekable();
     for start in 0..length {
         let so_far = cheapest[start];
         cheapest[start + 1] = cheapest[start + 1].min(so_far + UNEXPLAINED);
-        while let Some(piece) = next.next_if(|piece| piece.start == start) {
+        while let Some(piece) = pieces.next_if(|piece| piece.start == start) {
             let end = &mut cheapest[piece.end];
-            *end = (*end).min(so_far.saturating_add(piece.cost));
+            *end = (*end).min(so_far + piece.cost);
         }
     }
     cheapest[length]
@@ -139,7 +184,8 @@ fn words(text: &Text, found: &mut impl FnMut(Piece)) {
         found(Piece {
             start,
             end: start + word.length,
-            cost: if plain { word.rank } else { 0 },
+            cost: word.rank,
+            least: if plain { word.rank } else { 0 },
         });
     };
     for start in 0..length {
@@ -174,11 +220,7 @@ fn repeats(text: &Text, found: &mut impl FnMut(Piece)) {
             let base = base_cost(text, part);
             for copies in 2..=(alike / period + 1) {
                 let count = ((copies as f64).log2() * 16.0) as Bits16;
-                found(Piece {
-                    start: end - copies * period,
-                    end,
-                    cost: base + count,
-                });
+                found(Piece::new(end - copies * period, end, base + count));
             }
         }
     }

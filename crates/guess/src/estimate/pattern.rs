@@ -39,11 +39,7 @@ pub(super) fn sequences(symbols: &[u8], found: &mut impl FnMut(Piece)) {
                     if u8::try_from(expected).map(folded) != Ok(symbol) {
                         break;
                     }
-                    found(Piece {
-                        start,
-                        end: at + 1,
-                        cost: SEQUENCE,
-                    });
+                    found(Piece::new(start, at + 1, SEQUENCE));
                 }
             }
         }
@@ -62,22 +58,14 @@ pub(super) fn dates(symbols: &[u8], found: &mut impl FnMut(Piece)) {
             && c.is_ascii_digit()
             && d.is_ascii_digit()
         {
-            found(Piece {
-                start,
-                end: start + 4,
-                cost: YEAR,
-            });
+            found(Piece::new(start, start + 4, YEAR));
         }
         for separated in [false, true] {
             for first in 1..=4 {
                 for second in 1..=2 {
                     for third in 1..=4 {
                         if let Some(length) = date(text, [first, second, third], separated) {
-                            found(Piece {
-                                start,
-                                end: start + length,
-                                cost: DATE,
-                            });
+                            found(Piece::new(start, start + length, DATE));
                         }
                     }
                 }

@@ -177,7 +177,7 @@ pub(super) fn walks(symbols: &[u8], found: &mut impl FnMut(Piece)) {
                     way = next;
                 }
                 let cost = costs[(end - start) * (LONGEST + 1) + turns];
-                found(Piece { start, end, cost });
+                found(Piece::new(start, end, cost));
             }
         }
     }
