@@ -76,9 +76,12 @@ const fn classes() -> [u8; 256] {
 /// A text as classes of symbols, hyphens left out. Wiped when dropped.
 pub(crate) fn dress_off(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut classes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let symbols = text.iter().filter(|symbol| **symbol != b'-');
-    classes.extend(symbols.map(|&symbol| CLASS[usize::from(symbol)]));
+    classes.extend(text.iter().copied().filter_map(class));
     classes
+}
+
+fn class(symbol: u8) -> Option<u8> {
+    (symbol != b'-').then(|| CLASS[usize::from(symbol)])
 }
 
 /// A word that begins where it was asked for.
@@ -113,12 +116,15 @@ impl Words {
             slots: vec![0; SLOTS],
         };
         let mut rank = 0;
+        let mut classes = Vec::new();
         for line in lines.lines().filter(|line| !line.starts_with('#')) {
             match line.strip_prefix("= ") {
                 Some(head) => rank = head.parse::<u8>().map_or(0, |head| head.min(31) * 8),
                 None => {
                     for word in line.split(' ') {
-                        words.insert(&dress_off(word.as_bytes()), rank);
+                        classes.clear();
+                        classes.extend(word.bytes().filter_map(class));
+                        words.insert(&classes, rank);
                     }
                 }
             }

@@ -95,13 +95,14 @@ impl Verdict {
 #[must_use]
 pub fn judge(password: &[u8], facts: &Facts<'_>, recent: &[&[u8]]) -> Verdict {
     let recent = &recent[recent.len().saturating_sub(counter::RECENT)..];
+    let folded = text::fold(password);
     counter::counting(password, recent)
         .or_else(|| counter::stuck(password, recent))
-        .or_else(|| views::overlap(password, facts))
-        .or_else(|| shape::short(password))
-        .or_else(|| shape::common(password))
-        .or_else(|| shape::run(password))
-        .or_else(|| shape::repeats(password))
+        .or_else(|| views::overlap(&folded, facts))
+        .or_else(|| shape::short(&folded))
+        .or_else(|| shape::common(&folded))
+        .or_else(|| shape::run(&folded))
+        .or_else(|| shape::repeats(&folded))
         .or_else(|| estimate::weak(password))
         .unwrap_or(Verdict::Pass)
 }
