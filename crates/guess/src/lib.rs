@@ -11,13 +11,15 @@
 
 mod counter;
 pub mod csv;
+mod dictionary;
+mod estimate;
 pub mod list;
 mod shape;
 mod text;
 mod views;
 
 /// Version of the detectors, as entries record it. Raised whenever a verdict may change.
-pub const DETECTORS: &str = "guess/1";
+pub const DETECTORS: &str = "guess/2";
 
 /// What an attacker can know of a unit. Empty strings are skipped.
 #[derive(Clone, Copy, Debug)]
@@ -94,13 +96,15 @@ impl Verdict {
 #[must_use]
 pub fn judge(password: &[u8], facts: &Facts<'_>, recent: &[&[u8]]) -> Verdict {
     let recent = &recent[recent.len().saturating_sub(counter::RECENT)..];
+    let folded = text::fold(password);
     counter::counting(password, recent)
         .or_else(|| counter::stuck(password, recent))
-        .or_else(|| views::overlap(password, facts))
-        .or_else(|| shape::short(password))
-        .or_else(|| shape::common(password))
-        .or_else(|| shape::run(password))
-        .or_else(|| shape::repeats(password))
+        .or_else(|| views::overlap(&folded, facts))
+        .or_else(|| shape::short(&folded))
+        .or_else(|| shape::common(&folded))
+        .or_else(|| shape::run(&folded))
+        .or_else(|| shape::repeats(&folded))
+        .or_else(|| estimate::weak(password))
         .unwrap_or(Verdict::Pass)
 }
 
