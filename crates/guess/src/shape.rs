@@ -98,14 +98,14 @@ pub(crate) fn common(password: &[u8]) -> Option<Verdict> {
 
 /// Common passwords and words, folded.
 pub(crate) fn common_words() -> impl Iterator<Item = &'static [u8]> {
-    COMMON.iter().map(Vec::as_slice)
+    COMMON.words.iter().map(Vec::as_slice)
 }
 
 /// Whether a common string covers 60 % of a folded password: hardly anything else is in it.
 pub(crate) fn common_whole(folded: &[u8]) -> bool {
     let covers = |word: &&Vec<u8>| word.len() * 10 >= folded.len() * 6;
     let inside = |word: &Vec<u8>| folded.windows(word.len()).any(|part| part == *word);
-    COMMON.iter().filter(covers).any(inside)
+    COMMON.words.iter().filter(covers).any(inside)
 }
 
 /// Refuses a password that runs along keys or digits for 60 % of its length.
