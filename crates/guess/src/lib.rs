@@ -5,18 +5,21 @@
 //! 4 % of draws, which costs 0.06 bit. Each refusal names the limb of Schedule 1 paragraph 1(3) of
 //! S.I. 2023/1007 that a password like this would break.
 //!
-//! Deliberately absent: an entropy estimate (a strength meter calls the SHA-256 of a serial
-//! strong), hashes of identifiers and weak generators (no single password can show them without a
-//! search), and the password itself: no evidence repeats a symbol of it.
+//! Deliberately absent: a measure of strength (a strength meter calls the SHA-256 of a serial
+//! strong; `estimate` only says what is weak), hashes of identifiers and weak generators (no
+//! single password can show them without a search), and the password itself: no evidence repeats
+//! a symbol of it.
 
 mod counter;
+mod dictionary;
+mod estimate;
 pub mod list;
 mod shape;
 mod text;
 mod views;
 
 /// Version of the detectors, as entries record it. Raised whenever a verdict may change.
-pub const DETECTORS: &str = "guess/1";
+pub const DETECTORS: &str = "guess/2";
 
 /// What an attacker can know of a unit. Empty strings are skipped.
 #[derive(Clone, Copy, Debug)]
@@ -93,13 +96,15 @@ impl Verdict {
 #[must_use]
 pub fn judge(password: &[u8], facts: &Facts<'_>, recent: &[&[u8]]) -> Verdict {
     let recent = &recent[recent.len().saturating_sub(counter::RECENT)..];
+    let folded = text::fold(password);
     counter::counting(password, recent)
         .or_else(|| counter::stuck(password, recent))
-        .or_else(|| views::overlap(password, facts))
-        .or_else(|| shape::short(password))
-        .or_else(|| shape::common(password))
-        .or_else(|| shape::run(password))
-        .or_else(|| shape::repeats(password))
+        .or_else(|| views::overlap(&folded, facts))
+        .or_else(|| shape::short(&folded))
+        .or_else(|| shape::common(&folded))
+        .or_else(|| shape::run(&folded))
+        .or_else(|| shape::repeats(&folded))
+        .or_else(|| estimate::weak(password))
         .unwrap_or(Verdict::Pass)
 }
 

@@ -6,11 +6,49 @@ use crate::text::fold;
 use crate::{Clause, Verdict};
 
 /// Common passwords and words nobody wants on a label, folded; a comment starts with `#`.
-static COMMON: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+static COMMON: LazyLock<Common> = LazyLock::new(|| {
     let lines = include_str!("../words/common.txt").lines();
     let words = lines.filter(|line| !line.starts_with('#') && !line.is_empty());
-    words.map(|word| fold(word.as_bytes()).to_vec()).collect()
+    Common::of(words.map(|word| fold(word.as_bytes()).to_vec()).collect())
 });
+
+/// Words of four symbols and more.
+struct Common {
+    words: Vec<Vec<u8>>,
+    /// A bit for the hash of each word's first four symbols: what is not here begins no word.
+    starts: [u64; 64],
+}
+
+impl Common {
+    fn of(words: Vec<Vec<u8>>) -> Common {
+        let mut starts = [0; 64];
+        for word in &words {
+            let (part, bit) = Common::place(&word[..4]);
+            starts[part] |= bit;
+        }
+        Common { words, starts }
+    }
+
+    fn place(four: &[u8]) -> (usize, u64) {
+        let four = four
+            .iter()
+            .fold(0, |four, byte| four << 8 | u32::from(*byte));
+        let hash = four.wrapping_mul(0x9e37_79b1) >> 20;
+        ((hash / 64) as usize, 1 << (hash % 64))
+    }
+
+    fn inside(&self, text: &[u8]) -> Option<&[u8]> {
+        (0..text.len().saturating_sub(3)).find_map(|start| {
+            let rest = &text[start..];
+            let (part, bit) = Common::place(&rest[..4]);
+            if self.starts[part] & bit == 0 {
+                return None;
+            }
+            let words = self.words.iter().map(Vec::as_slice);
+            words.into_iter().find(|word| rest.starts_with(word))
+        })
+    }
+}
 
 /// Orders in which fingers and counters run, folded.
 const ROWS: [&[u8]; 9] = [
@@ -25,15 +63,25 @@ const ROWS: [&[u8]; 9] = [
     b"1QAZ2WSX3EDC4RFV5TGB6YHN7UJM",
 ];
 
+/// Which symbols are neighbours in any row: a bit for each that stands next to a symbol.
+static NEIGHBOURS: LazyLock<[u64; 256]> = LazyLock::new(|| {
+    let mut neighbours = [0; 256];
+    for two in ROWS.iter().flat_map(|row| row.windows(2)) {
+        neighbours[usize::from(two[0])] |= 1 << (two[1] - b'0');
+        neighbours[usize::from(two[1])] |= 1 << (two[0] - b'0');
+    }
+    neighbours
+});
+
 /// The shortest stretch of a row that counts as a run.
 const RUN: usize = 3;
 
 /// The fewest symbols of any policy: a PIN of six digits behind a lockout.
 const SHORTEST: usize = 6;
 
-/// Refuses a password that can be tried by hand.
+/// Refuses a password that can be tried by hand. This and the rest are given it folded.
 pub(crate) fn short(password: &[u8]) -> Option<Verdict> {
-    let length = fold(password).len();
+    let length = password.len();
     if length >= SHORTEST {
         return None;
     }
@@ -43,9 +91,7 @@ pub(crate) fn short(password: &[u8]) -> Option<Verdict> {
 
 /// Refuses a password that contains a common string.
 pub(crate) fn common(password: &[u8]) -> Option<Verdict> {
-    let password = fold(password);
-    let inside = |word: &&Vec<u8>| password.windows(word.len()).any(|part| part == **word);
-    let word = COMMON.iter().find(inside)?;
+    let word = COMMON.inside(password)?;
     let evidence = format!("contains a common string of {} characters", word.len());
     Verdict::refused("common string", Clause::Guessable, evidence)
 }
@@ -54,7 +100,11 @@ pub(crate) fn common(password: &[u8]) -> Option<Verdict> {
 ///
 /// A fixed run length would be wrong: five in a row stand in 0.2 % of random 20-digit codes.
 pub(crate) fn run(password: &[u8]) -> Option<Verdict> {
-    let password = fold(password);
+    // Stretches of three and more are at least two steps for three symbols.
+    let steps = password.windows(2).filter(|two| neighbours(two)).count();
+    if steps * 10 < password.len() * 4 {
+        return None;
+    }
     let mut covered = 0;
     let mut start = 0;
     while start < password.len() {
@@ -69,6 +119,10 @@ pub(crate) fn run(password: &[u8]) -> Option<Verdict> {
     }
     let evidence = format!("{covered} of {} symbols run along a row", password.len());
     Verdict::refused("run", Clause::Guessable, evidence)
+}
+
+fn neighbours(two: &[u8]) -> bool {
+    NEIGHBOURS[usize::from(two[0])] >> two[1].saturating_sub(b'0') & 1 == 1
 }
 
 /// Symbols from the front that follow one row, in either direction.
@@ -95,7 +149,6 @@ fn longest_run(text: &[u8]) -> usize {
 pub(crate) fn repeats(password: &[u8]) -> Option<Verdict> {
     let refused =
         |evidence: &str| Verdict::refused("repeats", Clause::Guessable, evidence.to_owned());
-    let password = fold(password);
     if password
         .windows(3)
         .any(|three| three[0] == three[1] && three[1] == three[2])
@@ -111,10 +164,11 @@ pub(crate) fn repeats(password: &[u8]) -> Option<Verdict> {
     if (1..=password.len() / 2).any(|length| period(&length)) {
         return refused("one part is repeated");
     }
-    let mut different = password.clone();
-    different.sort_unstable();
-    different.dedup();
-    if different.len() * 3 <= password.len() {
+    // Folded symbols are 0 to Z, which 64 bits hold.
+    let seen = password.iter().fold(0u64, |seen, symbol| {
+        seen | 1 << symbol.saturating_sub(b'0').min(63)
+    });
+    if seen.count_ones() as usize * 3 <= password.len() {
         return refused("a third of its symbols or fewer are different");
     }
     None
@@ -125,16 +179,16 @@ mod tests {
     use super::*;
 
     fn check(password: &str, expected: &str) {
-        let password = password.as_bytes();
-        let got = match short(password)
-            .or_else(|| common(password))
-            .or_else(|| run(password))
-            .or_else(|| repeats(password))
+        let folded = fold(password.as_bytes());
+        let got = match short(&folded)
+            .or_else(|| common(&folded))
+            .or_else(|| run(&folded))
+            .or_else(|| repeats(&folded))
         {
             Some(Verdict::Refused { detector, .. }) => detector,
             _ => "pass",
         };
-        assert_eq!(got, expected, "{}", password.escape_ascii());
+        assert_eq!(got, expected, "{password}");
     }
 
     #[test]
@@ -177,8 +231,8 @@ mod tests {
 
     #[test]
     fn no_common_string_is_too_short_to_mean_anything() {
-        assert!(COMMON.len() >= 100, "{}", COMMON.len());
-        for word in COMMON.iter() {
+        assert!(COMMON.words.len() >= 100, "{}", COMMON.words.len());
+        for word in &COMMON.words {
             assert!(word.len() >= 4, "{}", word.escape_ascii());
         }
     }
