@@ -16,7 +16,7 @@ const NAMES: &str = "liverpool southampton birmingham edinburgh reykjavik ljublj
     rosalind nathaniel siobhan bartholomew genevieve octavia leopold wilhelmina tremaine abdullah \
     kowalczyk papadopoulos fitzgerald okonkwo yamamoto nakamura oconnell macdonald vandenberg";
 
-const BOARDS: [&[&str]; 3] = [
+const LAYOUTS: [&[&str]; 3] = [
     &["1234567890=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./"],
     &["1234567890[]", "',.pyfgcrl/=", "aoeuidhtns", ";qjkxbmwvz"],
     &["789", "456", "123"],
@@ -190,11 +190,11 @@ impl Strings {
             (1, 1),
             (-1, -1),
         ];
-        let board = BOARDS[self.below(BOARDS.len())];
+        let layout = LAYOUTS[self.below(LAYOUTS.len())];
         let (mut x, mut y) = (self.below(10) as i8, self.below(4) as i8);
         let mut way = WAYS[self.below(WAYS.len())];
         let key = |x: i8, y: i8| {
-            let row = board.get(usize::try_from(y).ok()?)?.as_bytes();
+            let row = layout.get(usize::try_from(y).ok()?)?.as_bytes();
             row.get(usize::try_from(x).ok()?).copied()
         };
         let shifted = self.below(4) == 0;
