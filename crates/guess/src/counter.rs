@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use crate::{Clause, Verdict};
 
-/// Digits that are looked at before all of them are.
-const LOW_DIGITS: usize = 6;
+/// Digits that are looked at before all of them are. Twice five of base 36 fit 31 bits.
+const LOW_DIGITS: usize = 5;
 
 /// How many earlier passwords are compared.
 pub(crate) const RECENT: usize = 64;
@@ -53,29 +53,50 @@ impl Reading {
         }
     }
 
-    /// The value of the last six digits, or the first six where the last comes first: what a
-    /// counter shows of itself, and six steps where the whole value takes as many as it is long.
-    fn low(&self, text: &[u8], last_first: bool) -> u64 {
+    /// The value of the last five digits, or of the first five where the last comes first. A symbol
+    /// that is no digit makes nonsense of it.
+    fn low(&self, text: &[u8], last_first: bool) -> i32 {
+        let base = i32::from(self.base);
+        let mut digits = [0; LOW_DIGITS];
+        let end = match last_first {
+            true => text.first_chunk::<LOW_DIGITS>(),
+            false => text.last_chunk::<LOW_DIGITS>(),
+        };
+        let mut all = 0;
+        for (digit, symbol) in digits.iter_mut().zip(end.unwrap_or(b"-----")) {
+            *digit = self.digits[usize::from(*symbol)];
+            all |= *digit;
+        }
+        let add = |low: i32, digit: &u8| low * base + i32::from(*digit);
+        // No base has more than 64 digits, so this bit is that of a symbol that is none.
+        match all & 0x80 {
+            0 if last_first => digits.iter().rfold(0, add),
+            0 => digits.iter().fold(0, add),
+            _ => self.low_with_hyphens(text, last_first),
+        }
+    }
+
+    #[cold]
+    fn low_with_hyphens(&self, text: &[u8], last_first: bool) -> i32 {
+        let symbols = text.iter().filter(|symbol| **symbol != b'-');
         let (mut low, mut place) = (0, 1);
         let mut add = |symbol: &u8| {
-            low += u64::from(self.digits[usize::from(*symbol)]) * place;
-            place *= u64::from(self.base);
+            low += i32::from(self.digits[usize::from(*symbol)]) * place;
+            place *= i32::from(self.base);
         };
-        let symbols = text.iter().filter(|symbol| **symbol != b'-');
-        if last_first {
-            symbols.take(LOW_DIGITS).for_each(&mut add);
-        } else {
-            symbols.rev().take(LOW_DIGITS).for_each(&mut add);
+        match last_first {
+            true => symbols.take(LOW_DIGITS).for_each(&mut add),
+            false => symbols.rev().take(LOW_DIGITS).for_each(&mut add),
         }
         low
     }
 
     /// Whether the low digits rule out that the password continues a count. Never when it does:
     /// what is near or equally far stays so modulo a power of the base. By chance they leave it
-    /// open for one password of 32 symbols in 7,000.
-    fn ruled_out(&self, password: &[u8], recent: &[&[u8]], last_first: bool, stride: u64) -> bool {
+    /// open for one password of 32 symbols in 200.
+    fn ruled_out(&self, password: &[u8], recent: &[&[u8]], last_first: bool, stride: i32) -> bool {
+        let modulus = i32::from(self.base).pow(LOW_DIGITS as u32);
         let now = self.low(password, last_first);
-        let modulus = u64::from(self.base).pow(LOW_DIGITS as u32);
         let mut lows = Zeroizing::new([0; RECENT]);
         let mut count = 0;
         for text in recent.iter().filter(|text| text.len() == password.len()) {
@@ -83,10 +104,17 @@ impl Reading {
             count += 1;
         }
         let lows = &lows[..count];
+        let near = |then: &i32| {
+            let apart = (now - then).abs();
+            apart.min(modulus - apart) <= stride
+        };
+        if lows.iter().filter(|then| near(then)).count() > 0 {
+            return false;
+        }
         // A bit for each value: what has none is not among them.
         let mut seen = Zeroizing::new([0u64; 64]);
-        let place = |low: u64| {
-            let hash = low.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52;
+        let place = |low: i32| {
+            let hash = (low as u32).wrapping_mul(0x9e37_79b1) >> 20;
             ((hash / 64) as usize, 1 << (hash % 64))
         };
         for &low in lows {
@@ -94,11 +122,11 @@ impl Reading {
             seen[word] |= bit;
         }
         lows.iter().all(|&middle| {
-            let apart = now.abs_diff(middle);
-            if apart.min(modulus.abs_diff(apart)) <= stride {
-                return false;
-            }
-            let before = (2 * middle + modulus - now) % modulus;
+            // As far before the earlier one as the password is after it.
+            let before = 2 * middle - now;
+            let before = before + (modulus & (before >> 31));
+            let beyond = before - modulus;
+            let before = beyond + (modulus & (beyond >> 31));
             let (word, bit) = place(before);
             seen[word] & bit == 0 || !lows.contains(&before)
         })
@@ -146,7 +174,7 @@ pub(crate) fn counting(password: &[u8], recent: &[&[u8]]) -> Option<Verdict> {
             values.sort_unstable();
             Some(format!(
                 "{} in base {}",
-                continued(now, &values, stride(bits).into())?,
+                continued(now, &values, stride(bits).unsigned_abs().into())?,
                 reading.base
             ))
         })
@@ -206,7 +234,7 @@ fn bits(base: u8, length: usize) -> u32 {
 }
 
 /// The stride that counts for a code of so many bits; 0 where any stride is likely by chance.
-fn stride(bits: u32) -> u64 {
+fn stride(bits: u32) -> i32 {
     bits.checked_sub(RARE_BITS)
         .map_or(0, |spare| 1 << spare.min(STRIDE_BITS))
 }
@@ -226,6 +254,56 @@ mod tests {
             _ => "pass".to_owned(),
         };
         assert_eq!(got, expected, "{recent:?} then {password}");
+    }
+
+    /// Looking at five digits first must miss nothing that all of them show.
+    #[test]
+    fn nothing_that_counts_is_ruled_out_by_its_low_digits() {
+        let mut state = 9u64;
+        let mut next = |bound: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % bound
+        };
+        let written = |mut value: u64, reading: &Reading, last_first: bool| {
+            let symbol = |digit: u64| {
+                let is = |symbol: &u8| u64::from(reading.digits[usize::from(*symbol)]) == digit;
+                (b'0'..=b'Z').find(is).unwrap()
+            };
+            let mut text: Vec<u8> = vec![];
+            for _ in 0..10 {
+                text.push(symbol(value % u64::from(reading.base)));
+                value /= u64::from(reading.base);
+            }
+            if !last_first {
+                text.reverse();
+            }
+            if text[0] < b'5' {
+                text.insert(5, b'-');
+                text.push(b'-');
+            }
+            text
+        };
+        for _ in 0..2_000 {
+            let reading = &READINGS[next(5) as usize];
+            let last_first = next(2) == 0;
+            let span = u64::from(reading.base).pow(10) - 1;
+            let (first, step) = (next(1 << 31) * 7, next(1 << 20) + 1);
+            let values = [first, first + step, first + 2 * step].map(|value| value % span);
+            let [a, b, c] = values.map(|value| written(value, reading, last_first));
+            if values[0] > values[2] || a.len() != b.len() || b.len() != c.len() {
+                continue;
+            }
+            for (recent, password) in [([&a[..], &b], &c), ([&c[..], &b], &a)] {
+                assert!(
+                    counting(password, &recent).is_some(),
+                    "{} after {}",
+                    password.escape_ascii(),
+                    b.escape_ascii()
+                );
+            }
+        }
     }
 
     #[test]

@@ -242,3 +242,79 @@ fn base_cost(text: &Text, part: Range<usize>) -> Bits16 {
     }
     cost(&text.part(part), 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(password: &str, expected: &str) {
+        let got = match weak(password.as_bytes()) {
+            Some(Verdict::Refused { evidence, .. }) => evidence,
+            _ => "pass".to_owned(),
+        };
+        assert_eq!(got, expected, "{password}");
+    }
+
+    fn check_refused(password: &str) {
+        assert!(weak(password.as_bytes()).is_some(), "{password}");
+    }
+
+    #[test]
+    fn words_fall_in_every_dress() {
+        check(
+            "elephantqx52",
+            "is among the first 10^6 guesses; words cover 8 of its 12 symbols",
+        );
+        check_refused("3L3PH4NTQX7K");
+        check_refused("tnahpelexq7k");
+        check_refused("ELEP-HANTXQ7K");
+        check_refused("kitchentable");
+        check_refused("ch0c01at3czz");
+        check_refused("G0RG3OU$2019");
+    }
+
+    #[test]
+    fn walks_fall_folded_and_shifted() {
+        check_refused("mnbvcxzasdfg");
+        check_refused("POIUYTREWQAS");
+        check_refused("P01UYTREWQAS");
+        check_refused("!@#$%^&*()xk");
+        check_refused("aoeuidhtnsqj");
+        check_refused("147896321470");
+    }
+
+    #[test]
+    fn sequences_repeats_and_dates_fall() {
+        check_refused("acegikmoqsuw");
+        check_refused("MN0PQRSTUVXK");
+        check_refused("zwtqnkheb7q2");
+        check_refused("xk7xk7xk7xk7");
+        check_refused("x7kqx7kqx7z");
+        check_refused("31.12.1999q7");
+        check_refused("1999123101q7");
+        check_refused("202620252024");
+    }
+
+    #[test]
+    fn what_nothing_explains_passes() {
+        check("K7QDM2X9TR4W", "pass");
+        check("9XTR4WK7QDM2", "pass");
+        check("P0C3HJ5N8VYA", "pass");
+        // Words enough are no weakness.
+        check("horse-amber-tulip-canoe-frost-melon", "pass");
+    }
+
+    #[test]
+    fn short_codes_are_not_estimated() {
+        check("19991231", "pass");
+        check("elephant1", "pass");
+    }
+
+    /// However a text repeats itself, it is judged at once.
+    #[test]
+    fn texts_that_repeat_in_many_ways_cost_no_more() {
+        check_refused(&"ABAABABAABAAB".repeat(20));
+        check_refused(&"ABABCABABD".repeat(30));
+        check_refused(&"A".repeat(500));
+    }
+}

@@ -5,12 +5,12 @@
 //! 4 % of draws, which costs 0.06 bit. Each refusal names the limb of Schedule 1 paragraph 1(3) of
 //! S.I. 2023/1007 that a password like this would break.
 //!
-//! Deliberately absent: an entropy estimate (a strength meter calls the SHA-256 of a serial
-//! strong), hashes of identifiers and weak generators (no single password can show them without a
-//! search), and the password itself: no evidence repeats a symbol of it.
+//! Deliberately absent: a measure of strength (a strength meter calls the SHA-256 of a serial
+//! strong; `estimate` only says what is weak), hashes of identifiers and weak generators (no
+//! single password can show them without a search), and the password itself: no evidence repeats
+//! a symbol of it.
 
 mod counter;
-pub mod csv;
 mod dictionary;
 mod estimate;
 pub mod list;

@@ -128,10 +128,10 @@ fn text_views(text: &str, runs: &Runs<'_>) -> Option<&'static str> {
 fn number_views(text: &str, runs: &Runs<'_>) -> Option<&'static str> {
     let alphanumeric = text.bytes().filter(u8::is_ascii_alphanumeric);
     let hex = text.bytes().filter(u8::is_ascii_hexdigit);
-    if alphanumeric.count() == hex.clone().count() {
-        if let Some(how) = hexadecimal_views(hex, runs) {
-            return Some(how);
-        }
+    if alphanumeric.count() == hex.clone().count()
+        && let Some(how) = hexadecimal_views(hex, runs)
+    {
+        return Some(how);
     }
     let digits = text.bytes().filter(u8::is_ascii_digit);
     if digits.clone().count() < OVERLAP {

@@ -15,6 +15,9 @@ const YEAR: Bits16 = 69;
 /// A date: 20 years of 365 days.
 const DATE: Bits16 = 205;
 
+/// What may stand between the parts of a date; a hyphen is left out before.
+const SEPARATORS: &[u8] = b" \t/\\_.";
+
 /// What a folded symbol may have been.
 fn meant(symbol: &u8) -> &[u8] {
     match symbol {
@@ -60,18 +63,30 @@ pub(super) fn dates(symbols: &[u8], found: &mut impl FnMut(Piece)) {
         {
             found(Piece::new(start, start + 4, YEAR));
         }
-        for separated in [false, true] {
-            for first in 1..=4 {
-                for second in 1..=2 {
-                    for third in 1..=4 {
-                        if let Some(length) = date(text, [first, second, third], separated) {
-                            found(Piece::new(start, start + length, DATE));
-                        }
-                    }
+        let digits = text.iter().take_while(|symbol| symbol.is_ascii_digit());
+        let digits = digits.take(8).count();
+        let separated = text
+            .get(digits)
+            .is_some_and(|next| SEPARATORS.contains(next));
+        // Nearly every text is done with here.
+        if digits < 4 && !separated {
+            continue;
+        }
+        for (first, second, third) in splits() {
+            for separated in [false, true] {
+                if let Some(length) = date(text, [first, second, third], separated) {
+                    found(Piece::new(start, start + length, DATE));
                 }
             }
         }
     }
+}
+
+/// How many digits the parts of a date may have.
+fn splits() -> impl Iterator<Item = (usize, usize, usize)> {
+    (1..=4).flat_map(|first| {
+        (1..=2).flat_map(move |second| (1..=4).map(move |third| (first, second, third)))
+    })
 }
 
 /// Symbols of the date that begins the text, if one does with so many digits in its parts.
@@ -83,7 +98,7 @@ fn date(text: &[u8], digits: [usize; 3], separated: bool) -> Option<usize> {
         if separated && part > 0 {
             let (&between, after) = rest.split_first()?;
             let same = separator.is_none_or(|earlier| earlier == between);
-            if !same || !b" \t/\\_.".contains(&between) {
+            if !same || !SEPARATORS.contains(&between) {
                 return None;
             }
             separator = Some(between);

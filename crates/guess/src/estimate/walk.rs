@@ -53,8 +53,8 @@ const ALIGNED: &[(i8, i8)] = &[
     (-1, 1),
 ];
 
-/// Keyboards, then pads; a byte of `Boards::steps` each.
-const BOARDS: [(&Rows, &[(i8, i8)]); 4] = [
+/// Keyboards, then pads; a byte of `Walks::steps` each.
+const LAYOUTS: [(&Rows, &[(i8, i8)]); 4] = [
     (QWERTY, SLANTED),
     (DVORAK, SLANTED),
     (PAD, ALIGNED),
@@ -75,9 +75,9 @@ static WALKS: LazyLock<Walks> = LazyLock::new(Walks::new);
 struct Walks {
     /// The key of each ASCII symbol; 0 is none.
     keys: [u8; 128],
-    /// From key to key, for each board a byte: a bit for each direction that leads there.
+    /// From key to key, for each layout a byte: a bit for each direction that leads there.
     steps: Vec<u32>,
-    /// Cost by kind of board, length and turns.
+    /// Cost by kind of layout, length and turns.
     costs: [Vec<Bits16>; 2],
 }
 
@@ -85,7 +85,7 @@ impl Walks {
     fn new() -> Walks {
         let mut keys = [0; 128];
         let mut next = 1;
-        let rows = BOARDS.iter().flat_map(|(rows, _)| rows.iter());
+        let rows = LAYOUTS.iter().flat_map(|(rows, _)| rows.iter());
         for key in rows.flat_map(|(row, _)| row.iter()) {
             let key = usize::from(folded(unshifted(*key)));
             if keys[key] == 0 {
@@ -97,7 +97,7 @@ impl Walks {
             keys[usize::from(symbol)] = keys[usize::from(folded(unshifted(symbol)))];
         }
         let mut steps = vec![0; KEYS * KEYS];
-        for (board, (rows, directions)) in BOARDS.iter().enumerate() {
+        for (layout, (rows, directions)) in LAYOUTS.iter().enumerate() {
             let places = || {
                 (0i8..).zip(*rows).flat_map(|(y, (row, x))| {
                     (*x..)
@@ -109,7 +109,8 @@ impl Walks {
                 for (to, other_x, other_y) in places() {
                     let way = (other_x - x, other_y - y);
                     if let Some(bit) = directions.iter().position(|there| *there == way) {
-                        steps[usize::from(from) * KEYS + usize::from(to)] |= 1 << (8 * board + bit);
+                        steps[usize::from(from) * KEYS + usize::from(to)] |=
+                            1 << (8 * layout + bit);
                     }
                 }
             }
@@ -157,9 +158,9 @@ pub(super) fn walks(symbols: &[u8], found: &mut impl FnMut(Piece)) {
         if first == 0 || second == 0 {
             continue;
         }
-        for board in 0..BOARDS.len() {
-            let costs = &walks.costs[board / 2];
-            let ways = |step: u32| (step >> (8 * board)) as u8;
+        for layout in 0..LAYOUTS.len() {
+            let costs = &walks.costs[layout / 2];
+            let ways = |step: u32| (step >> (8 * layout)) as u8;
             let mut way = ways(first);
             if way == 0 {
                 continue;

@@ -6,7 +6,7 @@ use zxcvbn::{Score, zxcvbn};
 use super::strings::Strings;
 
 /// Facts that say nothing: the strings must fall by what they are.
-pub const NOTHING: Facts<'static> = Facts {
+const NOTHING: Facts<'static> = Facts {
     serial: "",
     device_id: "",
     macs: &[],
@@ -20,21 +20,21 @@ const LENGTHS: [usize; 5] = [12, 10, 12, 14, 16];
 
 /// How many strings went which way.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Strings drawn.
-    pub strings: u64,
+    pub(crate) strings: u64,
     /// Those that the gate accepts, as they are or folded.
-    pub accepted: u64,
+    pub(crate) accepted: u64,
     /// Those of a sample that zxcvbn scores below 3, whatever the gate says.
-    pub sample_below: u64,
+    pub(crate) sample_below: u64,
     /// Strings of the sample: one in 64.
-    pub sample: u64,
+    pub(crate) sample: u64,
     /// Accepted by the gate, below 3 for zxcvbn.
-    pub lax: Vec<String>,
+    pub(crate) lax: Vec<String>,
 }
 
 /// Draws `count` strings from a seed and judges them.
-pub fn tally(seed: u64, count: u64) -> Tally {
+pub(crate) fn tally(seed: u64, count: u64) -> Tally {
     let mut strings = Strings::new(seed);
     let mut tally = Tally::default();
     for nth in 0..count {

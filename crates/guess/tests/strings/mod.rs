@@ -16,7 +16,7 @@ const NAMES: &str = "liverpool southampton birmingham edinburgh reykjavik ljublj
     rosalind nathaniel siobhan bartholomew genevieve octavia leopold wilhelmina tremaine abdullah \
     kowalczyk papadopoulos fitzgerald okonkwo yamamoto nakamura oconnell macdonald vandenberg";
 
-const BOARDS: [&[&str]; 3] = [
+const LAYOUTS: [&[&str]; 3] = [
     &["1234567890=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./"],
     &["1234567890[]", "',.pyfgcrl/=", "aoeuidhtns", ";qjkxbmwvz"],
     &["789", "456", "123"],
@@ -35,13 +35,13 @@ const ALPHABETS: [&str; 7] = [
 const LEET: &str = "a4 a@ b8 c( c< e3 g6 g9 i1 i! i| l1 l7 l| o0 s$ s5 t+ t7 x% z2";
 
 /// SplitMix64 (Steele, Lea, Flood 2014) and the lists to draw from.
-pub struct Strings {
+pub(crate) struct Strings {
     state: u64,
     lists: [Vec<&'static str>; 3],
 }
 
 impl Strings {
-    pub fn new(seed: u64) -> Strings {
+    pub(crate) fn new(seed: u64) -> Strings {
         let words = |text: &'static str| {
             let lines = text.lines().filter(|line| !line.starts_with(['#', '=']));
             lines.flat_map(str::split_whitespace)
@@ -57,7 +57,7 @@ impl Strings {
         }
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -65,11 +65,11 @@ impl Strings {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    pub fn random(&mut self, alphabet: &str, length: usize) -> String {
+    pub(crate) fn random(&mut self, alphabet: &str, length: usize) -> String {
         let symbols = alphabet.as_bytes();
         let mut symbol = || char::from(symbols[self.below(symbols.len())]);
         (0..length).map(|_| symbol()).collect()
@@ -77,7 +77,7 @@ impl Strings {
 
     /// One string of so many symbols: one of fourteen drawn at random, the rest put together of
     /// one to three parts and filled up.
-    pub fn draw(&mut self, length: usize) -> String {
+    pub(crate) fn draw(&mut self, length: usize) -> String {
         let alphabet = ALPHABETS[self.below(ALPHABETS.len())];
         if self.below(14) == 0 {
             return self.random(alphabet, length);
@@ -153,13 +153,12 @@ impl Strings {
             for _ in 0..1 + self.below(3) {
                 let custom = customs[self.below(customs.len())].as_bytes();
                 let always = self.below(2) == 0;
-                let mut letters = word.into_bytes();
-                for letter in letters.iter_mut().filter(|letter| **letter == custom[0]) {
-                    if always || self.below(2) == 0 {
-                        *letter = custom[1];
-                    }
-                }
-                word = String::from_utf8(letters).unwrap();
+                let [from, to] = [custom[0], custom[1]].map(char::from);
+                let mut letter = |letter: char| match letter == from {
+                    true if always || self.below(2) == 0 => to,
+                    _ => letter,
+                };
+                word = word.chars().map(&mut letter).collect();
             }
         }
         if self.below(4) == 0 {
@@ -169,13 +168,11 @@ impl Strings {
             0 => word.to_ascii_uppercase(),
             1 => word[..1].to_ascii_uppercase() + &word[1..],
             2 => {
-                let mut letters = word.into_bytes();
-                for letter in letters.iter_mut() {
-                    if self.below(3) == 0 {
-                        letter.make_ascii_uppercase();
-                    }
-                }
-                String::from_utf8(letters).unwrap()
+                let mut letter = |letter: char| match self.below(3) {
+                    0 => letter.to_ascii_uppercase(),
+                    _ => letter,
+                };
+                word.chars().map(&mut letter).collect()
             }
             _ => word,
         }
@@ -193,11 +190,11 @@ impl Strings {
             (1, 1),
             (-1, -1),
         ];
-        let board = BOARDS[self.below(BOARDS.len())];
+        let layout = LAYOUTS[self.below(LAYOUTS.len())];
         let (mut x, mut y) = (self.below(10) as i8, self.below(4) as i8);
         let mut way = WAYS[self.below(WAYS.len())];
         let key = |x: i8, y: i8| {
-            let row = board.get(usize::try_from(y).ok()?)?.as_bytes();
+            let row = layout.get(usize::try_from(y).ok()?)?.as_bytes();
             row.get(usize::try_from(x).ok()?).copied()
         };
         let shifted = self.below(4) == 0;
