@@ -11,6 +11,7 @@
 //! a symbol of it.
 
 mod counter;
+pub mod csv;
 mod dictionary;
 mod estimate;
 pub mod list;
