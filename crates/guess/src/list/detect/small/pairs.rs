@@ -1,7 +1,8 @@
 //! Places that follow from others: copies, mirrored halves, fixed distances, check digits.
 
-use super::evidence::{ENOUGH, ln_mean, uneven};
-use super::places::{Place, Places, log2};
+use super::evidence::{ENOUGH, diluted, ln_mean, uneven};
+use super::fit::{OWN, log2};
+use super::places::{Place, Places};
 use super::repeats::sample;
 use super::{Seen, grade, symbols};
 use crate::list::report::Finding;
@@ -13,6 +14,9 @@ const ROWS: usize = 20_000;
 
 /// What a dependence must take from a place to count, in bits.
 const WORTH_SAYING: f64 = 0.5;
+
+/// Share of the prior that a place follows from another.
+const PRIOR: f64 = 0.1;
 
 /// How one place is compared with another.
 const WAYS: usize = 4;
@@ -91,26 +95,31 @@ impl Dependent {
         if rows.len() < 4 {
             return found;
         }
-        let looks = columns.len() * columns.len() / 2 * WAYS;
-        let costs = (looks.max(1) as f64).ln();
         for (at, column) in columns.iter().enumerate() {
-            let earlier = columns[..at].iter().filter(|it| it.set == column.set);
-            let of = |from: &Column<'_>| (from.at, column.evidence(from) - costs);
-            let best = earlier.map(of).max_by(|a, b| a.1.total_cmp(&b.1));
+            let earlier: Vec<&Column<'_>> = columns[..at]
+                .iter()
+                .filter(|it| it.set == column.set)
+                .collect();
+            let costs = ((earlier.len() * WAYS).max(1) as f64).ln();
+            let of = |from: &&Column<'_>| (from.at, column.evidence(from) - costs);
+            let best = earlier.iter().map(of).max_by(|a, b| a.1.total_cmp(&b.1));
             let Some((from, evidence)) = best else {
                 continue;
             };
+            found.evidence += diluted(evidence, PRIOR);
             // Each row costs so many bits when it is told by the other place.
             let told = evidence / rows.len() as f64 / std::f64::consts::LN_2;
             let lost = column.bits - (log2(column.set.len()) - told).max(0.0);
-            if evidence > ENOUGH && lost > WORTH_SAYING {
-                found.evidence = found.evidence.max(evidence);
+            if evidence > OWN && lost > WORTH_SAYING {
                 found.places.push(Follower {
                     place: column.at,
                     from,
                     lost,
                 });
             }
+        }
+        if found.evidence < ENOUGH {
+            found.places.clear();
         }
         if found.places.is_empty() {
             found.check_symbol(&columns, rows.len());

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-use super::places::Kind;
+use super::fit::Kind;
 use super::repeats::mixed;
 
 /// Symbols before one that help to predict it.
