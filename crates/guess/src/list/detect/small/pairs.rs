@@ -1,5 +1,7 @@
 //! Places that follow from others: copies, mirrored halves, fixed distances, check digits.
 
+use zeroize::Zeroizing;
+
 use super::evidence::{ENOUGH, diluted, ln_mean, uneven};
 use super::fit::{OWN, log2};
 use super::places::{Place, Places};
@@ -187,7 +189,8 @@ struct Column<'a> {
     at: usize,
     set: &'a [u8],
     bits: f64,
-    values: Vec<u8>,
+    /// Wiped when dropped: together the columns are the passwords.
+    values: Zeroizing<Vec<u8>>,
 }
 
 impl<'a> Column<'a> {
@@ -201,7 +204,7 @@ impl<'a> Column<'a> {
             at: place.at,
             set: &place.set,
             bits: place.bits,
-            values: rows.iter().map(of_row).collect(),
+            values: Zeroizing::new(rows.iter().map(of_row).collect()),
         }
     }
 
@@ -212,7 +215,7 @@ impl<'a> Column<'a> {
         let even = vec![1.0 / size as f64; size];
         let mut counts = [vec![0u32; size], vec![0u32; size], vec![0u32; 256]];
         let mut pairs = vec![0u32; size * size];
-        for (&here, &there) in self.values.iter().zip(&from.values) {
+        for (&here, &there) in self.values.iter().zip(from.values.iter()) {
             let (here, there) = (usize::from(here), usize::from(there));
             counts[0][(here + size - there) % size] += 1;
             counts[1][(here + there) % size] += 1;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::evidence::{ENOUGH, least_mean, poisson_tail};
 use super::fit::Kind;
-use super::repeats::sample;
+use super::repeats::{mixed, sample};
 use crate::list::table::Table;
 
 /// Rows looked at.
@@ -50,7 +50,7 @@ impl Words {
         let all: Vec<usize> = (0..table.len()).collect();
         let rows = sample(&all, ROWS);
         let mut like: Option<Vec<Part>> = None;
-        let mut fields: Vec<HashMap<Vec<u8>, u32>> = vec![];
+        let mut fields: Vec<HashMap<u64, u32>> = vec![];
         let mut shortest = usize::MAX;
         for &row in &rows {
             let parts = parts(table.password(row));
@@ -65,7 +65,7 @@ impl Words {
                 }
                 shortest = shortest.min(word.len());
                 fields.resize_with(fields.len().max(at + 1), HashMap::new);
-                *fields[at].entry(word.to_ascii_lowercase()).or_insert(0) += 1;
+                *fields[at].entry(hash(word)).or_insert(0) += 1;
             }
         }
         if fields.is_empty() || rows.len() < 3 {
@@ -79,14 +79,14 @@ impl Words {
     }
 
     fn drawn(
-        fields: &[HashMap<Vec<u8>, u32>],
+        fields: &[HashMap<u64, u32>],
         rows: f64,
         shortest: usize,
         digits: f64,
     ) -> Option<Words> {
-        let mut together: HashMap<&[u8], u32> = HashMap::new();
+        let mut together: HashMap<u64, u32> = HashMap::new();
         for (word, count) in fields.iter().flatten() {
-            *together.entry(word).or_insert(0) += count;
+            *together.entry(*word).or_insert(0) += count;
         }
         let words = rows * fields.len() as f64;
         let shared = Drawn::of(together.values(), words);
@@ -129,6 +129,12 @@ impl Drawn {
             bits: -share.log2(),
         }
     }
+}
+
+/// A word whatever its case; others meet it with 2^-64.
+fn hash(word: &[u8]) -> u64 {
+    let grown = |hash: u64, byte: &u8| mixed(hash ^ u64::from(byte.to_ascii_lowercase()));
+    word.iter().fold(word.len() as u64, grown)
 }
 
 /// A password's words, digits and signs; a capital after a small letter begins a word.
