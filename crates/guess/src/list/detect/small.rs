@@ -6,6 +6,7 @@
 //! absent: any claim that a list is strong. [`bits`] is an upper bound.
 
 mod evidence;
+mod fit;
 mod pairs;
 mod patterns;
 mod places;
@@ -13,6 +14,7 @@ mod predict;
 mod repeats;
 mod symbols;
 mod template;
+mod tokens;
 mod words;
 
 #[cfg(test)]
@@ -24,7 +26,8 @@ use crate::list::report::{Class, Finding, Severity};
 use crate::list::shape::Shape;
 use crate::list::table::Table;
 use evidence::chance_log10;
-use places::{Places, log2};
+use fit::log2;
+use places::Places;
 
 pub(crate) const DETECTORS: &[Detector] = &[
     detector("repeated passwords", repeats::look),
@@ -101,6 +104,7 @@ impl Seen<'_> {
 /// sets, the arrangement of kinds (Apple's groups: where the digit and the capital stand, plus the
 /// symbols), repeated passwords and parts, dependent places, predictable text.
 pub(crate) fn bits(table: &Table<'_>) -> f64 {
+    let table = &*repeats::once(table);
     let shape = Shape::of(table);
     let places = Places::of(table, &shape);
     let known = pairs::bits(table, &places)

@@ -1,7 +1,10 @@
 //! Places that follow from others: copies, mirrored halves, fixed distances, check digits.
 
-use super::evidence::{ENOUGH, ln_mean, uneven};
-use super::places::{Place, Places, log2};
+use zeroize::Zeroizing;
+
+use super::evidence::{ENOUGH, diluted, ln_mean, uneven};
+use super::fit::{OWN, log2};
+use super::places::{Place, Places};
 use super::repeats::sample;
 use super::{Seen, grade, symbols};
 use crate::list::report::Finding;
@@ -13,6 +16,9 @@ const ROWS: usize = 20_000;
 
 /// What a dependence must take from a place to count, in bits.
 const WORTH_SAYING: f64 = 0.5;
+
+/// Share of the prior that a place follows from another.
+const PRIOR: f64 = 0.1;
 
 /// How one place is compared with another.
 const WAYS: usize = 4;
@@ -91,26 +97,31 @@ impl Dependent {
         if rows.len() < 4 {
             return found;
         }
-        let looks = columns.len() * columns.len() / 2 * WAYS;
-        let costs = (looks.max(1) as f64).ln();
         for (at, column) in columns.iter().enumerate() {
-            let earlier = columns[..at].iter().filter(|it| it.set == column.set);
-            let of = |from: &Column<'_>| (from.at, column.evidence(from) - costs);
-            let best = earlier.map(of).max_by(|a, b| a.1.total_cmp(&b.1));
+            let earlier: Vec<&Column<'_>> = columns[..at]
+                .iter()
+                .filter(|it| it.set == column.set)
+                .collect();
+            let costs = ((earlier.len() * WAYS).max(1) as f64).ln();
+            let of = |from: &&Column<'_>| (from.at, column.evidence(from) - costs);
+            let best = earlier.iter().map(of).max_by(|a, b| a.1.total_cmp(&b.1));
             let Some((from, evidence)) = best else {
                 continue;
             };
+            found.evidence += diluted(evidence, PRIOR);
             // Each row costs so many bits when it is told by the other place.
             let told = evidence / rows.len() as f64 / std::f64::consts::LN_2;
             let lost = column.bits - (log2(column.set.len()) - told).max(0.0);
-            if evidence > ENOUGH && lost > WORTH_SAYING {
-                found.evidence = found.evidence.max(evidence);
+            if evidence > OWN && lost > WORTH_SAYING {
                 found.places.push(Follower {
                     place: column.at,
                     from,
                     lost,
                 });
             }
+        }
+        if found.evidence < ENOUGH {
+            found.places.clear();
         }
         if found.places.is_empty() {
             found.check_symbol(&columns, rows.len());
@@ -178,7 +189,8 @@ struct Column<'a> {
     at: usize,
     set: &'a [u8],
     bits: f64,
-    values: Vec<u8>,
+    /// Wiped when dropped: together the columns are the passwords.
+    values: Zeroizing<Vec<u8>>,
 }
 
 impl<'a> Column<'a> {
@@ -192,7 +204,7 @@ impl<'a> Column<'a> {
             at: place.at,
             set: &place.set,
             bits: place.bits,
-            values: rows.iter().map(of_row).collect(),
+            values: Zeroizing::new(rows.iter().map(of_row).collect()),
         }
     }
 
@@ -203,7 +215,7 @@ impl<'a> Column<'a> {
         let even = vec![1.0 / size as f64; size];
         let mut counts = [vec![0u32; size], vec![0u32; size], vec![0u32; 256]];
         let mut pairs = vec![0u32; size * size];
-        for (&here, &there) in self.values.iter().zip(&from.values) {
+        for (&here, &there) in self.values.iter().zip(from.values.iter()) {
             let (here, there) = (usize::from(here), usize::from(there));
             counts[0][(here + size - there) % size] += 1;
             counts[1][(here + there) % size] += 1;

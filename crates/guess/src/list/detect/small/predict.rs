@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-use super::places::Kind;
+use zeroize::Zeroizing;
+
+use super::fit::Kind;
 use super::repeats::mixed;
 
 /// Symbols before one that help to predict it.
@@ -141,7 +143,7 @@ impl Predictor {
     /// The cost of a password, in nats; then learns it. Places in `given` cost nothing.
     pub(super) fn read(&mut self, password: &[u8], given: &[usize]) -> f64 {
         let mut cost = 0.0;
-        let folded: Vec<u8> = password.iter().map(u8::to_ascii_lowercase).collect();
+        let folded = Zeroizing::new(password.to_ascii_lowercase());
         let mut lessons = Vec::with_capacity(password.len() * 2);
         for (at, &byte) in password.iter().enumerate() {
             if given.contains(&at) {

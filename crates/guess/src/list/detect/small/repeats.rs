@@ -5,10 +5,12 @@
 //! pairs / space, and its tail is that of a Poisson count: it is a sum of negatively associated
 //! events (the places left empty when balls are thrown into bins).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::evidence::{ENOUGH, least_mean, poisson_tail};
-use super::places::{Places, log2};
+use super::fit::log2;
+use super::places::Places;
 use super::{Seen, grade, nominal, pairs, words};
 use crate::list::Column;
 use crate::list::report::{Finding, Severity};
@@ -27,13 +29,14 @@ const POOL_BITS: f64 = 36.0;
 const CONFIDENCE: f64 = 7.0;
 
 /// Rows hashed and sorted in the search for near repeats.
-const NEAR_SORTS: usize = 6_000_000;
+const NEAR_SORTS: usize = 4_000_000;
 
 /// Fewest rows worth it.
 const ROWS_MIN: usize = 3;
 
 /// Finds repeated and nearly repeated passwords.
 pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
+    let table = &*once(table);
     let shape = Shape::of(table);
     let places = Places::of(table, &shape);
     let mut findings = vec![];
@@ -82,33 +85,22 @@ struct Pool {
 
 impl Exact {
     fn of(table: &Table<'_>) -> Exact {
-        let mut keys: Vec<(u64, u32)> = (0..table.len())
-            .map(|row| (hash(table.password(row)), row as u32))
-            .collect();
-        keys.sort_unstable();
+        let keys = sorted_keys(table);
         let mut exact = Exact {
-            rows: 0,
+            rows: table.len(),
             repeats: 0,
             pairs: 0.0,
             distinct: 0,
             examples: vec![],
         };
         for group in keys.chunk_by(|a, b| a.0 == b.0) {
-            let mut units: Vec<usize> = vec![group[0].1 as usize];
-            for pair in group.windows(2) {
-                let (before, row) = (pair[0].1 as usize, pair[1].1 as usize);
-                // One unit that is listed twice has one password, as it should.
-                if !same_unit(table, before, row) {
-                    units.push(row);
-                }
-            }
-            let equal = units.len();
-            exact.rows += equal;
+            let equal = group.len();
             exact.distinct += 1;
             exact.repeats += equal - 1;
             exact.pairs += equal as f64 * (equal as f64 - 1.0) / 2.0;
             if equal > 1 && exact.examples.len() < super::EXAMPLES {
-                exact.examples.extend(units.into_iter().take(2));
+                let two = group.iter().map(|(_, row)| *row as usize).take(2);
+                exact.examples.extend(two);
             }
         }
         exact
@@ -150,7 +142,7 @@ impl Exact {
                 self.repeats,
                 self.rows,
                 self.distinct,
-                size_in_words(self.all_pairs() / self.pairs),
+                in_words(self.all_pairs() / self.pairs),
                 pool.bits
             )
         };
@@ -166,10 +158,42 @@ impl Exact {
     }
 }
 
+/// The table without rows that list a unit a second time, with the password it has anyway.
+pub(super) fn once<'t, 'a>(table: &'t Table<'a>) -> Cow<'t, Table<'a>> {
+    if !IDENTIFIERS.iter().any(|&column| table.has(column)) {
+        return Cow::Borrowed(table);
+    }
+    let mut again = vec![];
+    for group in sorted_keys(table).chunk_by(|a, b| a.0 == b.0) {
+        for two in group.windows(2) {
+            let (before, row) = (two[0].1 as usize, two[1].1 as usize);
+            if same_unit(table, before, row) {
+                again.push(row);
+            }
+        }
+    }
+    if again.is_empty() {
+        return Cow::Borrowed(table);
+    }
+    again.sort_unstable();
+    let first = |row: &usize| again.binary_search(row).is_err();
+    Cow::Owned(table.pick((0..table.len()).filter(first)))
+}
+
+/// Hashes of the passwords with their rows, equal ones together.
+fn sorted_keys(table: &Table<'_>) -> Vec<(u64, u32)> {
+    let mut keys: Vec<(u64, u32)> = (0..table.len())
+        .map(|row| (hash(table.password(row)), row as u32))
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+const IDENTIFIERS: [Column; 3] = [Column::Serial, Column::Mac, Column::Uid];
+
 /// Whether every identifier of two rows is the same, and there is one.
 fn same_unit(table: &Table<'_>, one: usize, other: usize) -> bool {
-    let identifiers = [Column::Serial, Column::Mac, Column::Uid];
-    let mut told = identifiers
+    let mut told = IDENTIFIERS
         .into_iter()
         .filter(|&it| table.has(it) && !table.cell(it, one).is_empty())
         .peekable();
@@ -201,6 +225,10 @@ impl Near {
         let keys = keys(table, places, &sampled);
         let pairs = sampled.len() as f64 * (sampled.len() as f64 - 1.0) / 2.0;
         let options = (parts.len() as f64).ln();
+        // Passwords that are the same altogether have been judged already.
+        let mut whole: Vec<u64> = keys.iter().map(|key| key.whole).collect();
+        whole.sort_unstable();
+        let exact = equal_neighbours(&whole);
         let mut found: Option<Near> = None;
         let mut hashes: Vec<u64> = vec![];
         for without in parts {
@@ -213,7 +241,7 @@ impl Near {
                 left.fold(key.whole, |hash, place| hash ^ place)
             }));
             hashes.sort_unstable();
-            let repeats = hashes.windows(2).filter(|two| two[0] == two[1]).count();
+            let repeats = equal_neighbours(&hashes) - exact;
             let chance = poisson_tail(repeats as f64, mean) + options;
             if chance < -ENOUGH && found.as_ref().is_none_or(|best| chance < best.chance) {
                 let part = least_mean(repeats as f64, CONFIDENCE) / pairs;
@@ -282,6 +310,10 @@ impl Near {
     }
 }
 
+fn equal_neighbours(sorted: &[u64]) -> usize {
+    sorted.windows(2).filter(|two| two[0] == two[1]).count()
+}
+
 /// Places to leave out: every stretch of up to half the password, and every two places.
 fn left_out(symbols: usize) -> Vec<Vec<usize>> {
     let mut parts = vec![];
@@ -340,7 +372,7 @@ fn hash(password: &[u8]) -> u64 {
 }
 
 /// A size to two digits: an estimate has no more.
-fn size_in_words(size: f64) -> String {
+pub(super) fn in_words(size: f64) -> String {
     let scale = 10f64.powf(
         log2(size as usize)
             .mul_add(std::f64::consts::LOG10_2, -1.0)

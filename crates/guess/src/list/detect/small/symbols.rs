@@ -6,7 +6,8 @@
 //! uneven there though it was drawn evenly.
 
 use super::evidence::{ENOUGH, ln_mean, uneven};
-use super::places::{Kind, Place, Places};
+use super::fit::Kind;
+use super::places::{Place, Places};
 use super::repeats::sample;
 use super::{Seen, grade, words};
 use crate::list::report::{Finding, Severity};

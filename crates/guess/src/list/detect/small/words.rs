@@ -3,14 +3,18 @@
 use super::evidence::{ENOUGH, binomial_tail, diluted, ln_mean};
 use super::places::Places;
 use super::predict::{Predictor, Way};
-use super::repeats::sample;
+use super::repeats::{in_words, once, sample};
+use super::tokens::Words;
 use super::{Seen, grade, nominal};
 use crate::list::report::{Finding, Severity};
 use crate::list::shape::Shape;
 use crate::list::table::Table;
 
 /// Rows read. What is not predictable after so many has parts from pools that birthday counts see.
-const ROWS: usize = 20_000;
+const ROWS: usize = 4_000;
+
+/// Rows after which reading ends when nothing was told so far.
+const FIRST: usize = 1_500;
 
 /// Shares of the rows that may be predictable among others that are not.
 const SHARES: [f64; 3] = [0.3, 0.1, 0.02];
@@ -21,18 +25,39 @@ const ROW: f64 = 13.8;
 /// What prediction must take from a list to be worth a line, in bits.
 const WORTH_SAYING: f64 = 3.0;
 
-/// How much more vowels than even drawing gives are language.
+/// How much more vowels than even drawing gives are language; so many of them, each by itself.
 const VOWELS: f64 = 1.25;
+const VOWELS_MORE: usize = 3;
 
 /// Says how far passwords can be predicted from each other.
 pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
+    let table = &*once(table);
     let shape = Shape::of(table);
     let places = Places::of(table, &shape);
     let whole = nominal(table, &shape, &places);
     let reading = Reading::of(table, &shape, &places);
     let mut findings = vec![];
-    if let Some(bits) = reading.bits
+    if let Some(words) = Words::of(table) {
+        let seen = Seen {
+            severity: grade(words.bits, whole),
+            detector: "words",
+            rows: table.len(),
+            examples: &reading.rows,
+            evidence: format!(
+                "{} of a list of about {}: at most {:.1} bits",
+                match words.count {
+                    1 => "one word".to_owned(),
+                    count => format!("{count} words"),
+                },
+                in_words(words.list),
+                words.bits
+            ),
+            chance: -words.evidence,
+        };
+        findings.push(seen.finding(table));
+    } else if let Some(bits) = reading.bits
         && whole - bits >= WORTH_SAYING
+        && !(places.found() && places.rows.len() == table.len() && bits + 1.0 > places.bits)
     {
         let what = match text(table, &places) {
             true => "passwords are words or syllables",
@@ -63,7 +88,8 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
 /// Upper bound on the strength that prediction shows; infinite when it shows nothing.
 pub(super) fn bits(table: &Table<'_>, shape: &Shape, places: &Places) -> f64 {
     let reading = Reading::of(table, shape, places);
-    reading.bits.unwrap_or(f64::INFINITY)
+    let words = Words::of(table).map_or(f64::INFINITY, |words| words.bits);
+    reading.bits.unwrap_or(f64::INFINITY).min(words)
 }
 
 /// Whether letters are those of a language or of syllables: vowels stand more often than even
@@ -73,21 +99,25 @@ pub(super) fn text(table: &Table<'_>, places: &Places) -> bool {
     alphabet.retain(u8::is_ascii_alphabetic);
     let vowel = |byte: &u8| b"aeiouAEIOU".contains(byte);
     let even = alphabet.iter().filter(|byte| vowel(byte)).count() as f64 / alphabet.len() as f64;
-    if alphabet.len() < 10 || even == 0.0 {
-        return false;
-    }
     let all: Vec<usize> = (0..table.len()).collect();
-    let (mut letters, mut vowels) = (0, 0);
+    let mut counts = [0usize; 26];
     for row in sample(&all, ROWS) {
-        let password = table.password(row);
-        letters += password
+        for byte in table
+            .password(row)
             .iter()
-            .filter(|byte| byte.is_ascii_alphabetic())
-            .count();
-        vowels += password.iter().filter(|byte| vowel(byte)).count();
+            .filter(|it| it.is_ascii_alphabetic())
+        {
+            counts[usize::from(byte.to_ascii_lowercase() - b'a')] += 1;
+        }
     }
-    let more = vowels as f64 > even * VOWELS * letters as f64;
-    more && binomial_tail(vowels, letters, even) < -ROW / 2.0
+    let letters: usize = counts.iter().sum();
+    let vowels = b"aeiou".map(|vowel| counts[usize::from(vowel - b'a')]);
+    let more = |&count: &usize| count as f64 > VOWELS * letters as f64 / 26.0;
+    let all: usize = vowels.iter().sum();
+    // One or two favourites that happen to be vowels are no language.
+    vowels.iter().filter(|it| more(it)).count() >= VOWELS_MORE
+        && all as f64 > VOWELS * even * letters as f64
+        && binomial_tail(all, letters, even) < -ROW / 2.0
 }
 
 /// What the rows cost when each is predicted from those before.
@@ -111,29 +141,30 @@ impl Reading {
             true => &places.alphabet,
             false => &shape.alphabet,
         };
-        let readings = Way::ALL.map(|way| {
-            let mut predictor = Predictor::new(way, alphabet);
-            let size = (alphabet.len().max(1) as f64).ln();
-            let read = |&row: &usize| {
-                let password = table.password(row);
-                let given: &[usize] = match password.len() == shape.length {
-                    true => &shape.separators,
-                    false => &[],
-                };
-                let cost = predictor.read(password, given);
-                (size * (password.len() - given.len()) as f64 - cost, cost)
+        let size = (alphabet.len().max(1) as f64).ln();
+        let mut predictors = Way::ALL.map(|way| Predictor::new(way, alphabet));
+        let mut readings = Way::ALL.map(|_| Vec::with_capacity(rows.len()));
+        for (number, &row) in rows.iter().enumerate() {
+            let told = |rows: &Vec<(f64, f64)>| shared(rows) > 0.0 || total(rows) > 0.0;
+            if number == FIRST && !readings.iter().any(told) {
+                break;
+            }
+            let password = table.password(row);
+            let given: &[usize] = match password.len() == shape.length {
+                true => &shape.separators,
+                false => &[],
             };
-            rows.iter().map(read).collect::<Vec<(f64, f64)>>()
-        });
-        let total = |rows: &Vec<(f64, f64)>| rows.iter().map(|row| row.0).sum::<f64>();
-        let evidence = ln_mean(&readings.each_ref().map(total));
+            let honest = size * (password.len() - given.len()) as f64;
+            for (predictor, reading) in predictors.iter_mut().zip(&mut readings) {
+                let cost = predictor.read(password, given);
+                reading.push((honest - cost, cost));
+            }
+        }
+        let rows = rows[..readings[0].len()].to_vec();
+        let evidence = ln_mean(&readings.each_ref().map(|it| total(it)));
         let bits = readings.iter().map(|rows| cost_of_next(rows));
         let bits = bits.fold(f64::INFINITY, f64::min) + length_bits(table);
-        let shared = |rows: &Vec<(f64, f64)>| {
-            let of_share = |share| rows.iter().map(|row| diluted(row.0, share)).sum::<f64>();
-            ln_mean(&SHARES.map(of_share))
-        };
-        let parts = readings.each_ref().map(shared);
+        let parts = readings.each_ref().map(|it| shared(it));
         let best = (0..readings.len()).max_by(|&a, &b| parts[a].total_cmp(&parts[b]));
         let by_row = readings[best.unwrap_or(0)].iter().map(|row| row.0);
         Reading {
@@ -154,6 +185,10 @@ impl Reading {
             .filter(|&n| self.by_row[n] > ROW)
             .collect();
         let told: f64 = hits.iter().map(|&hit| self.by_row[hit]).sum();
+        // Where the others are predictable too, the best of them say nothing about a part.
+        if self.by_row.iter().sum::<f64>() > told {
+            return None;
+        }
         let bits = whole - told / hits.len().max(1) as f64 / std::f64::consts::LN_2;
         let refused = hits.len() >= 2 && grade(bits, whole) == Severity::Refused;
         refused.then(|| Part {
@@ -190,6 +225,17 @@ impl Part {
         };
         seen.finding(table)
     }
+}
+
+/// Evidence that all rows are predictable.
+fn total(rows: &[(f64, f64)]) -> f64 {
+    rows.iter().map(|row| row.0).sum()
+}
+
+/// Evidence that some are.
+fn shared(rows: &[(f64, f64)]) -> f64 {
+    let of_share = |share| rows.iter().map(|row| diluted(row.0, share)).sum::<f64>();
+    ln_mean(&SHARES.map(of_share))
 }
 
 /// The mean cost of a row in the second half, and three deviations of that mean, in bits.
