@@ -7,6 +7,7 @@
 
 mod evidence;
 mod fit;
+mod known;
 mod pairs;
 mod patterns;
 mod places;

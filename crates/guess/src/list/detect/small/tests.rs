@@ -66,7 +66,7 @@ pub(super) fn rows(
     (0..n).map(|_| draw(random)).collect()
 }
 
-/// Words of a language of our own: no dictionary knows them.
+/// Words of a language of our own: no dictionary knows many of them.
 pub(super) fn words(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
     let consonants = b"bcdfghjklmnprstvwz";
     let word = |random: &mut Random| {
@@ -426,6 +426,25 @@ fn strength_is_what_the_structure_leaves() {
     check("5 words", 51.69, 55.0);
     check("4 words", 41.35, 44.0);
     check("8 to 12 symbols", 61.2, 62.5);
+}
+
+/// A dictionary tells words and digits from ten rows, though none of them comes back.
+#[test]
+fn words_of_a_dictionary_need_no_repeats() {
+    const WORDS: &str = "kettle garden sunset orange winter castle dragon silver monkey butter \
+        guitar harbour lantern marble pepper rocket saddle thunder velvet window anchor basket \
+        candle desert engine falcon ginger hammer island jacket kitten ladder magnet needle";
+    let scheme: Scheme = |r, n| {
+        let mut words: Vec<&str> = WORDS.split_whitespace().collect();
+        r.shuffle(&mut words);
+        let word = |at: usize| words[at].as_bytes().to_vec();
+        (0..n)
+            .map(|at| [word(at), r.text(DIGITS, 4)].concat())
+            .collect()
+    };
+    for seed in 0..3 {
+        check("word and digits", scheme, 10, seed, Some(Severity::Refused));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Predictable text: words, syllables, templates of words and digits, whatever their lengths.
 
 use super::evidence::{ENOUGH, binomial_tail, diluted, ln_mean};
+use super::known::Reader;
 use super::places::Places;
 use super::predict::{Predictor, Way};
 use super::repeats::{in_words, once, sample};
@@ -37,7 +38,10 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
     let whole = nominal(table, &shape, &places);
     let reading = Reading::of(table, &shape, &places);
     let mut findings = vec![];
-    if let Some(words) = Words::of(table) {
+    let words = Words::of(table);
+    // A dictionary may tell more than what comes back, and less.
+    let words = words.filter(|words| reading.bits.is_none_or(|bits| words.bits <= bits));
+    if let Some(words) = words {
         let seen = Seen {
             severity: grade(words.bits, whole),
             detector: "words",
@@ -59,19 +63,19 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
         && whole - bits >= WORTH_SAYING
         && !(places.found() && places.rows.len() == table.len() && bits + 1.0 > places.bits)
     {
-        let what = match text(table, &places) {
-            true => "passwords are words or syllables",
-            false => "passwords are alike",
+        let what = match (reading.dictionary, text(table, &places)) {
+            (true, _) => "passwords are words of a dictionary, tried by rank",
+            (false, true) => {
+                "passwords are words or syllables: the rows before tell the next one in part"
+            }
+            (false, false) => "passwords are alike: the rows before tell the next one in part",
         };
         let seen = Seen {
             severity: grade(bits, whole),
             detector: "predictable",
             rows: table.len(),
             examples: &reading.rows,
-            evidence: format!(
-                "{what}: read in order, the rows before tell so much of each next one that at \
-                 most {bits:.1} bits of {whole:.1} are left"
-            ),
+            evidence: format!("{what}; at most {bits:.1} bits of {whole:.1} are left"),
             chance: -reading.evidence,
         };
         findings.push(seen.finding(table));
@@ -120,6 +124,18 @@ pub(super) fn text(table: &Table<'_>, places: &Places) -> bool {
         && binomial_tail(all, letters, even) < -ROW / 2.0
 }
 
+/// The reader of the dictionary among the readings, behind the ways of predicting.
+const DICTIONARY: usize = Way::ALL.len();
+
+/// What one way says of one row, in nats.
+#[derive(Clone, Copy)]
+struct Told {
+    /// That the row is not drawn from the alphabet.
+    evidence: f64,
+    /// The tries that lead to it.
+    tries: f64,
+}
+
 /// What the rows cost when each is predicted from those before.
 struct Reading {
     rows: Vec<usize>,
@@ -127,8 +143,10 @@ struct Reading {
     evidence: f64,
     /// Upper bound on the entropy of a row, when there is evidence enough.
     bits: Option<f64>,
-    /// By row: evidence of the best way.
-    by_row: Vec<f64>,
+    /// Whether it is the dictionary that bounds it.
+    dictionary: bool,
+    /// By row, as the best way reads it for a part of the rows.
+    by_row: Vec<Told>,
     /// In nats, that a share of the rows is predictable.
     part_evidence: f64,
 }
@@ -143,9 +161,10 @@ impl Reading {
         };
         let size = (alphabet.len().max(1) as f64).ln();
         let mut predictors = Way::ALL.map(|way| Predictor::new(way, alphabet));
-        let mut readings = Way::ALL.map(|_| Vec::with_capacity(rows.len()));
+        let mut reader = Reader::default();
+        let mut readings: [Vec<Told>; Way::ALL.len() + 1] = std::array::from_fn(|_| vec![]);
         for (number, &row) in rows.iter().enumerate() {
-            let told = |rows: &Vec<(f64, f64)>| shared(rows) > 0.0 || total(rows) > 0.0;
+            let told = |rows: &Vec<Told>| shared(rows) > 0.0 || total(rows) > 0.0;
             if number == FIRST && !readings.iter().any(told) {
                 break;
             }
@@ -157,19 +176,33 @@ impl Reading {
             let honest = size * (password.len() - given.len()) as f64;
             for (predictor, reading) in predictors.iter_mut().zip(&mut readings) {
                 let cost = predictor.read(password, given);
-                reading.push((honest - cost, cost));
+                reading.push(Told {
+                    evidence: honest - cost,
+                    tries: cost,
+                });
             }
+            let (cost, tries) = reader.read(password, given);
+            readings[DICTIONARY].push(Told {
+                evidence: honest - cost,
+                tries,
+            });
         }
         let rows = rows[..readings[0].len()].to_vec();
         let evidence = ln_mean(&readings.each_ref().map(|it| total(it)));
-        let bits = readings.iter().map(|rows| cost_of_next(rows));
-        let bits = bits.fold(f64::INFINITY, f64::min) + length_bits(table);
+        let learned = readings[..DICTIONARY]
+            .iter()
+            .map(|rows| tries_for_next(rows));
+        let learned = learned.fold(f64::INFINITY, f64::min) + length_bits(table);
+        let by_rank = tries_for_next(&readings[DICTIONARY]);
         let parts = readings.each_ref().map(|it| shared(it));
         let best = (0..readings.len()).max_by(|&a, &b| parts[a].total_cmp(&parts[b]));
-        let by_row = readings[best.unwrap_or(0)].iter().map(|row| row.0);
         Reading {
-            by_row: by_row.collect(),
-            bits: (evidence > ENOUGH).then_some(bits),
+            by_row: readings
+                .into_iter()
+                .nth(best.unwrap_or(0))
+                .unwrap_or_default(),
+            bits: (evidence > ENOUGH).then_some(learned.min(by_rank)),
+            dictionary: by_rank < learned,
             part_evidence: ln_mean(&parts),
             evidence,
             rows,
@@ -182,14 +215,15 @@ impl Reading {
             return None;
         }
         let hits: Vec<usize> = (0..self.rows.len())
-            .filter(|&n| self.by_row[n] > ROW)
+            .filter(|&n| self.by_row[n].evidence > ROW)
             .collect();
-        let told: f64 = hits.iter().map(|&hit| self.by_row[hit]).sum();
+        let told: f64 = hits.iter().map(|&hit| self.by_row[hit].evidence).sum();
         // Where the others are predictable too, the best of them say nothing about a part.
-        if self.by_row.iter().sum::<f64>() > told {
+        if total(&self.by_row) > told {
             return None;
         }
-        let bits = whole - told / hits.len().max(1) as f64 / std::f64::consts::LN_2;
+        let tries: f64 = hits.iter().map(|&hit| self.by_row[hit].tries).sum();
+        let bits = tries / hits.len().max(1) as f64 / std::f64::consts::LN_2;
         let refused = hits.len() >= 2 && grade(bits, whole) == Severity::Refused;
         refused.then(|| Part {
             rows: hits.iter().map(|&hit| self.rows[hit]).collect(),
@@ -228,19 +262,24 @@ impl Part {
 }
 
 /// Evidence that all rows are predictable.
-fn total(rows: &[(f64, f64)]) -> f64 {
-    rows.iter().map(|row| row.0).sum()
+fn total(rows: &[Told]) -> f64 {
+    rows.iter().map(|row| row.evidence).sum()
 }
 
 /// Evidence that some are.
-fn shared(rows: &[(f64, f64)]) -> f64 {
-    let of_share = |share| rows.iter().map(|row| diluted(row.0, share)).sum::<f64>();
+fn shared(rows: &[Told]) -> f64 {
+    let of_share = |share| {
+        rows.iter()
+            .map(|row| diluted(row.evidence, share))
+            .sum::<f64>()
+    };
     ln_mean(&SHARES.map(of_share))
 }
 
-/// The mean cost of a row in the second half, and three deviations of that mean, in bits.
-fn cost_of_next(rows: &[(f64, f64)]) -> f64 {
-    let costs: Vec<f64> = rows[rows.len() / 2..].iter().map(|row| row.1).collect();
+/// The mean tries for a row in the second half, and three deviations of that mean, in bits. The
+/// first half is for learning.
+fn tries_for_next(rows: &[Told]) -> f64 {
+    let costs: Vec<f64> = rows[rows.len() / 2..].iter().map(|row| row.tries).collect();
     let count = costs.len() as f64;
     if count < 2.0 {
         return f64::INFINITY;
