@@ -7,11 +7,14 @@
 
 mod chance;
 mod field;
+mod lagged;
+mod linear;
 mod rows;
 mod search;
 mod seed;
 mod seeded;
 mod source;
+mod state;
 mod symbol;
 mod target;
 
@@ -27,6 +30,21 @@ pub(crate) const DETECTORS: &[Detector] = &[
         name: "generator seeded by an identifier",
         hangs_on: Link::Units,
         look: seeded::identified,
+    },
+    Detector {
+        name: "linear generator",
+        hangs_on: Link::Units,
+        look: linear::look,
+    },
+    Detector {
+        name: "additive generator",
+        hangs_on: Link::Units,
+        look: lagged::look,
+    },
+    Detector {
+        name: "congruential generator",
+        hangs_on: Link::Passwords,
+        look: state::look,
     },
     Detector {
         name: "generator with few seeds",

@@ -40,7 +40,7 @@ const STRUCK: &[&str] = &[
 ];
 
 /// Orders that are tried; more alphabets are possible only for a handful of symbols.
-const ORDERS_MAX: usize = 24;
+pub(super) const ORDERS_MAX: usize = 24;
 
 /// An alphabet that leaves out so many of its symbols would be seen this rarely: it is not the one.
 const UNSEEN_LOG10: f64 = -5.0;
@@ -157,15 +157,16 @@ fn unseen_log10(k: usize, unseen: usize, total: usize) -> f64 {
 fn orders(seen: &[usize; 256]) -> Vec<Order> {
     let total: usize = seen.iter().sum();
     let kinds = seen.iter().filter(|&&count| count > 0).count();
-    let mut found: Vec<Vec<u8>> = vec![];
+    let mut found: Vec<(u32, Vec<u8>)> = vec![];
     let mut add = |symbols: Vec<u8>| {
         let held = symbols
             .iter()
             .filter(|&&byte| seen[usize::from(byte)] > 0)
             .count();
-        let likely = unseen_log10(symbols.len(), symbols.len() - held, total) >= UNSEEN_LOG10;
-        if held == kinds && likely && !found.contains(&symbols) && found.len() < ORDERS_MAX {
-            found.push(symbols);
+        let unseen = unseen_log10(symbols.len(), symbols.len() - held, total);
+        let known = found.iter().any(|(_, other)| *other == symbols);
+        if held == kinds && symbols.len() >= 2 && unseen >= UNSEEN_LOG10 && !known {
+            found.push((-unseen.min(0.0) as u32, symbols));
         }
     };
     // Enough symbols show the alphabet itself, whatever was struck out of it.
@@ -186,9 +187,11 @@ fn orders(seen: &[usize; 256]) -> Vec<Order> {
             add(left.collect());
         }
     }
+    // Stable: among equals the alphabets keep their order.
+    found.sort_by_key(|(unlikely, _)| *unlikely);
+    found.truncate(ORDERS_MAX);
     found
         .iter()
-        .filter(|symbols| symbols.len() >= 2)
-        .map(|symbols| Order::new(symbols))
+        .map(|(_, symbols)| Order::new(symbols))
         .collect()
 }

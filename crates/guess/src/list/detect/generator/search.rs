@@ -98,18 +98,19 @@ pub(super) struct Met {
 }
 
 /// Looks for passwords of `rows` that some seed gives; `related` says whether a seed (by its
-/// place) concerns a row.
+/// place) concerns a row. Alphabets of `sizes` sizes are tried: a handful of symbols leaves many open.
 pub(super) fn search(
     field: &Field<'_>,
     rows: &[usize],
     seeds: &[u64],
+    sizes: usize,
     related: &dyn Fn(usize, usize) -> bool,
 ) -> Met {
     let mut met = Met {
         hits: vec![],
         pairs: 0,
     };
-    for targets in Targets::of(field, rows) {
+    for targets in Targets::of(field, rows, sizes) {
         let mut at = 0;
         let mut pairs = 0;
         while at < SOURCES.len() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use zeroize::Zeroizing;
 
 use super::chance;
-use super::field::Field;
+use super::field::{Field, ORDERS_MAX};
 use super::rows::{Sequence, distinct, sample, sequences};
 use super::search::{Hit, Met, Recipe, search};
 use super::seed::{DAY, Rule, days};
@@ -24,6 +24,9 @@ const SAMPLE: usize = 256;
 
 /// Seeds that are all tried: a 16-bit number, a process id.
 const SMALL: u64 = 1 << 16;
+
+/// Sizes of alphabets for which they are.
+const SIZES: usize = 3;
 
 /// Seconds before midnight UTC of a day, and in all, that some clock on earth calls that day.
 const AHEAD: u64 = 14 * 3600;
@@ -59,7 +62,7 @@ pub(super) fn small(table: &Table<'_>) -> Vec<Finding> {
     rows.sort_unstable();
     rows.dedup();
     let rows = distinct(&field, rows);
-    let met = search(&field, &rows, &seeds, &|_, _| true);
+    let met = search(&field, &rows, &seeds, SIZES, &|_, _| true);
     let describe = |recipe: &Recipe, rows: usize| {
         format!(
             "{}, seeded by a number under {SMALL}, in {rows} of",
@@ -108,7 +111,7 @@ pub(super) fn identified(table: &Table<'_>) -> Vec<Finding> {
             }
         }
     }
-    let met = search(&field, &rows, &seeds, &|seed, row| {
+    let met = search(&field, &rows, &seeds, ORDERS_MAX, &|seed, row| {
         whose[seed].1.abs_diff(row) <= 1
     });
     let by = |hit: &Hit| {
@@ -163,7 +166,7 @@ pub(super) fn dated(table: &Table<'_>) -> Vec<Finding> {
         let mut picked: Vec<usize> = rows.iter().copied().step_by(step).collect();
         picked = distinct(&field, picked);
         let seeds = seconds(day);
-        let met = search(&field, &picked, &seeds, &|_, _| true);
+        let met = search(&field, &picked, &seeds, 1, &|_, _| true);
         let Some((recipe, chance)) =
             best(&field, &met, picked.len(), (WINDOW as f64).log10(), |hit| {
                 (hit.recipe, 0.0)

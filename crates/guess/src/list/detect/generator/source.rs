@@ -4,9 +4,7 @@ mod catalogue;
 mod feedback;
 mod twister;
 
-pub(super) use catalogue::{
-    ANSI, BORLAND, DELPHI, Form, JAVA, MICROSOFT, RAND48, RECIPES, SOURCES, Source,
-};
+pub(super) use catalogue::{Form, SOURCES, Source};
 
 /// A generator: how a seed becomes a state and a state the next.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

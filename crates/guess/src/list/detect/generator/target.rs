@@ -35,11 +35,14 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// One for each size of alphabet among the field's orders.
-    pub(super) fn of(field: &Field<'_>, rows: &[usize]) -> Vec<Targets> {
-        let mut sizes: Vec<usize> = field.orders.iter().map(|order| order.k).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
+    /// One for each size of alphabet among the field's orders, `most` at most, likely ones first.
+    pub(super) fn of(field: &Field<'_>, rows: &[usize], most: usize) -> Vec<Targets> {
+        let mut sizes: Vec<usize> = vec![];
+        for order in &field.orders {
+            if !sizes.contains(&order.k) && sizes.len() < most {
+                sizes.push(order.k);
+            }
+        }
         sizes
             .iter()
             .map(|&k| Targets::of_size(field, rows, k))

@@ -1,5 +1,6 @@
 //! Known outputs. If one fails, change the code, not the vector.
 
+use super::catalogue::JAVA;
 use super::*;
 use crate::list::detect::generator::symbol::Map;
 
