@@ -25,34 +25,42 @@ mod tests;
 
 use super::{Detector, Link};
 
+/// As findings name them.
+const UNIT: &str = "generator seeded by an identifier";
+const LINEAR: &str = "linear generator";
+const ADDITIVE: &str = "additive generator";
+const CONGRUENTIAL: &str = "congruential generator";
+const FEW: &str = "generator with few seeds";
+const CLOCK: &str = "generator seeded by the clock";
+
 pub(crate) const DETECTORS: &[Detector] = &[
     Detector {
-        name: "generator seeded by an identifier",
+        name: UNIT,
         hangs_on: Link::Units,
         look: seeded::identified,
     },
     Detector {
-        name: "linear generator",
+        name: LINEAR,
         hangs_on: Link::Units,
         look: linear::look,
     },
     Detector {
-        name: "additive generator",
+        name: ADDITIVE,
         hangs_on: Link::Units,
         look: lagged::look,
     },
     Detector {
-        name: "congruential generator",
+        name: CONGRUENTIAL,
         hangs_on: Link::Passwords,
         look: state::look,
     },
     Detector {
-        name: "generator with few seeds",
+        name: FEW,
         hangs_on: Link::Passwords,
         look: seeded::small,
     },
     Detector {
-        name: "generator seeded by the clock",
+        name: CLOCK,
         hangs_on: Link::Passwords,
         look: seeded::dated,
     },

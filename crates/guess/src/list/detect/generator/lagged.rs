@@ -1,6 +1,7 @@
 //! Generators that add or subtract two earlier outputs: C libraries' `random()`, .NET, Go. Symbols
 //! then add up as well, but for a carry or a wrap, so the difference takes few values.
 
+use super::ADDITIVE;
 use super::chance;
 use super::field::Field;
 use super::rows::sequences;
@@ -56,7 +57,7 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
                 let evidence = format!("one stream of {name}, {}, in {most} of", sequence.name);
                 best = Some((
                     chance,
-                    finding(&field, Clause::Guessable, rows, chance, evidence),
+                    finding(ADDITIVE, &field, Clause::Guessable, rows, chance, evidence),
                 ));
             }
         }

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use zeroize::Zeroizing;
 
+use super::LINEAR;
 use super::field::Field;
 use super::rows::{Sequence, sequences};
 use super::seeded::{RARE_LOG10, finding};
@@ -82,7 +83,7 @@ fn said(
         sequence.name,
         rows.len()
     );
-    finding(field, Clause::Guessable, rows, chance, evidence)
+    finding(LINEAR, field, Clause::Guessable, rows, chance, evidence)
 }
 
 fn plane(symbols: &[u8], k: usize, shift: u32, high: bool) -> Plane {

@@ -241,7 +241,7 @@ fn day(year: u64, month: u64, date: u64) -> Option<u64> {
     if !(1970..2100).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&date) {
         return None;
     }
-    let leap = |year: u64| year % 4 == 0;
+    let leap = |year: u64| year.is_multiple_of(4);
     let before = (1970..year)
         .map(|year| 365 + u64::from(leap(year)))
         .sum::<u64>();

@@ -9,6 +9,7 @@ use super::field::{Field, ORDERS_MAX};
 use super::rows::{Sequence, distinct, sample, sequences};
 use super::search::{Hit, Met, Recipe, search};
 use super::seed::{DAY, Rule, days};
+use super::{CLOCK, FEW, UNIT};
 use crate::Clause;
 use crate::list::report::{Class, Finding, Severity};
 use crate::list::table::Table;
@@ -76,6 +77,7 @@ pub(super) fn small(table: &Table<'_>) -> Vec<Finding> {
     {
         let hits = met_by(&field, &recipe, &seeds, &field.rows);
         found.push(finding(
+            FEW,
             &field,
             Clause::Guessable,
             &hits,
@@ -133,6 +135,7 @@ pub(super) fn identified(table: &Table<'_>) -> Vec<Finding> {
     let seed = rules[rule].name();
     let evidence = format!("{name}, seeded by {seed}{neighbour}, in {} of", hits.len());
     vec![finding(
+        UNIT,
         &field,
         rules[rule].clause(),
         &hits,
@@ -185,7 +188,14 @@ pub(super) fn dated(table: &Table<'_>) -> Vec<Finding> {
             "{name}, seeded by a second of its date, in {} of",
             hits.len()
         );
-        return vec![finding(&field, Clause::Public, &hits, chance, evidence)];
+        return vec![finding(
+            CLOCK,
+            &field,
+            Clause::Public,
+            &hits,
+            chance,
+            evidence,
+        )];
     }
     vec![]
 }
@@ -322,7 +332,14 @@ pub(super) fn followed(
                     sequence.name
                 );
                 let rows = &sequence.rows[..count];
-                return Some(finding(field, Clause::Guessable, rows, chance, evidence));
+                return Some(finding(
+                    FEW,
+                    field,
+                    Clause::Guessable,
+                    rows,
+                    chance,
+                    evidence,
+                ));
             }
         }
     }
@@ -331,6 +348,7 @@ pub(super) fn followed(
 
 /// Puts it in words; `evidence` ends before the number of all rows.
 pub(super) fn finding(
+    detector: &'static str,
     field: &Field<'_>,
     clause: Clause,
     rows: &[usize],
@@ -341,7 +359,7 @@ pub(super) fn finding(
     Finding {
         severity: Severity::Refused,
         class: Class::Generator,
-        detector: "weak generator",
+        detector,
         clause,
         rows: rows.len(),
         examples: rows.iter().take(5).map(|&row| table.number(row)).collect(),

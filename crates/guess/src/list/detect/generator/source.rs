@@ -4,7 +4,9 @@ mod catalogue;
 mod feedback;
 mod twister;
 
-pub(super) use catalogue::{Form, SOURCES, Source};
+#[cfg(test)]
+pub(super) use catalogue::Source;
+pub(super) use catalogue::{Form, SOURCES};
 
 /// A generator: how a seed becomes a state and a state the next.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -5,10 +5,10 @@
 
 use zeroize::Zeroizing;
 
+use super::CONGRUENTIAL;
 use super::chance;
 use super::field::Field;
 use super::rows::{Sequence, distinct, sequences};
-use super::search::Recipe;
 use super::seeded::{RARE_LOG10, finding};
 use super::source::{Engine, Form, SOURCES};
 use super::symbol::Map;
@@ -16,8 +16,10 @@ use crate::Clause;
 use crate::list::report::Finding;
 use crate::list::table::Table;
 
-/// States that are run through for one target, for all generators together.
-const WORK: u64 = 1 << 29;
+/// States that are run through in a look, for all generators together, and for one generator and
+/// row when rows are looked at by themselves.
+const WORK: u64 = 1 << 28;
+const ROW_WORK: u64 = 1 << 26;
 
 /// Rows whose states are searched one by one.
 const ROWS: usize = 4;
@@ -38,7 +40,10 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
             let symbols = field.stream(&sequence.rows[..rows], orders);
             let known = field.length().max(MIN_KNOWN.min(symbols.len()));
             let mut found = None;
-            for machine in machines(orders.k) {
+            // Those whose low bits can be searched cost next to nothing: they come first.
+            let mut tried: Vec<Machine> = machines(orders.k).collect();
+            tried.sort_by_key(|machine| !machine.filtered(orders.k));
+            for machine in tried {
                 let state = machine.solve(&symbols, known, &mut work);
                 found =
                     state.and_then(|state| stream_from(&field, sequence, order, &machine, state));
@@ -89,8 +94,16 @@ fn stream_from(
         sequence.name
     );
     let rows = &sequence.rows[..count];
-    (chance < RARE_LOG10 && count > 1)
-        .then(|| finding(field, Clause::Guessable, rows, chance, evidence))
+    (chance < RARE_LOG10 && count > 1).then(|| {
+        finding(
+            CONGRUENTIAL,
+            field,
+            Clause::Guessable,
+            rows,
+            chance,
+            evidence,
+        )
+    })
 }
 
 /// Rows each of which some state of 31 or 32 bits gives.
@@ -111,7 +124,7 @@ fn single(field: &Field<'_>) -> Vec<Finding> {
                     let symbols: Zeroizing<Vec<u8>> =
                         Zeroizing::new(field.values(row, orders).collect());
                     machine
-                        .solve(&symbols, symbols.len(), &mut (WORK / 64))
+                        .solve(&symbols, symbols.len(), &mut { ROW_WORK })
                         .is_some()
                 })
                 .collect();
@@ -125,7 +138,14 @@ fn single(field: &Field<'_>) -> Vec<Finding> {
                     hits.len(),
                     rows.len()
                 );
-                return vec![finding(field, Clause::Guessable, &hits, chance, evidence)];
+                return vec![finding(
+                    CONGRUENTIAL,
+                    field,
+                    Clause::Guessable,
+                    &hits,
+                    chance,
+                    evidence,
+                )];
             }
         }
     }
@@ -271,6 +291,7 @@ impl Machine {
 
 #[cfg(test)]
 mod tests {
+    use super::super::search::Recipe;
     use super::*;
 
     fn check(name: &str, map: Map, k: usize) {

@@ -2,7 +2,7 @@
 
 use super::source::{SOURCES, Source, Stream};
 use super::symbol::Map;
-use crate::list::detect::generator::DETECTORS;
+use super::{ADDITIVE, CLOCK, CONGRUENTIAL, DETECTORS, FEW, LINEAR, UNIT};
 use crate::list::report::Finding;
 use crate::list::table::Table;
 use crate::list::{Column, List};
@@ -82,13 +82,6 @@ fn check(list: &List, detector: &str, expected: &str) {
         );
     }
 }
-
-const FEW: &str = "generator with few seeds";
-const UNIT: &str = "generator seeded by an identifier";
-const CLOCK: &str = "generator seeded by the clock";
-const LINEAR: &str = "linear generator";
-const ADDITIVE: &str = "additive generator";
-const CONGRUENTIAL: &str = "congruential generator";
 
 pub(super) fn seeded(
     name: &str,
