@@ -16,9 +16,11 @@ use crate::Clause;
 use crate::list::report::Finding;
 use crate::list::table::Table;
 
-/// States that are run through in a look, for all generators together, and for one generator and
-/// row when rows are looked at by themselves.
-const WORK: u64 = 1 << 28;
+/// States that are run through in a look: for generators whose low bits have been found, which
+/// random symbols have not, and for all others together; and for one generator and row when rows
+/// are looked at by themselves.
+const FILTERED_WORK: u64 = 1 << 29;
+const WORK: u64 = 1 << 27;
 const ROW_WORK: u64 = 1 << 26;
 
 /// Rows whose states are searched one by one.
@@ -33,8 +35,8 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
         return vec![];
     };
     let sequences = sequences(&field);
-    let mut work = WORK;
-    for sequence in sequences.iter().take(2) {
+    let (mut filtered, mut others) = (FILTERED_WORK, WORK);
+    for sequence in sequences.iter().filter(|it| it.rows.len() > 1).take(2) {
         for (order, orders) in field.orders.iter().enumerate().take(2) {
             let rows = STREAM.div_ceil(field.length()).min(sequence.rows.len());
             let symbols = field.stream(&sequence.rows[..rows], orders);
@@ -44,7 +46,11 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
             let mut tried: Vec<Machine> = machines(orders.k).collect();
             tried.sort_by_key(|machine| !machine.filtered(orders.k));
             for machine in tried {
-                let state = machine.solve(&symbols, known, &mut work);
+                let work = match machine.filtered(orders.k) {
+                    true => &mut filtered,
+                    false => &mut others,
+                };
+                let state = machine.solve(&symbols, known, work);
                 found =
                     state.and_then(|state| stream_from(&field, sequence, order, &machine, state));
                 if found.is_some() {
@@ -245,14 +251,14 @@ impl Machine {
             Map::Mod => first + number * self.k,
             _ => ((u128::from(first) * u128::from(range)) / u128::from(self.k)) as u64 + number,
         };
-        let fits = |state: &u64| {
-            let mut state = *state;
-            symbols[..known].iter().enumerate().all(|(at, &symbol)| {
-                if at > 0 {
-                    state = self.step(state);
-                }
+        // The first symbol is true of nearly all these states, so it is asked last.
+        let fits = |start: &u64| {
+            let mut state = *start;
+            let follows = symbols[1..known].iter().all(|&symbol| {
+                state = self.step(state);
                 self.symbol(state) == Some(symbol)
-            })
+            });
+            follows && self.symbol(*start) == Some(symbols[0])
         };
         let states = lows.iter().flat_map(|&low| {
             (0..values).map(move |number| (value(number) + less) << self.shift() | low)
