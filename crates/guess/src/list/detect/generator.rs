@@ -19,8 +19,6 @@ mod symbol;
 mod target;
 
 #[cfg(test)]
-mod measure;
-#[cfg(test)]
 mod tests;
 
 use super::{Detector, Link};

@@ -1,8 +1,7 @@
 //! Every seed, every generator, every map: which of them gives one of these passwords?
 
 use super::field::Field;
-pub(super) use super::source::SOURCES;
-use super::source::{Engine, Stream};
+use super::source::{Engine, SOURCES, Stream};
 use super::symbol::Map;
 use super::target::{Target, Targets};
 
@@ -140,18 +139,18 @@ pub(super) fn search(
 }
 
 /// Sources that share an engine, so that it runs once for all of them.
-pub(super) struct Group {
+struct Group {
     engine: Engine,
     sources: std::ops::Range<usize>,
     /// Source and map of all that can make such passwords.
-    pub(super) pairs: Vec<(usize, Map)>,
+    pairs: Vec<(usize, Map)>,
     stream: Stream,
     raw: Vec<u64>,
     symbols: Vec<u8>,
 }
 
 impl Group {
-    pub(super) fn of(engine: Engine, sources: std::ops::Range<usize>, targets: &Targets) -> Group {
+    fn of(engine: Engine, sources: std::ops::Range<usize>, targets: &Targets) -> Group {
         let mut pairs = vec![];
         for source in sources.clone() {
             let maps = SOURCES[source].maps.iter();
@@ -168,12 +167,7 @@ impl Group {
         }
     }
 
-    pub(super) fn search(
-        &mut self,
-        targets: &Targets,
-        seed: u64,
-        hit: &mut dyn FnMut(Recipe, u32),
-    ) {
+    fn search(&mut self, targets: &Targets, seed: u64, hit: &mut dyn FnMut(Recipe, u32)) {
         let Group {
             engine,
             pairs,

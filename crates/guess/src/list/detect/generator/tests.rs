@@ -329,3 +329,55 @@ fn states_of_single_rows_are_found_whatever_their_seeds() {
         "whose state has 31 bits",
     );
 }
+
+/// `Math.random` of V8: xorshift128+, of which only one word is given out, so it is linear; made 64
+/// at a time and given out from the last.
+#[test]
+fn math_random_of_a_browser_is_found() {
+    let (mut first, mut second) = (0x0123_4567_89ab_cdefu64, 0xfedc_ba98_7654_3210u64);
+    let mut step = || {
+        let mut mixed = first;
+        first = second;
+        mixed ^= mixed << 23;
+        mixed ^= mixed >> 17;
+        second = mixed ^ first ^ (first >> 26);
+        (first >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let mut symbols = vec![];
+    while symbols.len() < 1_200 {
+        let block: Vec<f64> = (0..64).map(|_| step()).collect();
+        let symbol = |value: &f64| char::from(UPPER_DIGITS.as_bytes()[(value * 36.0) as usize]);
+        symbols.extend(block.iter().rev().map(symbol));
+    }
+    let passwords: Vec<String> = symbols
+        .chunks_exact(12)
+        .map(|symbols| symbols.iter().collect())
+        .collect();
+    check(
+        &LINE.list(&passwords),
+        LINEAR,
+        "a feedback register of 128 bits",
+    );
+}
+
+#[test]
+fn good_lists_are_left_alone() {
+    let formats = [
+        (CROCKFORD, 12),
+        (DIGITS, 6),
+        (DIGITS, 8),
+        ("0123456789abcdef", 8),
+    ];
+    for (number, (alphabet, length)) in formats.into_iter().enumerate() {
+        for rows in [1, 10, 300] {
+            let source = source("xorshift64*, high half");
+            let mut stream = Stream::new(source.engine, 0x5eed_0000_1111_2222 + number as u64);
+            let passwords: Vec<String> = (0..rows)
+                .map(|_| drawn(&mut stream, source, Map::Mod, alphabet, length))
+                .collect();
+            for detector in [UNIT, LINEAR, ADDITIVE, CONGRUENTIAL] {
+                check(&LINE.list(&passwords), detector, "");
+            }
+        }
+    }
+}

@@ -201,8 +201,6 @@ pub(in super::super) const SOURCES: &[Source] = &[
     ),
     source("newlib rand()", NEWLIB, bits(32, 31), LONG),
     source("musl rand()", MUSL, bits(33, 31), LONG),
-    source("lrand48()", RAND48, bits(17, 31), LONG),
-    source("drand48()", RAND48, bits(0, 48), SCALE),
     source("Java Random.nextInt(bound)", JAVA, bits(17, 31), LONG),
     source("Java Random.nextInt()", JAVA, Form::Absolute, MOD),
     source(
@@ -211,6 +209,8 @@ pub(in super::super) const SOURCES: &[Source] = &[
         bits(16, 32),
         &[Map::Double],
     ),
+    source("lrand48()", RAND48, bits(17, 31), LONG),
+    source("drand48()", RAND48, bits(0, 48), SCALE),
     source(
         ".NET Random",
         Engine::DotNet,
