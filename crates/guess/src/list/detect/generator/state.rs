@@ -36,30 +36,27 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
     };
     let sequences = sequences(&field);
     let (mut filtered, mut others) = (FILTERED_WORK, WORK);
+    let mut tried: Vec<(&Sequence, usize, Machine)> = vec![];
     for sequence in sequences.iter().filter(|it| it.rows.len() > 1).take(2) {
         for (order, orders) in field.orders.iter().enumerate().take(2) {
-            let rows = STREAM.div_ceil(field.length()).min(sequence.rows.len());
-            let symbols = field.stream(&sequence.rows[..rows], orders);
-            let known = field.length().max(MIN_KNOWN.min(symbols.len()));
-            let mut found = None;
-            // Those whose low bits can be searched cost next to nothing: they come first.
-            let mut tried: Vec<Machine> = machines(orders.k).collect();
-            tried.sort_by_key(|machine| !machine.filtered(orders.k));
-            for machine in tried {
-                let work = match machine.filtered(orders.k) {
-                    true => &mut filtered,
-                    false => &mut others,
-                };
-                let state = machine.solve(&symbols, known, work);
-                found =
-                    state.and_then(|state| stream_from(&field, sequence, order, &machine, state));
-                if found.is_some() {
-                    break;
-                }
-            }
-            if let Some(found) = found {
-                return vec![found];
-            }
+            tried.extend(machines(orders.k).map(|machine| (sequence, order, machine)));
+        }
+    }
+    // Those whose low bits can be searched cost next to nothing: they come first, and then the
+    // common ones in both orders before the work is used up.
+    tried.sort_by_key(|(_, _, machine)| (!machine.filtered(), machine.source));
+    for (sequence, order, machine) in tried {
+        let rows = STREAM.div_ceil(field.length()).min(sequence.rows.len());
+        let symbols = field.stream(&sequence.rows[..rows], &field.orders[order]);
+        let known = field.length().max(MIN_KNOWN.min(symbols.len()));
+        let work = match machine.filtered() {
+            true => &mut filtered,
+            false => &mut others,
+        };
+        let state = machine.solve(&symbols, known, work);
+        let found = state.and_then(|state| stream_from(&field, sequence, order, &machine, state));
+        if let Some(found) = found {
+            return vec![found];
         }
     }
     single(&field)
@@ -117,7 +114,7 @@ fn single(field: &Field<'_>) -> Vec<Finding> {
     let spread = (0..ROWS.min(field.rows.len())).map(|n| n * field.rows.len() / ROWS.max(1));
     let rows = distinct(field, spread.map(|place| field.rows[place]).collect());
     for orders in field.orders.iter().take(2) {
-        for machine in machines(orders.k).filter(|it| it.filtered(orders.k)) {
+        for machine in machines(orders.k).filter(|it| it.filtered()) {
             let states = f64::from(machine.bits) * std::f64::consts::LOG10_2;
             let each = states + chance::of_password(field.length(), orders.k);
             if each > -2.0 {
@@ -221,9 +218,9 @@ impl Machine {
     }
 
     /// Whether low bits can be searched by themselves.
-    fn filtered(&self, k: usize) -> bool {
+    fn filtered(&self) -> bool {
         let congruential = matches!(SOURCES[self.source].engine, Engine::Lcg { .. });
-        congruential && self.map == Map::Mod && k.is_multiple_of(2)
+        congruential && self.map == Map::Mod && self.k.is_multiple_of(2)
     }
 
     /// A state that gives the first of the symbols and after it all of the `known` first; `work` is
@@ -278,7 +275,7 @@ impl Machine {
         let Engine::Lcg { a, c, .. } = SOURCES[self.source].engine else {
             return vec![0];
         };
-        if !self.filtered(self.k as usize) {
+        if !self.filtered() {
             return (0..all).collect();
         }
         let shown = self.k.trailing_zeros();

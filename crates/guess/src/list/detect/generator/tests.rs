@@ -10,6 +10,7 @@ use crate::list::{Column, List};
 const UPPER_DIGITS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const CROCKFORD: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const NO_LOOKALIKES: &str = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+const LETTERS_DIGITS: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const DIGITS: &str = "0123456789";
 
 fn source(name: &str) -> &'static Source {
@@ -308,6 +309,14 @@ fn states_that_are_small_enough_are_found() {
         DIGITS,
         30,
         "one stream of Microsoft C rand()",
+    );
+    let scaled = "one stream of C library rand() (ANSI, 15 bits), scaled";
+    check(
+        "C library rand() (ANSI, 15 bits)",
+        Map::Scale,
+        LETTERS_DIGITS,
+        100,
+        scaled,
     );
     check(
         "Java Random.nextInt(bound)",
