@@ -4,9 +4,9 @@ mod catalogue;
 mod feedback;
 mod twister;
 
-pub(super) use catalogue::{
-    ANSI, BORLAND, DELPHI, Form, JAVA, MICROSOFT, RAND48, RECIPES, SOURCES, Source,
-};
+#[cfg(test)]
+pub(super) use catalogue::Source;
+pub(super) use catalogue::{Form, SOURCES};
 
 /// A generator: how a seed becomes a state and a state the next.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

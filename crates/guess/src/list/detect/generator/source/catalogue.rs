@@ -71,21 +71,21 @@ const fn lehmer(a: u64, seed: Seeding) -> Engine {
 }
 
 /// ISO C's example of `rand`, also POSIX.
-pub(in super::super) const ANSI: Engine = lcg(1_103_515_245, 12_345, 32, Seeding::Plain);
+const ANSI: Engine = lcg(1_103_515_245, 12_345, 32, Seeding::Plain);
 /// Microsoft's C library.
-pub(in super::super) const MICROSOFT: Engine = lcg(214_013, 2_531_011, 32, Seeding::Plain);
+const MICROSOFT: Engine = lcg(214_013, 2_531_011, 32, Seeding::Plain);
 /// Borland C.
-pub(in super::super) const BORLAND: Engine = lcg(22_695_477, 1, 32, Seeding::Plain);
+const BORLAND: Engine = lcg(22_695_477, 1, 32, Seeding::Plain);
 /// Press et al., Numerical Recipes.
-pub(in super::super) const RECIPES: Engine = lcg(1_664_525, 1_013_904_223, 32, Seeding::Plain);
+const RECIPES: Engine = lcg(1_664_525, 1_013_904_223, 32, Seeding::Plain);
 /// Borland Pascal and Delphi.
-pub(in super::super) const DELPHI: Engine = lcg(134_775_813, 1, 32, Seeding::Plain);
+const DELPHI: Engine = lcg(134_775_813, 1, 32, Seeding::Plain);
 const NEWLIB: Engine = lcg(6_364_136_223_846_793_005, 1, 64, Seeding::Plain);
 const MUSL: Engine = lcg(6_364_136_223_846_793_005, 1, 64, Seeding::LessOne);
 /// POSIX `srand48`.
-pub(in super::super) const RAND48: Engine = lcg(0x5_deec_e66d, 11, 48, Seeding::Rand48);
+const RAND48: Engine = lcg(0x5_deec_e66d, 11, 48, Seeding::Rand48);
 /// `java.util.Random`.
-pub(in super::super) const JAVA: Engine = lcg(0x5_deec_e66d, 11, 48, Seeding::Java);
+pub(super) const JAVA: Engine = lcg(0x5_deec_e66d, 11, 48, Seeding::Java);
 /// Visual Basic 6; its `Rnd` is the state over 2^24.
 const BASIC: Engine = lcg(0xfd_43fd, 0xc3_9ec3, 24, Seeding::Plain);
 const MINIMAL: Engine = lehmer(16_807, Seeding::Plain);
@@ -201,8 +201,6 @@ pub(in super::super) const SOURCES: &[Source] = &[
     ),
     source("newlib rand()", NEWLIB, bits(32, 31), LONG),
     source("musl rand()", MUSL, bits(33, 31), LONG),
-    source("lrand48()", RAND48, bits(17, 31), LONG),
-    source("drand48()", RAND48, bits(0, 48), SCALE),
     source("Java Random.nextInt(bound)", JAVA, bits(17, 31), LONG),
     source("Java Random.nextInt()", JAVA, Form::Absolute, MOD),
     source(
@@ -211,6 +209,8 @@ pub(in super::super) const SOURCES: &[Source] = &[
         bits(16, 32),
         &[Map::Double],
     ),
+    source("lrand48()", RAND48, bits(17, 31), LONG),
+    source("drand48()", RAND48, bits(0, 48), SCALE),
     source(
         ".NET Random",
         Engine::DotNet,
