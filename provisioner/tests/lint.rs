@@ -62,10 +62,16 @@ fn a_list_of_drawn_passwords_is_clean() {
     write(folder.path(), "list.csv", &text);
     let (code, out, err) = run(&["list.csv"], folder.path(), "");
     assert_eq!(code, 0, "{out}{err}");
-    assert!(out.starts_with("CLEAN     list.csv: 200 passwords"), "{out}");
+    assert!(
+        out.starts_with("CLEAN     list.csv: 200 passwords"),
+        "{out}"
+    );
     assert!(out.contains("Strength  at most 60 bits each; uk-psti v1 asks for 60"));
     assert!(out.contains("generate the same units twice"), "{out}");
-    assert!(err.contains("columns that are not looked at: colour"), "{err}");
+    assert!(
+        err.contains("columns that are not looked at: colour"),
+        "{err}"
+    );
     for password in &passwords {
         assert!(!out.contains(password) && !err.contains(password));
     }
@@ -102,7 +108,9 @@ fn a_list_made_from_addresses_is_refused_with_the_limb_and_masked() {
     let fact: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &fact["verdict"]), (1, &Value::from("refused")));
     let finding = &fact["findings"][0];
-    for field in ["verdict", "class", "detector", "clause", "rows", "evidence", "chance"] {
+    for field in [
+        "verdict", "class", "detector", "clause", "rows", "evidence", "chance",
+    ] {
         assert!(!finding[field].is_null(), "{field}: {finding}");
     }
     assert_eq!(finding["clause"], "1(3)(c)");
@@ -123,7 +131,10 @@ fn the_policy_decides_what_is_strong_enough() {
     let (code, out, _) = run(&["list.csv"], folder.path(), "");
     assert_eq!(code, 1, "{out}");
     assert!(out.starts_with("POLICY    list.csv"), "{out}");
-    assert!(out.contains("at most 26.5 bits each; uk-psti v1 asks for 60"), "{out}");
+    assert!(
+        out.contains("at most 26.5 bits each; uk-psti v1 asks for 60"),
+        "{out}"
+    );
     let (code, out, _) = run(&["list.csv", "--profile", "homekit"], folder.path(), "");
     assert_eq!(code, 0, "{out}");
     let (code, out, _) = run(&["list.csv", "--profile", "wpa-psk"], folder.path(), "");
@@ -169,7 +180,10 @@ fn an_unusable_file_says_where() {
         let (code, out, err) = run(&["-"], folder, text);
         assert_eq!(code, 2, "{out}{err}");
         assert!(err.contains(expected), "{err}");
-        assert!(out.is_empty() && !err.contains("K7QDM2X9TR4W"), "{out}{err}");
+        assert!(
+            out.is_empty() && !err.contains("K7QDM2X9TR4W"),
+            "{out}{err}"
+        );
     }
     let folder = folder.path();
     check(folder, "", "no column is called `password`");

@@ -20,6 +20,19 @@ const CONTROLS: usize = 20;
 /// Shuffled lists for each detector whose finding hangs on the unit.
 const SHUFFLES: usize = 4;
 
+/// Control and shuffled lists for the detectors whose searches take seconds whatever the list's
+/// length. Their chances are counted search by search, so the controls only guard against our own
+/// mistakes.
+const SEARCH_CONTROLS: usize = 3;
+
+/// The detectors that search, by name.
+const SEARCHES: [&str; 4] = [
+    "generator with few seeds",
+    "generator seeded by the clock",
+    "congruential generator",
+    "generator seeded by an identifier",
+];
+
 /// Rows of a control list; thresholds are for any number of rows, so fewer serve as well.
 const CONTROL_ROWS: usize = 5_000;
 
@@ -30,6 +43,8 @@ pub struct Progress {
     pub done: usize,
     /// Looks to take, as far as is known now.
     pub of: usize,
+    /// The detector that looked last.
+    pub at: &'static str,
 }
 
 /// Judges a list. `floor_bits` is the strength under which a list is a [`Severity::Policy`]
@@ -44,11 +59,13 @@ pub fn audit(
     let table = Table::whole(list);
     let detectors = all();
     let done = AtomicUsize::new(0);
+    let looked = |of: usize, at: &'static str| {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(Progress { done, of, at });
+    };
     let found = in_parallel(&detectors, threads, |detector| {
         let found = (detector.look)(&table);
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        let of = detectors.len();
-        progress(Progress { done, of });
+        looked(detectors.len(), detector.name);
         found
     });
 
@@ -59,23 +76,35 @@ pub fn audit(
         .zip(found)
         .filter(|(_, found)| !found.is_empty())
         .collect();
-    let controls = match suspects.is_empty() {
-        true => Controls::default(),
-        false => Controls::draw(&table, random),
+    let refuses = |found: &[Finding]| found.iter().any(|it| it.severity == Severity::Refused);
+    let controls = match suspects.iter().any(|(_, found)| refuses(found)) {
+        true => Controls::draw(&table, random),
+        false => Controls::default(),
     };
-    let of = detectors.len() + suspects.len();
-    let judged = in_parallel(&suspects, threads, |(detector, _)| {
-        let because = controls.speak_against(detector);
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        progress(Progress { done, of });
-        because
+    let asked: Vec<(usize, &Table<'_>, &'static str)> = suspects
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, found))| refuses(found))
+        .flat_map(|(suspect, (detector, _))| {
+            let controls = controls.of(detector).into_iter();
+            controls.map(move |(table, because)| (suspect, table, because))
+        })
+        .collect();
+    let of = detectors.len() + asked.len();
+    let spoke = in_parallel(&asked, threads, |(suspect, table, because)| {
+        let detector = &suspects[*suspect].0;
+        let against = refuses(&(detector.look)(table));
+        looked(of, detector.name);
+        against.then_some((*suspect, *because))
     });
+    let spoke: Vec<(usize, &'static str)> = spoke.into_iter().flatten().collect();
 
     let (mut findings, mut withdrawn) = (vec![], vec![]);
-    for ((_, found), because) in suspects.into_iter().zip(judged) {
+    for (suspect, (_, found)) in suspects.into_iter().enumerate() {
+        let against = spoke.iter().find(|(other, _)| *other == suspect);
         for finding in found {
-            match because {
-                Some(because) if finding.severity == Severity::Refused => {
+            match against {
+                Some(&(_, because)) if finding.severity == Severity::Refused => {
                     withdrawn.push(Withdrawn { finding, because });
                 }
                 _ => findings.push(finding),
@@ -130,18 +159,19 @@ impl<'a> Controls<'a> {
         }
     }
 
-    fn speak_against(&self, detector: &Detector) -> Option<&'static str> {
-        let refused = |table: &Table<'_>| {
-            let mut found = (detector.look)(table).into_iter();
-            found.any(|finding| finding.severity == Severity::Refused)
+    /// The lists on which a detector must be silent, each with what it would mean if it were not.
+    fn of(&self, detector: &Detector) -> Vec<(&Table<'a>, &'static str)> {
+        let search = SEARCHES.contains(&detector.name);
+        let most = |all| if search { SEARCH_CONTROLS } else { all };
+        let random = self.random.iter().take(most(CONTROLS));
+        let random = random.map(|it| (it, "random passwords of the same shape show it as well"));
+        let shuffles = match detector.hangs_on {
+            Link::Units => most(SHUFFLES),
+            Link::Passwords => 0,
         };
-        if self.random.iter().any(refused) {
-            return Some("random passwords of the same shape show it as well");
-        }
-        if detector.hangs_on == Link::Units && self.shuffled.iter().any(refused) {
-            return Some("it is still there when the passwords are shuffled over the units");
-        }
-        None
+        let shuffled = self.shuffled.iter().take(shuffles);
+        let still = "it is still there when the passwords are shuffled over the units";
+        random.chain(shuffled.map(|it| (it, still))).collect()
     }
 }
 
