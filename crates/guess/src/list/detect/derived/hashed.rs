@@ -23,7 +23,7 @@ const BACKWARDS: usize = 16;
 const RARE: usize = 24;
 
 /// Rows of a list so short that everything is tried.
-const SHORT: usize = 8;
+const SHORT: usize = 2;
 
 /// Alignments that are weighed.
 const WEIGHED: usize = 64;
