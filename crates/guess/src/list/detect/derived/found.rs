@@ -127,7 +127,10 @@ fn part_of_password(beside: &Beside, best: &Weighed, password: &[u8]) -> String 
     } else if last + 1 == length {
         format!("last {symbols} symbols{every} of the password")
     } else {
-        format!("{symbols} symbols{every} of the password, from place {}", first + 1)
+        format!(
+            "{symbols} symbols{every} of the password, from place {}",
+            first + 1
+        )
     }
 }
 

@@ -155,8 +155,15 @@ pub(super) fn vote(
             }
             let lag = third as isize - in_text as isize;
             for from_text_end in [false, true].into_iter().take(1 + usize::from(text_ends)) {
-                for from_end in [false, true].into_iter().take(1 + usize::from(password_ends)) {
-                    let text_shift = if from_text_end { text.len() as isize } else { 0 };
+                for from_end in [false, true]
+                    .into_iter()
+                    .take(1 + usize::from(password_ends))
+                {
+                    let text_shift = if from_text_end {
+                        text.len() as isize
+                    } else {
+                        0
+                    };
                     let shift = if from_end { password as isize } else { 0 };
                     let line = Line {
                         text_from_end: from_text_end,

@@ -6,6 +6,8 @@
 //! costs bits (a prefix code over everything that was tried), so the chances of all recipes add up
 //! to at most that of one.
 
+use zeroize::{Zeroize, Zeroizing};
+
 use super::super::super::table::Table;
 use super::password::{Ground, PLACES, Read};
 use super::scan::Line;
@@ -51,6 +53,12 @@ pub(super) struct Beside {
     text: [u8; PLACES],
     /// Where each place stands in the password as it is written.
     from: [u8; PLACES],
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.own.zeroize();
+    }
 }
 
 impl Beside {
@@ -198,7 +206,9 @@ impl Scales<'_, '_> {
         let shown = hits
             .iter()
             .flat_map(|&row| places(window).map(move |place| beside[row].own[place]));
-        let least = self.ground.alike_in(line.reading, &shown.collect::<Vec<u8>>());
+        let least = self
+            .ground
+            .alike_in(line.reading, &shown.collect::<Vec<u8>>());
         let (mut once, mut each) = (0.0, 1.0);
         for place in places(window) {
             match chances[place] > CONSTANT {
@@ -301,9 +311,12 @@ fn joint(beside: &[Beside], window: u64) -> Option<f64> {
     texts.sort_unstable();
     let mut pairs = 0;
     for row in beside {
-        let own = cut(&row.own);
-        let start = texts.partition_point(|text| *text < own);
-        pairs += texts[start..].iter().take_while(|text| **text == own).count();
+        let own = Zeroizing::new(cut(&row.own));
+        let start = texts.partition_point(|text| *text < *own);
+        pairs += texts[start..]
+            .iter()
+            .take_while(|text| **text == *own)
+            .count();
         pairs -= usize::from(row.agree & window == window);
     }
     let all = beside.len() * beside.len().saturating_sub(1);
