@@ -33,6 +33,9 @@ const SEARCHES: [&str; 4] = [
     "generator seeded by an identifier",
 ];
 
+/// Rows under which a shuffle leaves too many passwords where they were to say anything.
+const SHUFFLED_ROWS: usize = 8;
+
 /// Rows of a control list; thresholds are for any number of rows, so fewer serve as well.
 const CONTROL_ROWS: usize = 5_000;
 
@@ -154,6 +157,7 @@ impl<'a> Controls<'a> {
                 .map(|_| table.with_passwords(drawn(&table, &shape, random)))
                 .collect(),
             shuffled: (0..SHUFFLES)
+                .filter(|_| table.len() >= SHUFFLED_ROWS)
                 .map(|_| table.with_order(&shuffled(table.len(), random)))
                 .collect(),
         }
@@ -194,11 +198,25 @@ fn drawn(table: &Table<'_>, shape: &Shape, random: &mut dyn FnMut(&mut [u8])) ->
     cells
 }
 
-/// A permutation, each as likely as the next (Fisher and Yates).
+/// A permutation (Fisher and Yates), in which no unit keeps its own password or a neighbour's: one
+/// row alone may prove that a list is derived, and columns may have slipped by a row.
 fn shuffled(rows: usize, random: &mut dyn FnMut(&mut [u8])) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows as u32).collect();
     for last in (1..rows).rev() {
         order.swap(last, below(last + 1, random));
+    }
+    let near = |row: usize, password: u32| row.abs_diff(password as usize) < 2;
+    for row in 0..rows {
+        // Few are near, and for each nearly every row will do to change with.
+        for _ in 0..100 {
+            if !near(row, order[row]) {
+                break;
+            }
+            let other = below(rows, random);
+            if !near(other, order[row]) && !near(row, order[other]) {
+                order.swap(row, other);
+            }
+        }
     }
     order
 }

@@ -13,6 +13,8 @@ mod hashed;
 mod password;
 mod scan;
 mod spell;
+mod spelling;
+mod symbols;
 mod unit;
 mod verbatim;
 mod views;

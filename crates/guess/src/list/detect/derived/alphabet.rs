@@ -15,16 +15,31 @@ pub(super) const CASELESS: &[(&str, &[u8])] = &[
     ("consonants", b"bcdfghjklmnpqrstvwxz"),
     ("base 24 of product keys", b"bcdfghjkmpqrtvwxy2346789"),
     ("letters", b"abcdefghijklmnopqrstuvwxyz"),
-    ("31 symbols, digits first", b"23456789abcdefghjkmnpqrstuvwxyz"),
-    ("31 symbols, letters first", b"abcdefghjkmnpqrstuvwxyz23456789"),
+    (
+        "31 symbols, digits first",
+        b"23456789abcdefghjkmnpqrstuvwxyz",
+    ),
+    (
+        "31 symbols, letters first",
+        b"abcdefghjkmnpqrstuvwxyz23456789",
+    ),
     ("base 32", RFC_4648),
     ("Crockford base 32", CROCKFORD),
     ("base 32, digits first", b"0123456789abcdefghijklmnopqrstuv"),
-    ("32 symbols, digits first", b"23456789abcdefghjklmnpqrstuvwxyz"),
-    ("32 symbols, letters first", b"abcdefghjklmnpqrstuvwxyz23456789"),
+    (
+        "32 symbols, digits first",
+        b"23456789abcdefghjklmnpqrstuvwxyz",
+    ),
+    (
+        "32 symbols, letters first",
+        b"abcdefghjklmnpqrstuvwxyz23456789",
+    ),
     ("z-base-32", b"ybndrfg8ejkmcpqxot1uwisza345h769"),
     ("base 36", BASE_36),
-    ("base 36, letters first", b"abcdefghijklmnopqrstuvwxyz0123456789"),
+    (
+        "base 36, letters first",
+        b"abcdefghijklmnopqrstuvwxyz0123456789",
+    ),
 ];
 
 /// Alphabets in which capitals and small letters differ.

@@ -19,13 +19,21 @@ static CRC_16_CCITT: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&crc::CRC_16
 static CRC_16_XMODEM: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&crc::CRC_16_XMODEM);
 static CRC_16_MODBUS: Crc<u16, Table<1>> = Crc::<u16, Table<1>>::new(&crc::CRC_16_MODBUS);
 
+/// What it is called, and how it is computed.
+pub(super) type Hash = (&'static str, fn(&[u8]) -> Vec<u8>);
+
+/// The same of a key and a text.
+pub(super) type Keyed = (&'static str, fn(&[u8], &[u8]) -> Vec<u8>);
+
 /// The common ones first: those are tried on everything.
-pub(super) const HASHES: &[(&str, fn(&[u8]) -> Vec<u8>)] = &[
+pub(super) const HASHES: &[Hash] = &[
     ("MD5", plain::<Md5>),
     ("SHA-1", plain::<Sha1>),
     ("SHA-256", plain::<Sha256>),
     ("SHA-512", plain::<Sha512>),
-    ("CRC-32", |text| CRC_32.checksum(text).to_be_bytes().to_vec()),
+    ("CRC-32", |text| {
+        CRC_32.checksum(text).to_be_bytes().to_vec()
+    }),
     ("SHA-224", plain::<Sha224>),
     ("SHA-384", plain::<Sha384>),
     ("SHA-512/256", plain::<Sha512_256>),
@@ -33,33 +41,81 @@ pub(super) const HASHES: &[(&str, fn(&[u8]) -> Vec<u8>)] = &[
     ("SHA3-512", plain::<Sha3_512>),
     ("BLAKE2b", plain::<Blake2b512>),
     ("BLAKE2s", plain::<Blake2s256>),
-    ("MD5 of the hexadecimal MD5", |text| plain::<Md5>(&hex(&plain::<Md5>(text)))),
-    ("SHA-1 of the hexadecimal SHA-1", |text| plain::<Sha1>(&hex(&plain::<Sha1>(text)))),
-    ("SHA-256 of the hexadecimal SHA-256", |text| plain::<Sha256>(&hex(&plain::<Sha256>(text)))),
-    ("SHA-1 of the hexadecimal MD5", |text| plain::<Sha1>(&hex(&plain::<Md5>(text)))),
-    ("MD5 of the hexadecimal SHA-1", |text| plain::<Md5>(&hex(&plain::<Sha1>(text)))),
-    ("SHA-256 of the hexadecimal MD5", |text| plain::<Sha256>(&hex(&plain::<Md5>(text)))),
+    ("MD5 of the hexadecimal MD5", |text| {
+        plain::<Md5>(&hex(&plain::<Md5>(text)))
+    }),
+    ("SHA-1 of the hexadecimal SHA-1", |text| {
+        plain::<Sha1>(&hex(&plain::<Sha1>(text)))
+    }),
+    ("SHA-256 of the hexadecimal SHA-256", |text| {
+        plain::<Sha256>(&hex(&plain::<Sha256>(text)))
+    }),
+    ("SHA-1 of the hexadecimal MD5", |text| {
+        plain::<Sha1>(&hex(&plain::<Md5>(text)))
+    }),
+    ("MD5 of the hexadecimal SHA-1", |text| {
+        plain::<Md5>(&hex(&plain::<Sha1>(text)))
+    }),
+    ("SHA-256 of the hexadecimal MD5", |text| {
+        plain::<Sha256>(&hex(&plain::<Md5>(text)))
+    }),
     ("MD5 of the MD5", |text| plain::<Md5>(&plain::<Md5>(text))),
-    ("SHA-1 of the SHA-1", |text| plain::<Sha1>(&plain::<Sha1>(text))),
-    ("SHA-256 of the SHA-256", |text| plain::<Sha256>(&plain::<Sha256>(text))),
-    ("SHA-1 of the MD5", |text| plain::<Sha1>(&plain::<Md5>(text))),
-    ("CRC-32C", |text| CRC_32_C.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-32 of bzip2", |text| CRC_32_BZIP2.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-64", |text| CRC_64.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-64 of ECMA-182", |text| CRC_64_ECMA.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-16", |text| CRC_16.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-16 of CCITT", |text| CRC_16_CCITT.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-16 of XMODEM", |text| CRC_16_XMODEM.checksum(text).to_be_bytes().to_vec()),
-    ("CRC-16 of Modbus", |text| CRC_16_MODBUS.checksum(text).to_be_bytes().to_vec()),
+    ("SHA-1 of the SHA-1", |text| {
+        plain::<Sha1>(&plain::<Sha1>(text))
+    }),
+    ("SHA-256 of the SHA-256", |text| {
+        plain::<Sha256>(&plain::<Sha256>(text))
+    }),
+    ("SHA-1 of the MD5", |text| {
+        plain::<Sha1>(&plain::<Md5>(text))
+    }),
+    ("CRC-32C", |text| {
+        CRC_32_C.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-32 of bzip2", |text| {
+        CRC_32_BZIP2.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-64", |text| {
+        CRC_64.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-64 of ECMA-182", |text| {
+        CRC_64_ECMA.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-16", |text| {
+        CRC_16.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-16 of CCITT", |text| {
+        CRC_16_CCITT.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-16 of XMODEM", |text| {
+        CRC_16_XMODEM.checksum(text).to_be_bytes().to_vec()
+    }),
+    ("CRC-16 of Modbus", |text| {
+        CRC_16_MODBUS.checksum(text).to_be_bytes().to_vec()
+    }),
     ("FNV-1a", |text| fnv_32(text, true)),
     ("FNV-1", |text| fnv_32(text, false)),
     ("FNV-1a of 64 bits", |text| fnv_64(text, true)),
     ("FNV-1 of 64 bits", |text| fnv_64(text, false)),
     ("Adler-32", adler),
-    ("djb2", |text| times(text, 5381, |hash, byte| hash.wrapping_mul(33).wrapping_add(byte))),
-    ("djb2 with XOR", |text| times(text, 5381, |hash, byte| hash.wrapping_mul(33) ^ byte)),
-    ("sdbm", |text| times(text, 0, |hash, byte| hash.wrapping_mul(65_599).wrapping_add(byte))),
-    ("Java's hashCode", |text| times(text, 0, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte))),
+    ("djb2", |text| {
+        times(text, 5381, |hash, byte| {
+            hash.wrapping_mul(33).wrapping_add(byte)
+        })
+    }),
+    ("djb2 with XOR", |text| {
+        times(text, 5381, |hash, byte| hash.wrapping_mul(33) ^ byte)
+    }),
+    ("sdbm", |text| {
+        times(text, 0, |hash, byte| {
+            hash.wrapping_mul(65_599).wrapping_add(byte)
+        })
+    }),
+    ("Java's hashCode", |text| {
+        times(text, 0, |hash, byte| {
+            hash.wrapping_mul(31).wrapping_add(byte)
+        })
+    }),
     ("Jenkins' one-at-a-time", jenkins),
     ("Murmur3", murmur_3),
 ];
@@ -68,7 +124,7 @@ pub(super) const HASHES: &[(&str, fn(&[u8]) -> Vec<u8>)] = &[
 pub(super) const COMMON: usize = 5;
 
 /// HMACs, for forms with a key.
-pub(super) const KEYED: &[(&str, fn(&[u8], &[u8]) -> Vec<u8>)] = &[
+pub(super) const KEYED: &[Keyed] = &[
     ("HMAC-SHA-256", keyed::<Hmac<Sha256>>),
     ("HMAC-SHA-1", keyed::<Hmac<Sha1>>),
     ("HMAC-MD5", keyed::<Hmac<Md5>>),
@@ -90,19 +146,25 @@ fn keyed<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> Vec<u8> {
     let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles.map(|nibble| b"0123456789abcdef"[usize::from(nibble)]).collect()
+    nibbles
+        .map(|nibble| b"0123456789abcdef"[usize::from(nibble)])
+        .collect()
 }
 
 fn times(text: &[u8], start: u32, step: fn(u32, u32) -> u32) -> Vec<u8> {
-    let hash = text.iter().fold(start, |hash, &byte| step(hash, byte.into()));
+    let hash = text
+        .iter()
+        .fold(start, |hash, &byte| step(hash, byte.into()));
     hash.to_be_bytes().to_vec()
 }
 
 fn fnv_32(text: &[u8], xor_first: bool) -> Vec<u8> {
-    let hash = text.iter().fold(0x811c_9dc5_u32, |hash, &byte| match xor_first {
-        true => (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193),
-        false => hash.wrapping_mul(0x0100_0193) ^ u32::from(byte),
-    });
+    let hash = text
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, &byte| match xor_first {
+            true => (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193),
+            false => hash.wrapping_mul(0x0100_0193) ^ u32::from(byte),
+        });
     hash.to_be_bytes().to_vec()
 }
 
@@ -143,10 +205,16 @@ fn murmur_3(text: &[u8]) -> Vec<u8> {
     };
     let mut hash = 0u32;
     for block in text.chunks(4) {
-        let value = block.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
+        let value = block
+            .iter()
+            .rev()
+            .fold(0, |value, &byte| value << 8 | u32::from(byte));
         hash ^= mixed(value);
         if block.len() == 4 {
-            hash = hash.rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+            hash = hash
+                .rotate_left(13)
+                .wrapping_mul(5)
+                .wrapping_add(0xe654_6b64);
         }
     }
     hash ^= text.len() as u32;

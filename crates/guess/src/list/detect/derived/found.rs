@@ -83,7 +83,9 @@ fn finding(scales: &Scales<'_, '_>, best: &Weighed, named: Named) -> Finding {
     let rest = rest(scales, &beside, best, shown);
     let free = beside.filled.count_ones() - best.window.count_ones();
     let free = f64::from(free) * -scales.ground.alike(best.line.reading).log2();
-    let severity = match named.clause == Clause::Public && free >= FREE_BITS {
+    // A brand before a random password is poor style; the random part must carry it alone.
+    let public = named.clause == Clause::Public;
+    let severity = match public && (free >= FREE_BITS || best.is_constant) {
         true => Severity::Note,
         false => Severity::Refused,
     };
@@ -125,7 +127,10 @@ fn part_of_password(beside: &Beside, best: &Weighed, password: &[u8]) -> String 
     } else if last + 1 == length {
         format!("last {symbols} symbols{every} of the password")
     } else {
-        format!("{symbols} symbols{every} of the password, from place {}", first + 1)
+        format!(
+            "{symbols} symbols{every} of the password, from place {}",
+            first + 1
+        )
     }
 }
 

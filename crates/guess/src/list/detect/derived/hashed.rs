@@ -2,13 +2,13 @@
 
 use super::super::super::report::{Class, Finding};
 use super::super::super::table::Table;
-use super::alphabet::{CASED, CASELESS};
 use super::digests::{COMMON, HASHES, KEYED};
 use super::forms::{self, Form};
 use super::found::{Named, findings};
 use super::password::{Ground, Read, Reading};
 use super::scan::{Ballot, Line, Masks};
 use super::spell::{WAYS, Way};
+use super::symbols::{Symbols, alphabets};
 use super::unit::Unit;
 use super::verbatim::{GROUND, spread, vote};
 use super::weigh::Scales;
@@ -23,24 +23,13 @@ const BACKWARDS: usize = 16;
 const RARE: usize = 24;
 
 /// Rows of a list so short that everything is tried.
-const SHORT: usize = 8;
+const SHORT: usize = 2;
 
 /// Alignments that are weighed.
 const WEIGHED: usize = 64;
 
 /// Bits that must agree in one row before an alignment is looked at again.
 const RUN_BITS: f64 = 18.0;
-
-/// An alphabet this list may be written in.
-struct Symbols {
-    name: &'static str,
-    symbols: Vec<u8>,
-    cased: bool,
-    /// Longest run of places at which no password shows another symbol.
-    holds: usize,
-    /// Bits that naming it takes.
-    cost: f64,
-}
 
 /// A text is named by where its parts stand in their tables.
 #[derive(Clone, Copy)]
@@ -99,80 +88,6 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
     findings(&scales, &lines, &|id| search.named(Recipe::of(id)))
 }
 
-/// The known alphabets whose symbols the list uses, and its own in the usual orders.
-fn alphabets(ground: &Ground) -> Vec<Symbols> {
-    let seen = |byte: u8| ground.seen[usize::from(byte)] > 0;
-    let any = |range: std::ops::RangeInclusive<u8>| range.into_iter().any(seen);
-    let cased = any(b'a'..=b'z') && any(b'A'..=b'Z');
-    let all: u32 = ground.seen.iter().sum();
-    let used = |symbols: &[u8], cased: bool| {
-        let here = |byte: u8| seen(byte) || !cased && seen(byte.to_ascii_uppercase());
-        let count = symbols.iter().filter(|&&byte| here(byte)).count();
-        count > 1 && (count * 10 >= symbols.len() * 7 || (all as usize) < 3 * symbols.len())
-    };
-    let known = CASELESS
-        .iter()
-        .map(|(name, symbols)| (*name, *symbols, false))
-        .chain(CASED.iter().map(|(name, symbols)| (*name, *symbols, true)));
-    let mut alphabets: Vec<Symbols> = known
-        .filter(|(_, symbols, case)| used(symbols, *case) && (cased || !case))
-        .map(|(name, symbols, cased)| Symbols {
-            name,
-            symbols: symbols.to_vec(),
-            cased,
-            holds: ground.holds(symbols, cased),
-            cost: match symbols.len() {
-                10 | 16 | 36 | 62 => 3.5,
-                _ => 6.0,
-            },
-        })
-        .collect();
-    for symbols in own_orders(ground, cased) {
-        if symbols.len() > 2 && !alphabets.iter().any(|known| known.symbols == symbols) {
-            alphabets.push(Symbols {
-                name: "the list's own symbols",
-                holds: usize::MAX,
-                symbols,
-                cased,
-                cost: 6.0,
-            });
-        }
-    }
-    alphabets
-}
-
-/// The symbols of the list: digits, capitals and small letters in every order of the three.
-fn own_orders(ground: &Ground, cased: bool) -> Vec<Vec<u8>> {
-    let mut symbols: Vec<u8> = (0..=255u8)
-        .filter(|byte| ground.seen[usize::from(*byte)] > 0)
-        .collect();
-    if !cased {
-        symbols.make_ascii_lowercase();
-    }
-    let kind = |byte: u8| match byte {
-        b'0'..=b'9' => 0,
-        b'A'..=b'Z' => 1,
-        b'a'..=b'z' => 2,
-        _ => 3,
-    };
-    let orders = [[0, 1, 2], [0, 2, 1], [1, 2, 0], [2, 1, 0], [1, 0, 2], [2, 0, 1]];
-    let mut all: Vec<Vec<u8>> = orders
-        .iter()
-        .map(|order| {
-            let mut symbols = symbols.clone();
-            let rank = |byte: &u8| order.iter().position(|other| *other == kind(*byte));
-            symbols.sort_by_key(|byte| (rank(byte).unwrap_or(3), *byte));
-            symbols
-        })
-        .collect();
-    // Plain byte order, in which marks stand between digits and letters.
-    symbols.sort_unstable();
-    all.push(symbols);
-    all.sort();
-    all.dedup();
-    all
-}
-
 /// A password read one way, its symbols as values of the alphabets of one size.
 struct Group {
     reading: Reading,
@@ -210,9 +125,7 @@ impl Search<'_, '_> {
                 continue;
             }
             read.read(password, reading, &self.ground.shape);
-            let free = |place: &usize| {
-                !self.ground.is_constant(password, read.from[*place].into())
-            };
+            let free = |place: &usize| !self.ground.is_constant(password, read.from[*place].into());
             let most = longest_run((0..read.symbols.len()).map(|place| free(&place)));
             for (at, alphabet) in self.alphabets.iter().enumerate() {
                 if alphabet.cased != (reading == Reading::Exact) {
@@ -230,7 +143,9 @@ impl Search<'_, '_> {
                         }
                     }
                 }
-                let whole = (0..read.symbols.len()).filter(free).all(|place| shown >> place & 1 == 1);
+                let whole = (0..read.symbols.len())
+                    .filter(free)
+                    .all(|place| shown >> place & 1 == 1);
                 let run = longest_run((0..64).map(|place| shown >> place & 1 == 1));
                 if run < least || !(whole || alphabet.holds >= least) {
                     continue;
@@ -345,7 +260,15 @@ impl Search<'_, '_> {
                 lag: 0,
             };
             let ends = [false, self.ground.lengths_differ];
-            vote(ballot, line, masks, values, group.symbols, ends, group.least);
+            vote(
+                ballot,
+                line,
+                masks,
+                values,
+                group.symbols,
+                ends,
+                group.least,
+            );
         }
     }
 

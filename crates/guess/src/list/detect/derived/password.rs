@@ -1,6 +1,8 @@
 //! How a password is read before it is held against an identifier, and what is common to the
 //! passwords of a list.
 
+use zeroize::Zeroize;
+
 use super::super::super::shape::Shape;
 use super::super::super::table::Table;
 
@@ -47,12 +49,27 @@ impl Reading {
     }
 }
 
-/// A password as it is read.
-#[derive(Default)]
+/// A password as it is read. Wiped when dropped.
 pub(super) struct Read {
     pub(super) symbols: Vec<u8>,
     /// Where each symbol stands in the password as it is written.
     pub(super) from: Vec<u8>,
+}
+
+impl Default for Read {
+    /// Room for any password, so that nothing is left behind by growing.
+    fn default() -> Read {
+        Read {
+            symbols: Vec::with_capacity(PLACES),
+            from: Vec::with_capacity(PLACES),
+        }
+    }
+}
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        self.symbols.zeroize();
+    }
 }
 
 impl Read {
@@ -87,7 +104,11 @@ impl Read {
 
     fn every_second(&mut self, first: usize) {
         for texts in [&mut self.symbols, &mut self.from] {
-            *texts = texts.iter().skip(first).step_by(2).copied().collect();
+            let kept = texts.len().saturating_sub(first).div_ceil(2);
+            for place in 0..kept {
+                texts[place] = texts[2 * place + first];
+            }
+            texts.truncate(kept);
         }
     }
 }
@@ -121,7 +142,7 @@ impl Ground {
             let shaped = text.len() == shape.length;
             for (place, &byte) in text.iter().take(PLACES).enumerate() {
                 let separates = shaped && shape.separators.contains(&place);
-                if !separates && !(shaped && constant[place]) {
+                if !(separates || shaped && constant[place]) {
                     seen[usize::from(byte)] += 1;
                     if shaped {
                         kinds[place][usize::from(byte)] = true;
@@ -139,7 +160,10 @@ impl Ground {
         let words = words(&folded);
         Ground {
             lengths_differ: rows().any(|text| text.len() != shape.length),
-            alike: [alike(&folded, symbols.len()), alike(&seen, shape.alphabet.len())],
+            alike: [
+                alike(&folded, symbols.len()),
+                alike(&seen, shape.alphabet.len()),
+            ],
             shape,
             constant,
             kinds,

@@ -68,9 +68,8 @@ pub(super) fn triples(masks: &Masks, text: &[u8], mut each: impl FnMut(u64, usiz
 /// The run that starts with the triple which ends at these places: its length, and 0 when another
 /// triple of the run was there before.
 pub(super) fn run(masks: &Masks, text: &[u8], third: usize, in_text: usize) -> usize {
-    let agree = |place: usize, at: usize| {
-        place < 64 && masks[usize::from(text[at])] >> place & 1 == 1
-    };
+    let agree =
+        |place: usize, at: usize| place < 64 && masks[usize::from(text[at])] >> place & 1 == 1;
     if in_text > 2 && third > 2 && agree(third - 3, in_text - 3) {
         return 0;
     }
@@ -129,6 +128,9 @@ impl Ballot {
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.truncate(most);
-        found.into_iter().map(|(_, key)| Line::from_key(key)).collect()
+        found
+            .into_iter()
+            .map(|(_, key)| Line::from_key(key))
+            .collect()
     }
 }

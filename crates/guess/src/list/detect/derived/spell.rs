@@ -26,7 +26,10 @@ pub(super) enum Way {
     /// Each byte in decimal, one after the other.
     ByteByByte,
     /// The whole digest as one number, high byte first or last; leading zeros and all, or bare.
-    Whole { swapped: bool, bare: bool },
+    Whole {
+        swapped: bool,
+        bare: bool,
+    },
     /// Its first or last bytes as a number.
     Part {
         bytes: usize,
@@ -58,10 +61,22 @@ pub(super) const WAYS: [Way; 30] = [
     Way::Nibbles,
     Way::DigitsOfHex,
     Way::ByteByByte,
-    Way::Whole { swapped: false, bare: false },
-    Way::Whole { swapped: false, bare: true },
-    Way::Whole { swapped: true, bare: false },
-    Way::Whole { swapped: true, bare: true },
+    Way::Whole {
+        swapped: false,
+        bare: false,
+    },
+    Way::Whole {
+        swapped: false,
+        bare: true,
+    },
+    Way::Whole {
+        swapped: true,
+        bare: false,
+    },
+    Way::Whole {
+        swapped: true,
+        bare: true,
+    },
     part(4, false, false, false),
     part(4, false, false, true),
     part(4, false, true, false),
@@ -138,12 +153,12 @@ impl Way {
                 out.extend(bytes.map(|byte| byte % radix));
             }
             Way::Scaled => {
-                let scaled = |byte: &u8| (u16::from(*byte) * u16::from(radix) >> 8) as u8;
+                let scaled = |byte: &u8| ((u16::from(*byte) * u16::from(radix)) >> 8) as u8;
                 out.extend(digest.iter().map(scaled));
             }
             Way::Words(bytes) => {
                 let words = digest.chunks_exact(bytes).map(number);
-                out.extend(words.map(|word| (word as u64 % u64::from(radix)) as u8));
+                out.extend(words.map(|word| (word % u64::from(radix)) as u8));
             }
             Way::LowFirst => out.extend(digest.iter().flat_map(|byte| [byte & 15, byte >> 4])),
             Way::Nibbles => {
@@ -193,7 +208,9 @@ impl Way {
             Way::GroupsSecond(0) => ", every second symbol from the first".to_owned(),
             Way::GroupsSecond(_) => ", every second symbol from the second".to_owned(),
             Way::ModuloSecond(0) => ", every second byte modulo its size".to_owned(),
-            Way::ModuloSecond(_) => ", every second byte from the second modulo its size".to_owned(),
+            Way::ModuloSecond(_) => {
+                ", every second byte from the second modulo its size".to_owned()
+            }
             Way::Scaled => ", the high bits of each byte".to_owned(),
             Way::Words(bytes) => format!(", each {bytes} bytes modulo its size"),
             Way::LowFirst => ", low halves first".to_owned(),
@@ -217,7 +234,9 @@ impl Way {
 }
 
 fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
+    bytes
+        .iter()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
 fn ordered(bytes: &[u8], swapped: bool) -> u64 {
@@ -229,7 +248,11 @@ fn ordered(bytes: &[u8], swapped: bool) -> u64 {
 
 /// Digits that any number of so many bytes fits in; 0 for no leading zeros.
 fn width_of(bytes: &[u8], radix: u8, bare: bool) -> usize {
-    if bare { 0 } else { width(8 * bytes.len(), radix) }
+    if bare {
+        0
+    } else {
+        width(8 * bytes.len(), radix)
+    }
 }
 
 /// A number of any length in a radix: limbs of 32 bits are divided by the largest power of the

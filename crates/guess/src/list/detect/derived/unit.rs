@@ -58,7 +58,10 @@ impl<'a> Unit<'a> {
 
     /// The decimal digits of a column read as one number, modulo 2^128.
     pub(super) fn decimal(&self, column: Column) -> Option<u128> {
-        let digits = self.cell(column).iter().filter(|byte| byte.is_ascii_digit());
+        let digits = self
+            .cell(column)
+            .iter()
+            .filter(|byte| byte.is_ascii_digit());
         let mut any = false;
         let value = digits.fold(0u128, |value, &digit| {
             any = true;

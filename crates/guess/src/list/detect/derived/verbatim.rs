@@ -98,9 +98,8 @@ fn search(table: &Table<'_>, ground: &Ground, present: &[Present]) -> Vec<Line> 
         for row in spread(table.len(), most) {
             let unit = Unit::of(table, row, slip);
             for (reading, read, masks) in &mut reads {
-                let password = table.password(row);
-                read.read(password, *reading, &ground.shape);
-                **masks = masks_of(read, password, ground);
+                read.read(table.password(row), *reading, &ground.shape);
+                **masks = masks_of(&read.symbols);
             }
             for (at, present) in present.iter().enumerate() {
                 text.clear();
@@ -126,13 +125,11 @@ fn search(table: &Table<'_>, ground: &Ground, present: &[Present]) -> Vec<Line> 
     ballot.count(bits, table.len().min(SEARCHED), WEIGHED)
 }
 
-/// Places of each symbol; constant places agree with nothing, for they say nothing.
-fn masks_of(read: &Read, password: &[u8], ground: &Ground) -> Masks {
+/// Places of each symbol.
+fn masks_of(symbols: &[u8]) -> Masks {
     let mut masks = [0; 256];
-    for (place, (&symbol, &from)) in read.symbols.iter().zip(&read.from).enumerate() {
-        if !ground.is_constant(password, from.into()) {
-            masks[usize::from(symbol)] |= 1 << place;
-        }
+    for (place, &symbol) in symbols.iter().enumerate() {
+        masks[usize::from(symbol)] |= 1 << place;
     }
     masks
 }
@@ -158,8 +155,15 @@ pub(super) fn vote(
             }
             let lag = third as isize - in_text as isize;
             for from_text_end in [false, true].into_iter().take(1 + usize::from(text_ends)) {
-                for from_end in [false, true].into_iter().take(1 + usize::from(password_ends)) {
-                    let text_shift = if from_text_end { text.len() as isize } else { 0 };
+                for from_end in [false, true]
+                    .into_iter()
+                    .take(1 + usize::from(password_ends))
+                {
+                    let text_shift = if from_text_end {
+                        text.len() as isize
+                    } else {
+                        0
+                    };
                     let shift = if from_end { password as isize } else { 0 };
                     let line = Line {
                         text_from_end: from_text_end,

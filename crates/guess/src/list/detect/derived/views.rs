@@ -250,7 +250,11 @@ impl View {
                     let kept: Vec<u8> = cell.iter().copied().filter(kept).collect();
                     self.write_characters(&kept, out);
                 } else {
-                    out.extend(cell.iter().filter(|byte| kept(byte)).map(u8::to_ascii_lowercase));
+                    out.extend(
+                        cell.iter()
+                            .filter(|byte| kept(byte))
+                            .map(u8::to_ascii_lowercase),
+                    );
                     self.write_text(out);
                 }
             }
@@ -307,7 +311,9 @@ impl View {
             Writing::Luhn => text.extend(wps::luhn(text)),
             Writing::Sums => {
                 let pairs = text.windows(2);
-                *text = pairs.map(|pair| b'0' + (pair[0] + pair[1] - 2 * b'0') % 10).collect();
+                *text = pairs
+                    .map(|pair| b'0' + (pair[0] + pair[1] - 2 * b'0') % 10)
+                    .collect();
             }
             Writing::Mirrored => {
                 let hex = text.iter().all(u8::is_ascii_hexdigit)

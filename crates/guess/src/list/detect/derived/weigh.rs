@@ -6,6 +6,8 @@
 //! costs bits (a prefix code over everything that was tried), so the chances of all recipes add up
 //! to at most that of one.
 
+use zeroize::{Zeroize, Zeroizing};
+
 use super::super::super::table::Table;
 use super::password::{Ground, PLACES, Read};
 use super::scan::Line;
@@ -16,6 +18,9 @@ pub(super) const ROWS: usize = 600;
 
 /// Windows of one alignment that are weighed, the most frequent ones.
 const WINDOWS: usize = 24;
+
+/// A place at which more pairs of rows agree is the same in all of them.
+const CONSTANT: f64 = 0.95;
 
 /// log2 of the chance under which something is said.
 pub(super) const REFUSED: f64 = -30.0;
@@ -50,6 +55,12 @@ pub(super) struct Beside {
     from: [u8; PLACES],
 }
 
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.own.zeroize();
+    }
+}
+
 impl Beside {
     /// Places of the text that a window stands beside.
     pub(super) fn in_text(&self, window: u64) -> std::ops::Range<usize> {
@@ -73,6 +84,8 @@ pub(super) struct Weighed {
     pub(super) chance: f64,
     /// For each row weighed, the bytes of the password explained.
     pub(super) explains: Vec<u64>,
+    /// Whether all of it is the same in nearly all rows.
+    pub(super) is_constant: bool,
 }
 
 /// Buffers that are used again for each row.
@@ -93,6 +106,9 @@ impl Scales<'_, '_> {
         let mut best: Option<(f64, u64)> = None;
         for window in windows(&beside) {
             let hits = hits(&beside, explained, window);
+            if hits.is_empty() {
+                continue;
+            }
             let chance = self.chance(line, &beside, &chances, window, &hits);
             let wider = |other: u64| window.count_ones() > other.count_ones();
             if best.is_none_or(|(least, other)| {
@@ -107,7 +123,8 @@ impl Scales<'_, '_> {
         if chance < 0.0
             && let Some(joint) = joint(&beside, window)
         {
-            let named = self.naming(line, &beside, window, &hits);
+            let (once, _) = self.alike(line, &beside, &chances, window, &hits);
+            let named = self.naming(line, &beside, window, &hits) + once;
             chance = chance.max(named + tail(rows.len(), hits.len(), joint));
         }
         let mut explains = vec![0; rows.len()];
@@ -119,6 +136,7 @@ impl Scales<'_, '_> {
             window,
             chance,
             explains,
+            is_constant: places(window).all(|place| chances[place] > CONSTANT),
         })
     }
 
@@ -171,17 +189,34 @@ impl Scales<'_, '_> {
         window: u64,
         hits: &[usize],
     ) -> f64 {
-        if hits.is_empty() {
-            return 0.0;
-        }
+        let (once, each) = self.alike(line, beside, chances, window, hits);
+        self.naming(line, beside, window, hits) + once + tail(beside.len(), hits.len(), each)
+    }
+
+    /// Chances that a window agrees: log2 of that of its constant places, which agree in all rows
+    /// or in none, and that of the others in one row.
+    fn alike(
+        &self,
+        line: Line,
+        beside: &[Beside],
+        chances: &[f64; PLACES],
+        window: u64,
+        hits: &[usize],
+    ) -> (f64, f64) {
         let shown = hits
             .iter()
             .flat_map(|&row| places(window).map(move |place| beside[row].own[place]));
-        let least = self.ground.alike_in(line.reading, &shown.collect::<Vec<u8>>());
-        let each: f64 = places(window)
-            .map(|place| chances[place].max(least).min(1.0))
-            .product();
-        self.naming(line, beside, window, hits) + tail(beside.len(), hits.len(), each)
+        let least = self
+            .ground
+            .alike_in(line.reading, &shown.collect::<Vec<u8>>());
+        let (mut once, mut each) = (0.0, 1.0);
+        for place in places(window) {
+            match chances[place] > CONSTANT {
+                true => once += least.log2(),
+                false => each *= chances[place].max(least),
+            }
+        }
+        (once, each)
     }
 
     /// Bits that naming the recipe takes.
@@ -276,9 +311,12 @@ fn joint(beside: &[Beside], window: u64) -> Option<f64> {
     texts.sort_unstable();
     let mut pairs = 0;
     for row in beside {
-        let own = cut(&row.own);
-        let start = texts.partition_point(|text| *text < own);
-        pairs += texts[start..].iter().take_while(|text| **text == own).count();
+        let own = Zeroizing::new(cut(&row.own));
+        let start = texts.partition_point(|text| *text < *own);
+        pairs += texts[start..]
+            .iter()
+            .take_while(|text| **text == *own)
+            .count();
         pairs -= usize::from(row.agree & window == window);
     }
     let all = beside.len() * beside.len().saturating_sub(1);
