@@ -15,6 +15,7 @@ mod ground;
 mod modular;
 mod multiples;
 mod pairing;
+mod planes;
 mod progression;
 mod readings;
 mod residues;

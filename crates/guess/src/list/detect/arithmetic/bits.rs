@@ -9,10 +9,11 @@ use zeroize::Zeroizing;
 
 use super::chance::{Suspect, Tally, choose, tail};
 use super::columns::clause;
-use super::digits::{Digits, End};
+use super::digits::Digits;
 use super::features::Features;
-use super::ground::{Ground, Window, scatter};
+use super::ground::{Ground, scatter};
 use super::pairing::Pairing;
+use super::planes::{Bits, HALF};
 use crate::Clause;
 use crate::list::report::{Class, Finding};
 use crate::list::table::Table;
@@ -20,16 +21,10 @@ use crate::list::table::Table;
 /// Rows of the elimination.
 const ROWS: usize = 2_048;
 
-/// Bits of the password that are looked at.
-const BITS: usize = 448;
-
 /// Eliminations from other rows, when a wrong row among the first would spoil one, and the most
 /// independent bits with which that is worth the time.
-const TRIALS: u64 = 32;
-const TRIAL_RANK: usize = 40;
-
-/// log10 of 1 / 2.
-const HALF: f64 = -std::f64::consts::LOG10_2;
+const TRIALS: u64 = 16;
+const TRIAL_RANK: usize = 32;
 
 /// Finds bits of the password that are sums of bits of identifiers.
 pub(super) fn affine(table: &Table<'_>) -> Vec<Finding> {
@@ -73,125 +68,6 @@ fn taken(ground: &Ground) -> Vec<usize> {
     rows.sort_unstable();
     rows.dedup();
     rows
-}
-
-/// Bits of the passwords.
-struct Bits {
-    count: usize,
-    words: usize,
-    /// `words` for each row.
-    rows: Zeroizing<Vec<u64>>,
-    /// log10 of the chance of the more common value of each bit.
-    chances: Vec<f64>,
-    /// Bits that are even and independent of each other.
-    independent: Vec<u64>,
-    independents: usize,
-}
-
-impl Bits {
-    fn of(ground: &Ground) -> Bits {
-        let mut columns: Vec<Zeroizing<Vec<bool>>> = vec![];
-        let mut independents = 0;
-        for (n, reading) in ground.readings.iter().enumerate() {
-            let digits = Digits::of(ground, reading);
-            let each = (u64::BITS - (digits.base - 1).leading_zeros()) as usize;
-            let sure = match digits.base {
-                base if base.is_power_of_two() => each,
-                base if base % 2 == 0 => 1,
-                _ => 0,
-            };
-            // The independent ones come first: the low bits of all symbols, then their others.
-            for bit in 0..each {
-                for place in 0..ground.width {
-                    let column =
-                        (0..ground.len()).map(|row| digits.row(row)[place] >> bit & 1 == 1);
-                    columns.push(Zeroizing::new(column.collect()));
-                }
-            }
-            if n == 0
-                && !ground.wordy
-                && (0..ground.width).all(|place| even(ground, place, &digits))
-            {
-                independents = sure * ground.width;
-            }
-            if sure < each {
-                let low = digits.base.trailing_zeros() as usize * ground.width;
-                for end in End::BOTH {
-                    columns.extend(low_bits(ground, &digits, end, low.min(64)));
-                }
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        let normal =
-            |column: &[bool]| -> Vec<bool> { column.iter().map(|bit| bit ^ column[0]).collect() };
-        let mut place = 0;
-        columns.retain(|column| {
-            place += 1;
-            seen.insert(normal(column)) || place <= independents
-        });
-        columns.truncate(BITS);
-        let words = columns.len().div_ceil(64);
-        let mut rows = Zeroizing::new(vec![0u64; ground.len() * words]);
-        let mut chances = vec![];
-        for (n, column) in columns.iter().enumerate() {
-            let ones = column.iter().filter(|bit| **bit).count();
-            let most = ones.max(column.len() - ones) as f64 / column.len() as f64;
-            // Short lists are uneven by chance.
-            chances.push(if n < independents {
-                HALF
-            } else {
-                most.log10().max(HALF)
-            });
-            for (row, _) in column.iter().enumerate().filter(|(_, bit)| **bit) {
-                rows[row * words + n / 64] |= 1 << (n % 64);
-            }
-        }
-        let mut independent = vec![0u64; words];
-        (0..independents).for_each(|n| independent[n / 64] |= 1 << (n % 64));
-        Bits {
-            count: columns.len(),
-            words,
-            rows,
-            chances,
-            independent,
-            independents,
-        }
-    }
-}
-
-/// Whether the symbols at a place are as even as drawn ones.
-fn even(ground: &Ground, place: usize, digits: &Digits) -> bool {
-    let chance = ground.chance(Window {
-        first: place,
-        length: 1,
-    });
-    10f64.powf(chance) * digits.base as f64 <= 1.5
-}
-
-/// The low bits of the password's number: a number modulo 10^7 keeps the 7 lowest.
-fn low_bits(ground: &Ground, digits: &Digits, end: End, low: usize) -> Vec<Zeroizing<Vec<bool>>> {
-    let number = |row: usize| {
-        let add = |value: u64, digit: &u8| {
-            value
-                .wrapping_mul(digits.base)
-                .wrapping_add(u64::from(*digit))
-        };
-        match end {
-            End::Most => digits.row(row).iter().fold(0, add),
-            End::Least => digits.row(row).iter().rfold(0, add),
-        }
-    };
-    let numbers: Zeroizing<Vec<u64>> = Zeroizing::new((0..ground.len()).map(number).collect());
-    (0..low)
-        .map(|bit| {
-            Zeroizing::new(
-                numbers
-                    .iter()
-                    .map(|number| number >> bit & 1 == 1)
-                    .collect(),
-            )
-        })
-        .collect()
 }
 
 /// Features and password bits of the rows that have both, side by side.
@@ -267,7 +143,7 @@ impl System {
         if rank < 2 || left.len() < 2 {
             return usize::MAX;
         }
-        let mut wrong = vec![0usize; bits.count];
+        let mut wrong = vec![0usize; bits.chances.len()];
         for (_, line) in &left {
             for (n, wrong) in wrong.iter_mut().enumerate() {
                 *wrong += (line[n / 64] >> (n % 64) & 1) as usize;
@@ -311,28 +187,26 @@ impl Sum<'_> {
 
     /// Bits that agree in every row, of those that are independent.
     fn bits_together(&self, bits: &Bits, wrong: &[usize], tally: &mut Tally) {
-        let exact = wrong[..bits.independents]
-            .iter()
-            .filter(|&&wrong| wrong == 0)
-            .count();
-        let each = self.left.len() as f64 * HALF;
-        tally.look(tail(bits.independents, exact, each), || {
-            self.suspect(|_| true, &format!("{exact} bits of the password are"))
-        });
+        for group in &bits.groups {
+            let exact = group.iter().filter(|&&n| wrong[n] == 0).count();
+            let each = self.left.len() as f64 * HALF;
+            tally.look(tail(group.len(), exact, each), || {
+                self.suspect(|_| true, &format!("{exact} bits of the password are"))
+            });
+        }
     }
 
     /// Rows in which every independent bit agrees.
     fn rows_together(&self, bits: &Bits, tally: &mut Tally) {
-        let agrees = |line: &[u64]| line.iter().zip(&bits.independent).all(|(a, b)| a & b == 0);
-        let exact = self.left.iter().filter(|(_, line)| agrees(line)).count();
-        let named = choose(self.system.rows.len(), self.rank + exact);
-        let chance = named + exact as f64 * bits.independents as f64 * HALF;
-        tally.look(chance.min(0.0), || {
-            self.suspect(
-                agrees,
-                &format!("{} bits of the password are", bits.independents),
-            )
-        });
+        for group in bits.groups.iter().filter(|group| !group.is_empty()) {
+            let agrees = |line: &[u64]| group.iter().all(|n| line[n / 64] >> (n % 64) & 1 == 0);
+            let exact = self.left.iter().filter(|(_, line)| agrees(line)).count();
+            let named = choose(self.system.rows.len(), self.rank + exact);
+            let chance = named + (exact * group.len()) as f64 * HALF;
+            tally.look(chance.min(0.0), || {
+                self.suspect(agrees, &format!("{} bits of the password are", group.len()))
+            });
+        }
     }
 
     fn suspect(&self, agrees: impl Fn(&[u64]) -> bool, what: &str) -> Suspect {

@@ -1,7 +1,6 @@
 //! Units that share a part of an identifier, and share a part of the password for it.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::chance::{Suspect, Tally, tail};
 use super::columns::{called, clause};
@@ -41,7 +40,7 @@ pub(super) fn functional(table: &Table<'_>) -> Vec<Finding> {
         // Whatever repeats with the number does so in single symbols.
         for source in Source::all(&ground, pairing) {
             for modulus in MODULI {
-                let key = |row: usize| Some(source.values[row]? % modulus);
+                let key = |row: usize| Some((source.values[row]? % modulus) as usize);
                 let part = Part {
                     column: source.column,
                     name: format!("{} modulo {modulus}", source.name),
@@ -56,7 +55,12 @@ pub(super) fn functional(table: &Table<'_>) -> Vec<Finding> {
                     column: Some(column),
                     name: format!("{name}{}", pairing.words()),
                 };
-                let key = |row: usize| read.of(&texts[held_against[row]?]).map(hashed);
+                let mut known: HashMap<&[u8], usize> = HashMap::new();
+                let key = |row: usize| {
+                    let text = read.of(&texts[held_against[row]?])?;
+                    let next = known.len();
+                    Some(*known.entry(text).or_insert(next))
+                };
                 part.look(&looked, &windows, key, &mut tally);
             }
         }
@@ -131,12 +135,6 @@ fn parts(column: Column, texts: &[Vec<u8>]) -> Vec<(String, Read)> {
     parts
 }
 
-fn hashed(text: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
-}
-
 struct Part {
     column: Option<Column>,
     name: String,
@@ -154,15 +152,18 @@ impl Part {
         &self,
         looked: &Looked<'_>,
         windows: &[Window],
-        key: impl Fn(usize) -> Option<u64>,
+        mut key: impl FnMut(usize) -> Option<usize>,
         tally: &mut Tally,
     ) {
         let ground = looked.ground;
-        let mut latest: HashMap<u64, usize> = HashMap::new();
+        let mut latest: Vec<Option<usize>> = vec![];
         let mut pairs = vec![];
         for &row in &looked.rows {
             let Some(key) = key(row) else { continue };
-            if let Some(before) = latest.insert(key, row) {
+            if key >= latest.len() {
+                latest.resize(key + 1, None);
+            }
+            if let Some(before) = latest[key].replace(row) {
                 let symbols = ground.symbols(before).iter().zip(ground.symbols(row));
                 let equal = symbols
                     .rev()
@@ -172,7 +173,7 @@ impl Part {
             }
         }
         // One value for all says nothing.
-        if pairs.len() < PAIRS || latest.len() < 2 {
+        if pairs.len() < PAIRS || latest.iter().flatten().count() < 2 {
             return;
         }
         for &window in windows {

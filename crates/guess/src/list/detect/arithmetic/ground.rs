@@ -63,6 +63,8 @@ pub(super) struct Ground {
     pub(super) sorted_file: bool,
     /// Whether the passwords look like words, so that neighbouring symbols depend on each other.
     pub(super) wordy: bool,
+    /// Whether there are several formats, so that symbols tell which one it is.
+    pub(super) mixed: bool,
     /// log10 of the chance that a symbol at this place is one named beforehand.
     symbol_chances: Vec<f64>,
     window_chances: Vec<OnceCell<f64>>,
@@ -110,6 +112,7 @@ impl Ground {
             orders: orders.collect(),
             sorted_file: false,
             wordy: wordy(&symbols),
+            mixed: false,
             symbol_chances: vec![],
             window_chances: vec![OnceCell::new(); places.len() * (places.len() + 1)],
             numbers: vec![],
@@ -118,9 +121,9 @@ impl Ground {
             rows,
         };
         ground.sorted_file = ground.is_file_sorted(table);
-        let mixed = ground.is_mixed(&shape);
+        ground.mixed = ground.is_mixed(&shape);
         ground.symbol_chances = (0..ground.width)
-            .map(|place| ground.symbol_chance(place, shape.alphabet.len(), mixed))
+            .map(|place| ground.symbol_chance(place, shape.alphabet.len()))
             .collect();
         for column in Column::ALL
             .into_iter()
@@ -160,6 +163,20 @@ impl Ground {
         self.orders.iter().filter(telling)
     }
 
+    /// Whether symbols are known not to be drawn evenly and one by one.
+    pub(super) fn is_uneven(&self) -> bool {
+        self.wordy || self.mixed
+    }
+
+    /// Whether the symbols of a password go with each other no more than drawn ones.
+    pub(super) fn one_by_one(&self) -> bool {
+        let whole = Window {
+            first: 0,
+            length: self.width,
+        };
+        !self.wordy && self.chance(whole) <= self.symbol_chances.iter().sum::<f64>() + 0.5
+    }
+
     /// log10 of the chance that the symbols of a window are some that were named beforehand, or
     /// those of the row before.
     pub(super) fn chance(&self, window: Window) -> f64 {
@@ -191,7 +208,7 @@ impl Ground {
 
     /// The chance for one symbol. Of pairs `c` are equal: for even symbols that is the chance of
     /// each, for uneven ones the most common has at most its root.
-    fn symbol_chance(&self, place: usize, alphabet: usize, mixed: bool) -> f64 {
+    fn symbol_chance(&self, place: usize, alphabet: usize) -> f64 {
         let mut counts = [0usize; 256];
         for row in 0..self.len() {
             counts[usize::from(self.symbols(row)[place])] += 1;
@@ -211,7 +228,7 @@ impl Ground {
         } else {
             (equal / pairs).sqrt()
         };
-        let floor = match (self.wordy, mixed) {
+        let floor = match (self.wordy, self.mixed) {
             (true, _) => WORDY,
             (_, true) => MIXED,
             _ => f64::NEG_INFINITY,

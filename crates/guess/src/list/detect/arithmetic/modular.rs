@@ -13,15 +13,18 @@ use crate::list::table::Table;
 
 /// Pairs of rows from which multiplier and constant are solved: for whole passwords, in which one
 /// row of ten is enough, and for parts of them.
-const TRIALS: usize = 300;
+const TRIALS: usize = 160;
 const PART_TRIALS: usize = 24;
 
 /// Rows on which a solution is tried before it is held against all.
 const TRIED: usize = 40;
 
+/// Readings of the alphabet that are tried.
+const READINGS: usize = 4;
+
 /// Least common modulus of so many rows, drawn so often.
 const DETERMINANTS: usize = 8;
-const DRAWS: usize = 24;
+const DRAWS: usize = 12;
 
 /// Finds `password = a * number + b`.
 pub(super) fn affine(table: &Table<'_>) -> Vec<Finding> {
@@ -35,19 +38,20 @@ pub(super) fn affine(table: &Table<'_>) -> Vec<Finding> {
                 continue;
             };
             // A slipped row is looked at in the first reading only.
-            let readings = if pairing == Pairing::Own {
-                ground.readings.len()
-            } else {
-                1
+            let readings = match pairing {
+                Pairing::Own => READINGS,
+                _ => 1,
             };
-            for reading in &ground.readings[..readings] {
+            for (n, reading) in ground.readings.iter().take(readings).enumerate() {
                 let digits = Digits::of(&ground, reading);
                 for end in End::BOTH {
                     line.known_modulus(&digits, end, &mut tally);
                     line.unknown_modulus(&digits, end, &mut tally);
                 }
-                line.symbols(&digits, &mut tally);
-                line.exclusive_or(&digits, &mut tally);
+                if n < 2 {
+                    line.symbols(&digits, &mut tally);
+                    line.exclusive_or(&digits, &mut tally);
+                }
             }
         }
     }
@@ -207,6 +211,11 @@ impl<'a> Line<'a> {
             // What divides the run makes one of two factors 0, and is no sign of a modulus.
             while modulus > 0 && greatest(modulus, run.unsigned_abs()) > 1 {
                 modulus /= greatest(modulus, run.unsigned_abs());
+            }
+            // Symbols that are not even favour residues of their base.
+            let base = u128::from(digits.base);
+            while modulus > 0 && self.ground.is_uneven() && greatest(modulus, base) > 1 {
+                modulus /= greatest(modulus, base);
             }
             if run == 0 || others.len() < 3 {
                 continue;

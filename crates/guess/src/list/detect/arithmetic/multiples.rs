@@ -1,12 +1,18 @@
 //! Single symbols that are a multiple of a number, and pairs of units that differ in the same bits.
 
-use super::chance::{Tally, most_common};
+use super::chance::{Tally, choose, most_common};
 use super::digits::{Digits, naming};
 use super::ground::Window;
 use super::modular::Line;
 
 /// Rows that are read for single symbols.
 const SYMBOL_ROWS: usize = 2_048;
+
+/// Units further apart than this by their number are not paired.
+const FAR: usize = 8;
+
+/// Symbols that are compared at once.
+const PACKED: usize = 18;
 
 impl Line<'_> {
     /// One symbol = a * number + b modulo the base, whatever the others do.
@@ -64,47 +70,58 @@ impl Line<'_> {
     }
 
     /// Pairs of units whose numbers differ in the same bits: do their passwords as well?
+    ///
+    /// Rows that are in such pairs of pairs are counted, four to a coincidence: a set of units may
+    /// be paired in several ways, but each coincidence brings at most four rows.
     pub(super) fn exclusive_or(&self, digits: &Digits, tally: &mut Tally) {
         let width = self.ground.width;
-        let mut pairs: Vec<(u64, usize, usize)> = vec![];
-        for far in 1..=3 {
-            let ahead = self.points.iter().zip(self.points.iter().skip(far));
-            pairs.extend(ahead.map(|(a, b)| (a.0 ^ b.0, a.1, b.1)));
-        }
-        pairs.retain(|pair| pair.0 != 0);
-        pairs.sort_unstable();
-        let mut groups: Vec<&[(u64, usize, usize)]> = pairs.chunk_by(|a, b| a.0 == b.0).collect();
-        groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
-        let half = width.div_ceil(2);
-        let windows = [(0, width), (0, half), (width - half, half)];
-        for group in groups.into_iter().take(3).filter(|group| group.len() > 2) {
-            for (first, length) in windows {
-                let window = Window { first, length };
-                let between = |&(_, a, b): &(u64, usize, usize)| -> Vec<u8> {
-                    let a = digits.row(a)[first..first + length].iter();
-                    a.zip(&digits.row(b)[first..]).map(|(a, b)| a ^ b).collect()
-                };
-                let mut seen: Vec<Vec<u8>> = group.iter().map(between).collect();
-                seen.sort_unstable();
-                let alike = seen.chunk_by(|a, b| a == b);
-                let nonzero = alike.filter(|same| same[0].iter().any(|&digit| digit != 0));
-                let Some(same) = nonzero.max_by_key(|same| same.len()) else {
-                    continue;
-                };
-                let chance = most_common(group.len(), same.len(), self.ground.chance(window));
-                tally.look(chance, || {
-                    let pairs = group.iter().filter(|pair| between(pair) == same[0]);
-                    let rows = pairs.flat_map(|&(_, a, b)| [a, b]).collect();
-                    let evidence = format!(
-                        "where {} differs in the same bits, so does {}, in {} of {} pairs",
-                        self.source.name,
-                        naming(window, width),
-                        same.len(),
-                        group.len(),
-                    );
-                    self.suspect(rows, evidence)
-                });
+        let stride = self.points.len().div_ceil(SYMBOL_ROWS);
+        let points: Vec<(u64, usize)> = self.points.iter().step_by(stride).copied().collect();
+        let (half, most) = (width.div_ceil(2), width.min(PACKED));
+        for (first, length) in [
+            (0, most),
+            (0, half.min(most)),
+            (width - half.min(most), half.min(most)),
+        ] {
+            let window = Window { first, length };
+            let packed = |row: usize| {
+                let digits = digits.row(row)[first..first + length].iter();
+                digits.fold(0u128, |all, &digit| all << 7 | u128::from(digit))
+            };
+            let values: Vec<(u64, u128, usize)> = points
+                .iter()
+                .map(|&(x, row)| (x, packed(row), row))
+                .collect();
+            let mut pairs: Vec<(u64, u128, [usize; 2])> = vec![];
+            for far in 1..=FAR.min(values.len() - 1) {
+                let ahead = values.iter().zip(&values[far..]);
+                pairs.extend(ahead.map(|(a, b)| (a.0 ^ b.0, a.1 ^ b.1, [a.2, b.2])));
             }
+            pairs.retain(|pair| pair.0 != 0 && pair.1 != 0);
+            pairs.sort_unstable();
+            let same_number = pairs.chunk_by(|a, b| a.0 == b.0).map(<[_]>::len);
+            let chances: f64 = same_number.map(|n| n as f64 * (n as f64 - 1.0) / 2.0).sum();
+            let same = pairs.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+            let mut rows: Vec<usize> = same
+                .filter(|same| same.len() > 1)
+                .flatten()
+                .flat_map(|pair| pair.2)
+                .collect();
+            rows.sort_unstable();
+            rows.dedup();
+            let independent = rows.len().div_ceil(4);
+            let chance = choose(chances as usize, independent)
+                + independent as f64 * self.ground.chance(window);
+            tally.look(chance.min(0.0), || {
+                let evidence = format!(
+                    "where {} differs in the same bits, so does {}, in {} of {} rows",
+                    self.source.name,
+                    naming(window, width),
+                    rows.len(),
+                    points.len(),
+                );
+                self.suspect(rows.clone(), evidence)
+            });
         }
     }
 }

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::chance::{Suspect, Tally, choose, tail};
 use super::digits::{Digits, End, above, naming};
 use super::ground::{Ground, Window};
+use super::planes::HALF;
 use super::residues::greatest;
 use crate::Clause;
 use crate::list::report::{Class, Finding};
@@ -184,7 +185,9 @@ impl<'a> Set<'a> {
                 *value = *value * 2 % modulus;
             }
             let near = 1u64 << bits;
-            let chance = (near as f64 * 2.0 / modulus as f64).log10();
+            let one = (1.0 / modulus as f64).log10();
+            let one = one.max(self.ground.chance(self.window));
+            let chance = one + (near as f64 * 2.0).log10();
             if !SPREAD.contains(&bits) || chance > HALF * 8.0 {
                 continue;
             }
@@ -207,6 +210,3 @@ impl<'a> Set<'a> {
         }
     }
 }
-
-/// log10 of 1 / 2.
-const HALF: f64 = -std::f64::consts::LOG10_2;

@@ -2,6 +2,9 @@
 
 use crate::list::shape::Shape;
 
+/// At most so many orders are looked at.
+const READINGS: usize = 6;
+
 /// One way of reading symbols as digits.
 pub(super) struct Reading {
     pub(super) base: u8,
@@ -60,6 +63,7 @@ pub(super) fn readings(shape: &Shape, symbols: &[u8]) -> Vec<Reading> {
             }
         }
     }
+    readings.truncate(READINGS);
     readings
         .iter()
         .map(|alphabet| Reading::new(alphabet))

@@ -27,7 +27,7 @@ pub(super) fn counters(table: &Table<'_>) -> Vec<Finding> {
         return vec![];
     };
     let mut tally = Tally::new("steps");
-    for reading in &ground.readings {
+    for (n, reading) in ground.readings.iter().enumerate() {
         let digits = Digits::of(&ground, reading);
         let longest = digits.fitting();
         for order in ground.telling_orders() {
@@ -43,7 +43,7 @@ pub(super) fn counters(table: &Table<'_>) -> Vec<Finding> {
                         let Some(window) = above(least, length, end, ground.width) else {
                             continue;
                         };
-                        let turns = if length == longest { TURNS } else { 1 };
+                        let turns = if length == longest && n < 2 { TURNS } else { 1 };
                         let run = Run {
                             ground: &ground,
                             digits: &digits,
@@ -230,11 +230,11 @@ pub(super) fn alike(table: &Table<'_>) -> Vec<Finding> {
             for place in 0..ground.width {
                 repeats(&ground, &digits, order, (period, place), &mut tally);
             }
-            if period <= TURNS && !ground.wordy {
+            if period <= TURNS && ground.one_by_one() {
                 shared(&ground, order, period, &mut tally);
             }
         }
-        if digits.base.is_power_of_two() && !ground.wordy {
+        if digits.base.is_power_of_two() && ground.one_by_one() {
             shifted(&ground, &digits, order, &mut tally);
         }
     }
