@@ -224,6 +224,10 @@ fn nothing_that_arrives_makes_it_fall_over() {
         let row = Column::ALL.map(|column| (column, all.get(at)));
         list.push(&row);
     }
+    let every: Vec<u8> = (0..=255).collect();
+    for piece in every.chunks(64) {
+        list.push(&Column::ALL.map(|column| (column, piece)));
+    }
     let _ = look(&Table::whole(&list));
 }
 

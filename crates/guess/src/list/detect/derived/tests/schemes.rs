@@ -6,7 +6,7 @@ use sha2::digest::Digest;
 use sha2::{Sha256, Sha512};
 
 use super::super::{alphabet, digests, wps};
-use super::lists::{Row, Scheme, SplitMix};
+use super::lists::Scheme;
 
 const BASE_32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const CROCKFORD: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -34,9 +34,7 @@ pub(super) const VERBATIM: &[(&str, Scheme)] = &[
     ("password = last 8 of MAC +3", |row, _| {
         format!("{:08X}", row.mac as u32 + 3)
     }),
-    ("MAC -7 in decimal", |row, _| {
-        (row.mac - 7).to_string()
-    }),
+    ("MAC -7 in decimal", |row, _| (row.mac - 7).to_string()),
     ("password = low 24 bits of MAC in decimal", |row, _| {
         format!("{:08}", row.mac & 0xff_ffff)
     }),
