@@ -5,7 +5,7 @@ mod schemes;
 
 use super::super::super::report::{Class, Finding, Severity};
 use super::super::super::table::Table;
-use super::super::super::{Cells, Column, List};
+use super::super::super::{Cells, Column, List, audit};
 use super::DETECTORS;
 use crate::Clause;
 use lists::{Row, SplitMix, filled, list, rows};
@@ -239,4 +239,30 @@ fn shuffling_takes_every_finding_away() {
         let found = look(&Table::whole(&list).with_order(&order));
         assert!(found.is_empty(), "{found:?}");
     }
+}
+
+/// The controls, random and shuffled, are silent: nothing is withdrawn.
+#[test]
+fn an_audit_keeps_what_was_found() {
+    for (count, (expected, scheme)) in [(1, VERBATIM[3]), (12, VERBATIM[3]), (150, VERBATIM[1])] {
+        let list = list(9, count, 100, scheme);
+        let mut random = SplitMix(90);
+        let mut fill = |bytes: &mut [u8]| bytes.fill_with(|| random.next() as u8);
+        let report = audit(&list, 0, &mut fill, 2, &|_| {});
+        assert_eq!(report.verdict(), Some(Severity::Refused), "{report:?}");
+        let said = |finding: &Finding| finding.evidence.contains(expected);
+        assert!(report.findings.iter().any(said), "{report:?}");
+        assert!(report.withdrawn.is_empty(), "{report:?}");
+    }
+}
+
+/// A part that follows the model follows any hash of it as well, in half of the rows, once.
+#[test]
+fn what_follows_the_model_is_no_hash_of_it() {
+    let marked = |row: &Row, random: &mut SplitMix| {
+        format!("{}{}", &row.model[..5], random.text(b"0123456789ABCDEF", 8))
+    };
+    let found = look(&Table::whole(&list(21, 400, 100, marked)));
+    let hashed = found.iter().find(|found| found.class == Class::Hash);
+    assert!(hashed.is_none(), "{hashed:?}");
 }
