@@ -3,6 +3,9 @@
 use super::alphabet::{CASED, CASELESS};
 use super::password::Ground;
 
+/// Symbols an alphabet may have that is known from the list alone; more is noise, not a format.
+const OWN_SYMBOLS: std::ops::RangeInclusive<usize> = 3..=128;
+
 /// An alphabet this list may be written in.
 pub(super) struct Symbols {
     pub(super) name: &'static str,
@@ -43,7 +46,9 @@ pub(super) fn alphabets(ground: &Ground) -> Vec<Symbols> {
         })
         .collect();
     for symbols in own_orders(ground, cased) {
-        if symbols.len() > 2 && !alphabets.iter().any(|known| known.symbols == symbols) {
+        if OWN_SYMBOLS.contains(&symbols.len())
+            && !alphabets.iter().any(|known| known.symbols == symbols)
+        {
             alphabets.push(Symbols {
                 name: "the list's own symbols",
                 holds: usize::MAX,

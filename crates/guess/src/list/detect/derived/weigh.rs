@@ -6,6 +6,8 @@
 //! costs bits (a prefix code over everything that was tried), so the chances of all recipes add up
 //! to at most that of one.
 
+use std::collections::BTreeSet;
+
 use zeroize::{Zeroize, Zeroizing};
 
 use super::super::super::table::Table;
@@ -127,6 +129,14 @@ impl Scales<'_, '_> {
             let named = self.naming(line, &beside, window, &hits) + once;
             chance = chance.max(named + tail(rows.len(), hits.len(), joint));
         }
+        // A text that many rows share, as that of a model, proves as much as one row does.
+        if chance < 0.0 {
+            let (texts, shown) = distinct(&beside, &hits, window);
+            let least = self.least(line, &beside, window, &hits);
+            let each = least.powf(window.count_ones().into());
+            chance =
+                chance.max(self.naming(line, &beside, window, &hits) + tail(texts, shown, each));
+        }
         let mut explains = vec![0; rows.len()];
         for &row in &hits {
             explains[row] = beside[row].written(window);
@@ -203,12 +213,7 @@ impl Scales<'_, '_> {
         window: u64,
         hits: &[usize],
     ) -> (f64, f64) {
-        let shown = hits
-            .iter()
-            .flat_map(|&row| places(window).map(move |place| beside[row].own[place]));
-        let least = self
-            .ground
-            .alike_in(line.reading, &shown.collect::<Vec<u8>>());
+        let least = self.least(line, beside, window, hits);
         let (mut once, mut each) = (0.0, 1.0);
         for place in places(window) {
             match chances[place] > CONSTANT {
@@ -217,6 +222,15 @@ impl Scales<'_, '_> {
             }
         }
         (once, each)
+    }
+
+    /// Chance that a symbol of the window agrees, from its kind alone.
+    fn least(&self, line: Line, beside: &[Beside], window: u64, hits: &[usize]) -> f64 {
+        let shown = hits
+            .iter()
+            .flat_map(|&row| places(window).map(move |place| beside[row].own[place]));
+        let shown = Zeroizing::new(shown.collect::<Vec<u8>>());
+        self.ground.alike_in(line.reading, &shown)
     }
 
     /// Bits that naming the recipe takes.
@@ -321,6 +335,16 @@ fn joint(beside: &[Beside], window: u64) -> Option<f64> {
     }
     let all = beside.len() * beside.len().saturating_sub(1);
     (pairs >= 3).then(|| pairs as f64 / all as f64)
+}
+
+/// How many texts stand beside a window, each counted once, and how many of them in `hits`.
+fn distinct(beside: &[Beside], hits: &[usize], window: u64) -> (usize, usize) {
+    let count = |rows: &mut dyn Iterator<Item = &Beside>| {
+        let texts = rows.map(|row| places(window).map(|place| row.text[place]).collect());
+        texts.collect::<BTreeSet<Vec<u8>>>().len()
+    };
+    let all = count(&mut beside.iter());
+    (all, count(&mut hits.iter().map(|&row| &beside[row])))
 }
 
 /// log2 of a bound on the chance of `hits` of `rows` where each is a hit with chance `each`
