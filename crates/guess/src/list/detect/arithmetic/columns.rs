@@ -68,6 +68,7 @@ pub(super) fn numbers(column: Column, cells: &[&[u8]]) -> Vec<Numbers> {
             ("the digits of {}", all_digits),
             ("{} in hexadecimal", hexadecimal),
             ("{} in base 36", base_36),
+            ("{}, character by character", characters),
         ],
         Column::Mac | Column::Uid => &[
             ("{}", hexadecimal),
@@ -173,6 +174,14 @@ fn leading_hexadecimal(cell: &[u8]) -> Option<u64> {
 
 fn base_36(cell: &[u8]) -> Option<u64> {
     in_base(ending(&plain(cell), u8::is_ascii_alphanumeric, 11), 36)
+}
+
+/// The last 9, 7 bits each: what CRCs and tables of bits are linear in.
+fn characters(cell: &[u8]) -> Option<u64> {
+    let text = plain(cell);
+    let last = ending(&text, u8::is_ascii, 9);
+    let bits = last.iter().fold(0, |all, &byte| all << 7 | u64::from(byte));
+    (!text.is_empty()).then_some(bits)
 }
 
 const DAY: u64 = 86_400;

@@ -75,8 +75,10 @@ impl Line<'_> {
     /// be paired in several ways, but each coincidence brings at most four rows.
     pub(super) fn exclusive_or(&self, digits: &Digits, tally: &mut Tally) {
         let width = self.ground.width;
-        let stride = self.points.len().div_ceil(SYMBOL_ROWS);
-        let points: Vec<(u64, usize)> = self.points.iter().step_by(stride).copied().collect();
+        // The numbers as they are: less a constant, they differ in other bits.
+        let sorted = self.source.sorted();
+        let stride = sorted.len().div_ceil(SYMBOL_ROWS);
+        let points: Vec<(u64, usize)> = sorted.into_iter().step_by(stride).collect();
         let (half, most) = (width.div_ceil(2), width.min(PACKED));
         for (first, length) in [
             (0, most),
