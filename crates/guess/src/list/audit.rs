@@ -26,7 +26,8 @@ const SHUFFLES: usize = 4;
 const SEARCH_CONTROLS: usize = 3;
 
 /// The detectors that search, by name.
-const SEARCHES: [&str; 4] = [
+const SEARCHES: [&str; 5] = [
+    "unkeyed hash",
     "generator with few seeds",
     "generator seeded by the clock",
     "congruential generator",
@@ -37,7 +38,7 @@ const SEARCHES: [&str; 4] = [
 const SHUFFLED_ROWS: usize = 8;
 
 /// Rows of a control list; thresholds are for any number of rows, so fewer serve as well.
-const CONTROL_ROWS: usize = 5_000;
+const CONTROL_ROWS: usize = 2_000;
 
 /// How far an audit is.
 #[derive(Clone, Copy, Debug)]

@@ -4,27 +4,24 @@
 use super::table::Table;
 
 /// Alphabets that schemes write in, smallest first; where two have one size, the more common first.
-pub(crate) const ALPHABETS: &[(&str, &[u8])] = &[
-    ("digits", b"0123456789"),
-    ("hexadecimal", b"0123456789ABCDEF"),
-    ("hexadecimal, small", b"0123456789abcdef"),
-    ("capitals", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-    ("small letters", b"abcdefghijklmnopqrstuvwxyz"),
-    ("Crockford base 32", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"),
-    ("Crockford base 32, small", b"0123456789abcdefghjkmnpqrstvwxyz"),
-    ("base 32", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"),
-    ("base 32, small", b"abcdefghijklmnopqrstuvwxyz234567"),
-    ("base 36", b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-    ("base 36, small", b"0123456789abcdefghijklmnopqrstuvwxyz"),
-    ("letters", b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
-    ("base 58", b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"),
-    ("base 62", b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
-    ("base 64", b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"),
-    ("base 64, for URLs", b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
-    (
-        "printable ASCII",
-        b"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",
-    ),
+pub(crate) const ALPHABETS: &[&[u8]] = &[
+    b"0123456789",
+    b"0123456789ABCDEF",
+    b"0123456789abcdef",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    b"abcdefghijklmnopqrstuvwxyz",
+    b"0123456789ABCDEFGHJKMNPQRSTVWXYZ",
+    b"0123456789abcdefghjkmnpqrstvwxyz",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
+    b"abcdefghijklmnopqrstuvwxyz234567",
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    b"0123456789abcdefghijklmnopqrstuvwxyz",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+    b"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",
 ];
 
 /// The shape most passwords of a table share.
@@ -36,8 +33,6 @@ pub(crate) struct Shape {
     pub(crate) separators: Vec<usize>,
     /// The smallest of [`ALPHABETS`] that holds every symbol seen, or the symbols seen, sorted.
     pub(crate) alphabet: Vec<u8>,
-    /// How people call it.
-    pub(crate) name: &'static str,
     /// Value of each byte in `alphabet`.
     values: [Option<u8>; 256],
 }
@@ -78,13 +73,9 @@ impl Shape {
         let holds = |alphabet: &[u8]| {
             (0..=255u8).all(|byte| !seen[usize::from(byte)] || alphabet.contains(&byte))
         };
-        let (name, alphabet) = ALPHABETS.iter().find(|(_, it)| holds(it)).map_or_else(
-            || {
-                let own: Vec<u8> = (0..=255).filter(|&byte| seen[usize::from(byte)]).collect();
-                ("other symbols", own)
-            },
-            |(name, it)| (*name, it.to_vec()),
-        );
+        let seen_alone = || (0..=255).filter(|&byte| seen[usize::from(byte)]).collect();
+        let named = ALPHABETS.iter().find(|it| holds(it));
+        let alphabet = named.map_or_else(seen_alone, |it| it.to_vec());
         let mut values = [None; 256];
         for (value, &byte) in alphabet.iter().enumerate() {
             values[usize::from(byte)] = u8::try_from(value).ok();
@@ -93,7 +84,6 @@ impl Shape {
             length,
             separators,
             alphabet,
-            name,
             values,
         }
     }

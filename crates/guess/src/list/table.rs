@@ -65,31 +65,6 @@ impl<'a> Table<'a> {
         self.pick((0..taken).map(|n| n * rows / taken.max(1)))
     }
 
-    /// The first `most` rows.
-    pub(crate) fn head(&self, most: usize) -> Table<'a> {
-        self.pick(0..self.len().min(most))
-    }
-
-    /// The rows sorted by what a column says: numbers in a text by their value. `None` when the
-    /// list has no such column. Stable, so equal cells keep their order.
-    pub(crate) fn sorted_by(&self, column: Column) -> Option<Table<'a>> {
-        self.list.has(column).then(|| {
-            let mut order: Vec<usize> = (0..self.len()).collect();
-            let key = |&row: &usize| {
-                let text = self.cell(column, row);
-                let stripped: Vec<u8> = text
-                    .iter()
-                    .filter(|byte| byte.is_ascii_alphanumeric())
-                    .map(u8::to_ascii_uppercase)
-                    .collect();
-                // Shorter first: 99 before 100, whatever stands before the digits.
-                (stripped.len(), stripped)
-            };
-            order.sort_by_cached_key(key);
-            self.pick(order)
-        })
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

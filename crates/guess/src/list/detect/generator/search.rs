@@ -1,7 +1,7 @@
 //! Every seed, every generator, every map: which of them gives one of these passwords?
 
 use super::field::Field;
-use super::source::{Engine, SOURCES, Stream};
+use super::source::{Engine, Form, SOURCES, Stream, low};
 use super::symbol::Map;
 use super::target::{Target, Targets};
 
@@ -235,17 +235,43 @@ impl Group {
 
 /// The first symbols of maps that take one value each. A value that such a map rejects makes a
 /// symbol that no alphabet has.
+///
+/// Here the search spends its time: map and form are told apart once for all symbols.
 #[inline]
 fn begun(
     map: Map,
-    form: super::source::Form,
+    form: Form,
     targets: &Targets,
     next: &mut impl FnMut() -> u64,
     out: &mut [u8],
 ) -> bool {
     let k = targets.k as u64;
-    for symbol in out {
-        *symbol = map.one(form, k, form.of(next())).unwrap_or(0);
+    let mut each = |symbol: &mut dyn FnMut(u64) -> u64| {
+        for place in out.iter_mut() {
+            let symbol = symbol(next());
+            *place = if symbol < k { symbol as u8 } else { 0 };
+        }
+    };
+    match (map, form) {
+        (Map::Mod, Form::Bits { shift, bits }) if bits <= 32 => {
+            let (mask, k) = (low(bits), k as u32);
+            for place in out.iter_mut() {
+                *place = (((next() >> shift) & mask) as u32 % k) as u8;
+            }
+        }
+        (Map::ShiftMod(by), Form::Bits { shift, bits }) if bits <= 32 => {
+            let (mask, k) = (low(bits), k as u32);
+            for place in out.iter_mut() {
+                *place = ((((next() >> shift) & mask) >> by) as u32 % k) as u8;
+            }
+        }
+        (Map::Scale, Form::Bits { shift, bits }) if bits <= 32 => {
+            let mask = low(bits);
+            for place in out.iter_mut() {
+                *place = ((((next() >> shift) & mask) * k) >> bits) as u8;
+            }
+        }
+        _ => each(&mut |value| map.one(form, k, form.of(value)).map_or(0, u64::from)),
     }
     true
 }

@@ -36,6 +36,12 @@ const WINDOW: u64 = DAY + 2 * AHEAD;
 /// Days whose seconds are all tried.
 const DAYS: usize = 1;
 
+/// Rows of a day that the seconds tried are to meet; with more rows in it, fewer seconds do.
+const MET: usize = 16;
+
+/// The least share of a day's seconds that is tried is one in so many.
+const THINNED_MAX: usize = 16;
+
 /// Days whose rows are held against a recipe that was found.
 const CONFIRMED_DAYS: usize = 24;
 
@@ -168,12 +174,15 @@ pub(super) fn dated(table: &Table<'_>) -> Vec<Finding> {
         let step = rows.len().div_ceil(SAMPLE);
         let mut picked: Vec<usize> = rows.iter().copied().step_by(step).collect();
         picked = distinct(&field, picked);
-        let seeds = seconds(day);
+        let thinned = (picked.len() / MET).clamp(1, THINNED_MAX) as u64;
+        // Not every so manieth second: units may leave the line at that takt.
+        let tried =
+            |second: &u64| (second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % thinned == 0;
+        let seeds: Vec<u64> = seconds(day).into_iter().filter(tried).collect();
         let met = search(&field, &picked, &seeds, 1, &|_, _| true);
+        let ways = (seeds.len() as f64).log10();
         let Some((recipe, chance)) =
-            best(&field, &met, picked.len(), (WINDOW as f64).log10(), |hit| {
-                (hit.recipe, 0.0)
-            })
+            best(&field, &met, picked.len(), ways, |hit| (hit.recipe, 0.0))
         else {
             continue;
         };

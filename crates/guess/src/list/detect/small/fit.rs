@@ -152,7 +152,7 @@ impl KindFit {
         if seen == 0 {
             return fit;
         }
-        let named = ALPHABETS.iter().map(|(_, set)| *set).chain(SETS);
+        let named = ALPHABETS.iter().copied().chain(SETS);
         let options = ALPHABETS.len() + SETS.len();
         for set in named {
             let common = fit.whole.iter().copied().filter(|byte| set.contains(byte));
@@ -180,8 +180,8 @@ impl KindFit {
 pub(super) fn smallest(counts: &[Vec<u32>], otherwise: &[u8]) -> Vec<u8> {
     let seen = |byte: u8| counts.iter().any(|counts| counts[usize::from(byte)] > 0);
     let holds = |set: &[u8]| (0..=255u8).all(|byte| !seen(byte) || set.contains(&byte));
-    let fits = ALPHABETS.iter().find(|(_, set)| holds(set));
-    fits.map_or_else(|| otherwise.to_vec(), |(_, set)| set.to_vec())
+    let fits = ALPHABETS.iter().find(|set| holds(set));
+    fits.map_or_else(|| otherwise.to_vec(), |set| set.to_vec())
 }
 
 /// The symbols seen, when the rows are too many for the others to be missing by chance.
