@@ -176,8 +176,9 @@ pub(super) fn dated(table: &Table<'_>) -> Vec<Finding> {
         picked = distinct(&field, picked);
         let thinned = (picked.len() / MET).clamp(1, THINNED_MAX) as u64;
         // Not every so manieth second: units may leave the line at that takt.
-        let tried =
-            |second: &u64| (second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % thinned == 0;
+        let tried = |second: &u64| {
+            (second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(thinned)
+        };
         let seeds: Vec<u64> = seconds(day).into_iter().filter(tried).collect();
         let met = search(&field, &picked, &seeds, 1, &|_, _| true);
         let ways = (seeds.len() as f64).log10();
