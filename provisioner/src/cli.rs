@@ -82,22 +82,7 @@ enum Verb {
     ///
     /// The first line names the columns: serial, mac, model, ssid, uid, date and password, in any order,
     /// any of them but `password` may be missing. Asks no server and keeps nothing.
-    Lint(LintArgs),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct LintArgs {
-    /// The list (CSV with comma, semicolon or tab); `-` reads standard input.
-    pub(crate) file: PathBuf,
-    /// The policy whose rules and strength floor it is held to.
-    #[arg(long, value_name = "NAME", default_value = credential::Policy::DEFAULT)]
-    pub(crate) profile: String,
-    /// The same units, generated a second time: whoever derives passwords gives the same again.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) again: Option<PathBuf>,
-    /// Show the passwords of the rows that are named as examples; they are masked otherwise.
-    #[arg(long)]
-    pub(crate) show_passwords: bool,
+    Lint(lint::LintArgs),
 }
 
 /// Verbs about the line.

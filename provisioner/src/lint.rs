@@ -8,10 +8,11 @@ mod report;
 use std::fs::File;
 use std::io::{self, Read};
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use credential::{Breach, Policy};
 use guess::Clause;
 use guess::csv;
@@ -20,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use crate::cli::{Format, LintArgs, print, say};
+use crate::cli::{Format, print, say};
 
 /// The list is refused, or under its policy.
 const FINDINGS: u8 = 1;
@@ -33,6 +34,22 @@ const EXAMPLES: usize = 10;
 
 /// Tenths of a percent in the bar of the tests.
 const BAR: u64 = 1_000;
+
+/// What is judged, and against what.
+#[derive(Args, Debug)]
+pub(crate) struct LintArgs {
+    /// The list (CSV with comma, semicolon or tab); `-` reads standard input.
+    file: PathBuf,
+    /// The policy whose rules and strength floor it is held to.
+    #[arg(long, value_name = "NAME", default_value = Policy::DEFAULT)]
+    profile: String,
+    /// The same units, generated a second time: whoever derives passwords gives the same again.
+    #[arg(long, value_name = "FILE")]
+    again: Option<PathBuf>,
+    /// Show the passwords of the rows that are named as examples; they are masked otherwise.
+    #[arg(long)]
+    show_passwords: bool,
+}
 
 /// `provisioner lint ...`
 pub(crate) fn run(args: &LintArgs, format: Format) -> Result<ExitCode> {
@@ -122,7 +139,8 @@ fn judge(list: &List, policy: &Policy) -> Result<list::Report> {
         &mut random,
         threads,
         &|progress| {
-            let Progress { done, of } = progress;
+            let Progress { done, of, at } = progress;
+            bar.set_message(format!("testing ({at})"));
             bar.set_position(done as u64 * BAR / of.max(1) as u64);
         },
     );

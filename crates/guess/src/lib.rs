@@ -1,14 +1,15 @@
 //! Is this password guessable, by someone who holds the unit and its box? Pure, no I/O.
 //!
-//! The strict side of the gate: our own generator loses nothing by drawing again, so a hit needs
-//! no proof that it was not chance. A uniform password of 12 of 32 symbols is refused in under
-//! 4 % of draws, which costs 0.06 bit. Each refusal names the limb of Schedule 1 paragraph 1(3) of
-//! S.I. 2023/1007 that a password like this would break.
+//! Two doors. [`judge`] looks at one password before it is issued. It is strict: our own generator
+//! loses nothing by drawing again, so a hit needs no proof that it was not chance. A uniform password
+//! of 12 of 32 symbols is refused in under 4 % of draws, which costs 0.06 bit. [`list::audit`] looks at
+//! a list made elsewhere, which [`csv`] reads. It accuses only what chance does not explain, and
+//! finds what no single password shows: hashes of identifiers, weak generators, arithmetic, pools.
+//! Each refusal names the limb of Schedule 1 paragraph 1(3) of S.I. 2023/1007 that passwords like
+//! these would break.
 //!
-//! Deliberately absent: a measure of strength (a strength meter calls the SHA-256 of a serial
-//! strong; `estimate` only says what is weak), hashes of identifiers and weak generators (no
-//! single password can show them without a search), and the password itself: no evidence repeats
-//! a symbol of it.
+//! Deliberately absent: a claim that a password is strong (a meter calls the SHA-256 of a serial
+//! strong), and the password itself: no evidence repeats a symbol of it.
 
 mod counter;
 pub mod csv;
@@ -19,7 +20,7 @@ mod shape;
 mod text;
 mod views;
 
-/// Version of the detectors, as entries record it. Raised whenever a verdict may change.
+/// Version of the detectors, as entries and reports name it. Raised whenever a verdict may change.
 pub const DETECTORS: &str = "guess/2";
 
 /// What an attacker can know of a unit. Empty strings are skipped.

@@ -33,6 +33,7 @@ impl Said<'_> {
             "columns": columns,
             "ignored": self.read.ignored,
             "verdict": word(self.report.verdict()),
+            "detectors": guess::DETECTORS,
             "profile": self.policy.name(),
             "profile_sha256": self.policy.hash().to_string(),
             "bits": round(self.report.bits),
@@ -167,14 +168,14 @@ impl Said<'_> {
     fn strength(&self, text: &mut String) {
         let (bits, policy) = (round(self.report.bits), self.policy);
         let weak = self.report.findings.iter();
-        let mut weak = weak.filter(|it| it.severity == Severity::Policy).peekable();
+        let weak = weak.filter(|it| it.severity == Severity::Policy);
         text.push_str(&format!(
             "\nStrength  at most {bits} bits each; {} v{} asks for {}\n",
             policy.name(),
             policy.version(),
             policy.floor_bits()
         ));
-        while let Some(finding) = weak.next() {
+        for finding in weak {
             text.push_str(&format!("  {}\n", finding.evidence));
         }
     }

@@ -11,10 +11,12 @@ use super::table::Table;
 /// One detector of the list door.
 #[derive(Clone, Copy)]
 pub(crate) struct Detector {
-    /// As findings name it.
+    /// What the progress of an audit calls it; its findings may carry finer names.
     pub(crate) name: &'static str,
     /// What its findings hang on, which decides the controls that must be silent.
     pub(crate) hangs_on: Link,
+    /// Whether it searches for seconds whatever the list's length: then fewer controls must do.
+    pub(crate) searches: bool,
     /// Looks. Thresholds are its own: over a clean list the sum over all detectors of the chance
     /// of a `Refused` finding stays under 1e-7, so each keeps to 1e-9.
     pub(crate) look: fn(&Table<'_>) -> Vec<Finding>,
@@ -29,7 +31,7 @@ pub(crate) enum Link {
     Units,
 }
 
-/// Every detector, the cheap ones first.
+/// Every detector.
 pub(crate) fn all() -> Vec<Detector> {
     [
         derived::DETECTORS,

@@ -68,7 +68,7 @@ pub struct Finding {
     pub chance_log10: f64,
 }
 
-/// A finding that control lists showed as well.
+/// A refusal whose detector refused a control list as well.
 #[derive(Clone, Debug)]
 pub struct Withdrawn {
     /// What had been found.

@@ -27,36 +27,43 @@ pub(crate) const DETECTORS: &[Detector] = &[
     Detector {
         name: "steps",
         hangs_on: Link::Units,
+        searches: false,
         look: steps::counters,
     },
     Detector {
         name: "order",
         hangs_on: Link::Units,
+        searches: false,
         look: steps::rises,
     },
     Detector {
         name: "neighbours",
         hangs_on: Link::Units,
+        searches: false,
         look: steps::alike,
     },
     Detector {
         name: "modular",
         hangs_on: Link::Units,
+        searches: false,
         look: modular::affine,
     },
     Detector {
         name: "bits",
         hangs_on: Link::Units,
+        searches: false,
         look: bits::affine,
     },
     Detector {
         name: "dependence",
         hangs_on: Link::Units,
+        searches: false,
         look: depends::functional,
     },
     Detector {
         name: "progression",
         hangs_on: Link::Passwords,
+        searches: false,
         look: progression::sets,
     },
 ];

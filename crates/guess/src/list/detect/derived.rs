@@ -27,11 +27,13 @@ pub(crate) const DETECTORS: &[Detector] = &[
     Detector {
         name: "identifier",
         hangs_on: Link::Units,
+        searches: false,
         look: verbatim::look,
     },
     Detector {
         name: "unkeyed hash",
         hangs_on: Link::Units,
+        searches: true,
         look: hashed::look,
     },
 ];

@@ -35,31 +35,37 @@ pub(crate) const DETECTORS: &[Detector] = &[
     Detector {
         name: UNIT,
         hangs_on: Link::Units,
+        searches: true,
         look: seeded::identified,
     },
     Detector {
         name: LINEAR,
         hangs_on: Link::Units,
+        searches: false,
         look: linear::look,
     },
     Detector {
         name: ADDITIVE,
         hangs_on: Link::Units,
+        searches: false,
         look: lagged::look,
     },
     Detector {
         name: CONGRUENTIAL,
         hangs_on: Link::Passwords,
+        searches: true,
         look: state::look,
     },
     Detector {
         name: FEW,
         hangs_on: Link::Passwords,
+        searches: true,
         look: seeded::small,
     },
     Detector {
         name: CLOCK,
         hangs_on: Link::Passwords,
+        searches: true,
         look: seeded::dated,
     },
 ];

@@ -43,6 +43,7 @@ const fn detector(name: &'static str, look: fn(&Table<'_>) -> Vec<Finding>) -> D
     Detector {
         name,
         hangs_on: Link::Passwords,
+        searches: false,
         look,
     }
 }

@@ -36,7 +36,7 @@ const ALPHABETS: &[&str] = &[
 
 /// Look-alikes that people strike out together.
 const STRUCK: &[&str] = &[
-    "", "0O", "01OI", "0O1Il", "0Oo1Il", "01OIL", "01IOlo", "01ILOilo", "01",
+    "", "0O", "0OIl", "01OI", "0O1Il", "0Oo1Il", "01OIL", "01IOlo", "01ILOilo", "01",
 ];
 
 /// Orders that are tried; more alphabets are possible only for a handful of symbols.

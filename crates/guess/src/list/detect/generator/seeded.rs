@@ -33,9 +33,6 @@ const SIZES: usize = 3;
 const AHEAD: u64 = 14 * 3600;
 const WINDOW: u64 = DAY + 2 * AHEAD;
 
-/// Days whose seconds are all tried.
-const DAYS: usize = 1;
-
 /// Rows of a day that the seconds tried are to meet; with more rows in it, fewer seconds do.
 const MET: usize = 16;
 
@@ -150,7 +147,8 @@ pub(super) fn identified(table: &Table<'_>) -> Vec<Finding> {
     )]
 }
 
-/// Every second of the day a unit was made, in any time zone.
+/// Seconds of the day most units were made on, in any time zone: all of them when the day has few
+/// units, down to one in [`THINNED_MAX`] when each is likely to be met anyway.
 pub(super) fn dated(table: &Table<'_>) -> Vec<Finding> {
     let Some(field) = Field::of(table) else {
         return vec![];
@@ -170,44 +168,42 @@ pub(super) fn dated(table: &Table<'_>) -> Vec<Finding> {
     if each > SATURATED_LOG10 {
         return vec![];
     }
-    for &(&day, rows) in busiest.iter().take(DAYS) {
-        let step = rows.len().div_ceil(SAMPLE);
-        let mut picked: Vec<usize> = rows.iter().copied().step_by(step).collect();
-        picked = distinct(&field, picked);
-        let thinned = (picked.len() / MET).clamp(1, THINNED_MAX) as u64;
-        // Not every so manieth second: units may leave the line at that takt.
-        let tried = |second: &u64| {
-            (second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(thinned)
-        };
-        let seeds: Vec<u64> = seconds(day).into_iter().filter(tried).collect();
-        let met = search(&field, &picked, &seeds, 1, &|_, _| true);
-        let ways = (seeds.len() as f64).log10();
-        let Some((recipe, chance)) =
-            best(&field, &met, picked.len(), ways, |hit| (hit.recipe, 0.0))
-        else {
-            continue;
-        };
-        let mut hits = vec![];
-        for &(&day, rows) in busiest.iter().take(CONFIRMED_DAYS) {
-            hits.extend(met_by(&field, &recipe, &seconds(day), rows));
-        }
-        hits.sort_unstable();
-        hits.dedup();
-        let name = recipe.name();
-        let evidence = format!(
-            "{name}, seeded by a second of its date, in {} of",
-            hits.len()
-        );
-        return vec![finding(
-            CLOCK,
-            &field,
-            Clause::Public,
-            &hits,
-            chance,
-            evidence,
-        )];
+    let Some(&(&day, rows)) = busiest.first() else {
+        return vec![];
+    };
+    let step = rows.len().div_ceil(SAMPLE);
+    let picked: Vec<usize> = rows.iter().copied().step_by(step).collect();
+    let picked = distinct(&field, picked);
+    let thinned = (picked.len() / MET).clamp(1, THINNED_MAX) as u64;
+    // Not every so manieth second: units may leave the line at that takt.
+    let tried =
+        |second: &u64| (second.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).is_multiple_of(thinned);
+    let seeds: Vec<u64> = seconds(day).into_iter().filter(tried).collect();
+    let met = search(&field, &picked, &seeds, 1, &|_, _| true);
+    let ways = (seeds.len() as f64).log10();
+    let Some((recipe, chance)) = best(&field, &met, picked.len(), ways, |hit| (hit.recipe, 0.0))
+    else {
+        return vec![];
+    };
+    let mut hits = vec![];
+    for &(&day, rows) in busiest.iter().take(CONFIRMED_DAYS) {
+        hits.extend(met_by(&field, &recipe, &seconds(day), rows));
     }
-    vec![]
+    hits.sort_unstable();
+    hits.dedup();
+    let name = recipe.name();
+    let evidence = format!(
+        "{name}, seeded by a second of its date, in {} of",
+        hits.len()
+    );
+    vec![finding(
+        CLOCK,
+        &field,
+        Clause::Public,
+        &hits,
+        chance,
+        evidence,
+    )]
 }
 
 fn seconds(day: u64) -> Vec<u64> {

@@ -22,11 +22,10 @@ const ORDER: usize = 6;
 static KNOWN: LazyLock<Memory> = LazyLock::new(|| {
     let mut memory = Memory::default();
     for word in crate::shape::common_words() {
-        let mut said: Vec<u8> = word.iter().map(u8::to_ascii_lowercase).collect();
+        let said: Vec<u8> = word.iter().map(u8::to_ascii_lowercase).collect();
         for at in 0..said.len() {
             memory.learn(&letter_contexts(&said, at), said[at].into());
         }
-        said.clear();
     }
     memory
 });
