@@ -201,6 +201,7 @@ fn refusal_chance(policy: &Policy, facts: &Facts<'_>) -> Result<f64, IssueError>
 /// The limb as entries and people cite it.
 fn limb(clause: Clause) -> &'static str {
     match clause {
+        Clause::Unique => "1(2)(a)",
         Clause::Counter => "1(3)(a)",
         Clause::Public => "1(3)(b)",
         Clause::Identifier => "1(3)(c)",

@@ -61,11 +61,21 @@ pub(crate) fn run(args: &LintArgs, format: Format) -> Result<ExitCode> {
     let first = read(&args.file)?;
     let second = again.map(read).transpose()?;
 
+    // Before the long part: a second list that cannot be used is told at once.
+    let second = second
+        .map(|second| {
+            list::Pairing::of(&first.list, &second.list)
+                .map(|pairing| (second, pairing))
+                .with_context(|| format!("cannot hold the list against {}", shown(again)))
+        })
+        .transpose()?;
+
     let mut report = judge(&first.list, &policy)?;
-    if let Some(second) = &second {
-        let finding = list::again(&first.list, &second.list, report.bits)
-            .with_context(|| format!("cannot hold the list against {}", shown(again)))?;
+    let mut challenged = false;
+    if let Some((second, pairing)) = &second {
+        let finding = list::again(&first.list, &second.list, pairing, report.bits);
         report.findings.push(finding);
+        challenged = pairing.matched() == first.list.len();
     }
     report.findings.extend(breaches(&first.list, &policy));
     report.sort();
@@ -75,7 +85,7 @@ pub(crate) fn run(args: &LintArgs, format: Format) -> Result<ExitCode> {
         read: &first,
         policy: &policy,
         report: &report,
-        challenged: second.is_some(),
+        challenged,
         show_passwords: args.show_passwords,
     };
     print(format, &said.json(), || said.text())?;

@@ -63,7 +63,7 @@ fn a_list_of_drawn_passwords_is_clean() {
     let (code, out, err) = run(&["list.csv"], folder.path(), "");
     assert_eq!(code, 0, "{out}{err}");
     assert!(
-        out.starts_with("CLEAN     list.csv: 200 passwords"),
+        out.starts_with("CLEAN     list.csv: 200 units, each with its own password"),
         "{out}"
     );
     assert!(out.contains("Strength  at most 60 bits each; uk-psti v1 asks for 60"));
@@ -90,7 +90,7 @@ fn a_list_made_from_addresses_is_refused_with_the_limb_and_masked() {
     write(folder.path(), "list.csv", &text);
     let (code, out, err) = run(&["list.csv"], folder.path(), "");
     assert_eq!(code, 1, "{out}{err}");
-    assert!(out.starts_with("REFUSED   list.csv: 60 passwords"), "{out}");
+    assert!(out.starts_with("REFUSED   list.csv: 60 units"), "{out}");
     assert!(
         out.contains("1(3)(c)  based on or derived from unique product identifiers"),
         "{out}"
@@ -186,7 +186,12 @@ fn an_unusable_file_says_where() {
         );
     }
     let folder = folder.path();
-    check(folder, "", "no column is called `password`");
+    check(folder, "", "none of its 0 columns is called `password`");
+    check(
+        folder,
+        "1,K7QDM2X9TR4W\n2,9XTR4WK7QDM2\n",
+        "none of its 2 columns is called `password`",
+    );
     check(
         folder,
         "serial,password\n1,K7QDM2X9TR4W\n2\n",

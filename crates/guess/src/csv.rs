@@ -21,8 +21,8 @@ const ROW_MAX: usize = 64 << 10;
 /// Most columns of a row.
 const COLUMNS_MAX: usize = 1_024;
 
-/// Longest cell that is looked at, in bytes: four times what any identifier or password has.
-const CELL_MAX: usize = 512;
+/// Longest cell that is looked at, in bytes: twice what a Wi-Fi key or any identifier has.
+const CELL_MAX: usize = 128;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -135,6 +135,8 @@ struct Rows {
     line: u64,
     began: u64,
     within: bool,
+    /// The byte before what comes next.
+    before: u8,
 }
 
 impl Rows {
@@ -152,9 +154,7 @@ impl Rows {
             .map(named)
             .into_iter()
             .find(|(_, _, places)| places.contains(&Some(Column::Password)))
-            .ok_or_else(|| Error::NoPassword {
-                found: shortened(head),
-            })?;
+            .ok_or_else(|| no_password(head))?;
         for (second, place) in places.iter().enumerate() {
             let same = |other: &Option<Column>| other.is_some() && other == place;
             if let Some(first) = places[..second].iter().position(same) {
@@ -183,6 +183,7 @@ impl Rows {
             line: 1,
             began: 1,
             within: false,
+            before: 0,
         })
     }
 
@@ -192,7 +193,7 @@ impl Rows {
                 // The reader would skip empty lines itself, and the row would not know its line.
                 let blank = text.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
                 let blank = blank.count();
-                self.line += newlines(&text[..blank]);
+                self.pass(&text[..blank]);
                 text = &text[blank..];
                 if text.is_empty() {
                     break;
@@ -217,6 +218,12 @@ impl Rows {
         Ok(self.read)
     }
 
+    /// Counts the lines that end in what was taken.
+    fn pass(&mut self, taken: &[u8]) {
+        self.line += newlines(self.before, taken);
+        self.before = taken.last().copied().unwrap_or(self.before);
+    }
+
     /// Reads on; `text` is empty at the end of the file. Returns how much was taken.
     fn step(&mut self, text: &[u8]) -> Result<usize, Error> {
         let (result, taken, written, ended) = self.core.read_record(
@@ -224,7 +231,7 @@ impl Rows {
             &mut self.row[self.used..],
             &mut self.ends[self.ended..],
         );
-        self.line += newlines(&text[..taken]);
+        self.pass(&text[..taken]);
         self.used += written;
         self.ended += ended;
         match result {
@@ -298,8 +305,15 @@ impl Rows {
     }
 }
 
-fn newlines(text: &[u8]) -> u64 {
-    text.iter().filter(|&&byte| byte == b'\n').count() as u64
+/// Lines that end in `text`, which the byte `before` precedes: at LF, at CR, at both together once.
+fn newlines(before: u8, text: &[u8]) -> u64 {
+    let mut before = before;
+    let mut lines = 0;
+    for &byte in text {
+        lines += u64::from(byte == b'\r' || byte == b'\n' && before != b'\r');
+        before = byte;
+    }
+    lines
 }
 
 /// The cells of one line.
@@ -329,6 +343,22 @@ fn column(name: &[u8]) -> Option<Column> {
     let own = Column::ALL.into_iter().find(|it| it.name() == plain);
     let other = OTHER_NAMES.iter().find(|(name, _)| *name == plain);
     own.or(other.map(|(_, column)| *column))
+}
+
+/// What the first line names, without repeating it: without a header it is the first unit's.
+fn no_password(head: &[u8]) -> Error {
+    let delimiters = [b',', b';', b'\t'];
+    let lines = delimiters.map(|delimiter| names(head, delimiter));
+    let most = lines.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    let known = most.iter().filter_map(|name| column(name));
+    let known: Vec<&str> = known.map(Column::name).collect();
+    Error::NoPassword {
+        columns: most.len(),
+        known: match known.is_empty() {
+            true => "none that is known".to_owned(),
+            false => known.join(", "),
+        },
+    }
 }
 
 /// What a file says of itself, safe and short enough for a message.

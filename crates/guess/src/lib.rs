@@ -40,9 +40,11 @@ pub struct Facts<'a> {
     pub public: &'a [&'a str],
 }
 
-/// The limbs of Schedule 1 paragraph 1(3): what a unique password must not be.
+/// What Schedule 1 paragraph 1 asks of a password: 1(2)(a), and the limbs of 1(3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Clause {
+    /// Paragraph 1(2)(a): unique per product. Not a limb of 1(3), and before all of them.
+    Unique,
     /// Based on incremental counters.
     Counter,
     /// Based on or derived from publicly available information.
@@ -56,6 +58,7 @@ pub enum Clause {
 impl std::fmt::Display for Clause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
+            Clause::Unique => "1(2)(a)",
             Clause::Counter => "1(3)(a)",
             Clause::Public => "1(3)(b)",
             Clause::Identifier => "1(3)(c)",

@@ -5,13 +5,16 @@
 //! the passwords themselves in anything that is reported.
 
 mod again;
+mod alone;
 mod audit;
 mod detect;
+mod parts;
 mod report;
 mod shape;
 mod table;
+mod units;
 
-pub use again::{Unmatched, again};
+pub use again::{Pairing, Unmatched, again};
 pub use audit::{Progress, audit};
 pub use report::{Class, Finding, Report, Severity, UNSEEN, Withdrawn};
 
@@ -65,6 +68,9 @@ impl Column {
         }
     }
 }
+
+/// What may name a unit, the best first.
+pub(crate) const UNIT: [Column; 3] = [Column::Serial, Column::Mac, Column::Uid];
 
 /// Units and their passwords, column by column. Wiped when dropped.
 #[derive(Default)]

@@ -34,3 +34,11 @@ pub(crate) fn folded_bytes(text: &[u8]) -> impl DoubleEndedIterator<Item = u8> {
     let folds = text.iter().map(|byte| FOLDED[usize::from(*byte)]);
     folds.filter(|byte| *byte != 0)
 }
+
+/// An identifier without separators and case.
+pub(crate) fn plain(text: &[u8]) -> Vec<u8> {
+    text.iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(u8::to_ascii_uppercase)
+        .collect()
+}

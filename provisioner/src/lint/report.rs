@@ -6,6 +6,9 @@ use guess::csv::Read;
 use guess::list::{Column, Finding, Report, Severity, UNSEEN};
 use serde_json::{Value, json};
 
+/// In the name of a column these mean that it may hold what should be judged.
+const SECRET: [&str; 6] = ["pass", "pwd", "psk", "key", "pin", "secret"];
+
 /// Example rows shown with each finding.
 const SHOWN: usize = 3;
 
@@ -30,6 +33,8 @@ impl Said<'_> {
         });
         json!({
             "rows": self.report.rows,
+            "units": self.report.units,
+            "passwords": self.report.passwords,
             "columns": columns,
             "ignored": self.read.ignored,
             "verdict": word(self.report.verdict()),
@@ -71,6 +76,7 @@ impl Said<'_> {
             self.headline()
         );
         for clause in [
+            Clause::Unique,
             Clause::Counter,
             Clause::Public,
             Clause::Identifier,
@@ -108,19 +114,29 @@ impl Said<'_> {
     }
 
     fn headline(&self) -> String {
-        let rows = match self.report.rows {
-            1 => "1 password".to_owned(),
-            rows => format!("{rows} passwords"),
+        let Report {
+            rows,
+            units,
+            passwords,
+            ..
+        } = self.report;
+        let of = match (rows == units, units == passwords) {
+            (true, true) => format!("{rows} units, each with its own password"),
+            (true, false) => format!("{units} units, {passwords} different passwords"),
+            (false, _) => format!("{rows} rows, {units} units, {passwords} different passwords"),
         };
         match self.report.verdict() {
             Some(Severity::Refused) => format!(
-                "{rows}, not to be shipped: S.I. 2023/1007 Schedule 1 paragraph 1(3) forbids what was found"
+                "{of}. Not to be shipped: S.I. 2023/1007 Schedule 1 paragraph 1 forbids what was found"
             ),
             Some(_) => format!(
-                "{rows}, no structure found, but weaker than {} asks",
+                "{of}. Nothing by which they could be guessed, but less than {} asks",
                 self.policy.name()
             ),
-            None => format!("{rows}, nothing found by which they could be guessed"),
+            None if !self.report.withdrawn.is_empty() => {
+                format!("{of}. What was found had to be withdrawn: read why")
+            }
+            None => format!("{of}. Nothing found by which they could be guessed"),
         }
     }
 
@@ -189,6 +205,21 @@ impl Said<'_> {
                     .to_owned(),
             );
         }
+        unseen.extend(self.report.limits.iter().cloned());
+        if !self.read.ignored.is_empty() {
+            let ignored = self.read.ignored.join(", ");
+            unseen.push(format!("These columns were not looked at: {ignored}."));
+        }
+        let secret = |name: &&String| {
+            let name = name.to_lowercase();
+            SECRET.iter().any(|word| name.contains(word))
+        };
+        if let Some(name) = self.read.ignored.iter().find(secret) {
+            unseen.push(format!(
+                "The column {name} sounds like a secret and was NOT judged: give it as `password` in a list \
+                 of its own."
+            ));
+        }
         let absent = [Column::Serial, Column::Mac, Column::Uid, Column::Date]
             .into_iter()
             .filter(|column| !self.read.list.has(*column))
@@ -237,6 +268,7 @@ fn wrapped(text: &str) -> String {
 /// What a limb forbids, in the words of the Regulations.
 fn limb(clause: Clause) -> &'static str {
     match clause {
+        Clause::Unique => "unique per product",
         Clause::Counter => "based on incremental counters",
         Clause::Public => "based on or derived from publicly available information",
         Clause::Identifier => "based on or derived from unique product identifiers",

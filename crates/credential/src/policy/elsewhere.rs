@@ -40,7 +40,8 @@ impl Policy {
                 .iter()
                 .filter(move |byte| !hyphens || **byte != b'-')
         };
-        let length = symbols().count();
+        // A letter of two bytes is one symbol: bytes that continue one are not counted.
+        let length = symbols().filter(|byte| **byte & 0xc0 != 0x80).count();
         let (least, most) = self.lengths;
         if self.words.is_empty() {
             if length < least.into() {
@@ -78,6 +79,7 @@ mod tests {
     fn the_rule_is_asked_and_not_the_alphabet() {
         check("uk-psti", "äß", "kept");
         check("wpa-psk", "seven77", "under 8 symbols");
+        check("wpa-psk", "ääää", "under 8 symbols");
         check("wpa-psk", "eight888", "kept");
         check("de-bsi-03148", "0123456789ABCDEFGHJ", "under 20 symbols");
         check("br-anatel", "K7QDM2X9", "no symbol of the class special");

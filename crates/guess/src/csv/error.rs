@@ -6,14 +6,16 @@ use crate::list::ROWS_MAX;
 /// Why a file is no list.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// The first line names no password.
+    /// The first line names no password. It is not repeated: it may hold one.
     #[error(
-        "line 1: no column is called `password`; it names: {found}. Name the columns serial, mac, \
-         model, ssid, uid, date and password, as far as there are any"
+        "line 1: none of its {columns} columns is called `password` (known: {known}). The first line \
+         must name the columns: serial, mac, model, ssid, uid, date and password, as far as there are any"
     )]
     NoPassword {
-        /// What the first line says, shortened.
-        found: String,
+        /// Columns of the first line.
+        columns: usize,
+        /// Those of them that are known.
+        known: String,
     },
     /// Two columns are one.
     #[error("line 1: columns {first} and {second} are both `{name}`; rename one of them")]

@@ -63,6 +63,14 @@ fn tables_are_read_as_factories_write_them() {
 }
 
 #[test]
+fn lines_are_counted_whatever_ends_them() {
+    let expected = "2: password=x | 4: password=y";
+    check("password\nx\n\ny\n", expected);
+    check("password\r\nx\r\n\r\ny", expected);
+    check("password\rx\r\ry\r", expected);
+}
+
+#[test]
 fn what_is_left_out_is_said() {
     let read = read(b"colour,password,result\nred,x,PASS\n", 5).unwrap();
     assert_eq!(read.ignored, ["colour", "result"]);
@@ -71,13 +79,21 @@ fn what_is_left_out_is_said() {
 
 #[test]
 fn an_unusable_table_says_where_and_what_to_do() {
-    check(
-        "",
-        "line 1: no column is called `password`; it names: . Name the columns serial, mac, model, ssid, uid, date and password, as far as there are any",
+    let rest = "The first line must name the columns: serial, mac, model, ssid, uid, date and password, as far as there are any";
+    let none = format!(
+        "line 1: none of its 0 columns is called `password` (known: none that is known). {rest}"
+    );
+    check("", &none);
+    let two =
+        format!("line 1: none of its 2 columns is called `password` (known: serial, mac). {rest}");
+    check("serial,mac\n1,2\n", &two);
+    // A file without a header: nothing of its first unit is repeated.
+    let three = format!(
+        "line 1: none of its 3 columns is called `password` (known: none that is known). {rest}"
     );
     check(
-        "serial,mac\n1,2\n",
-        "line 1: no column is called `password`; it names: serial,mac. Name the columns serial, mac, model, ssid, uid, date and password, as far as there are any",
+        "A1;021A2B3C4D5E;K7QDM2X9TR4W\nA2;021A2B3C4D5F;9XTR4WK7QDM2\n",
+        &three,
     );
     check(
         "password",

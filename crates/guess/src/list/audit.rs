@@ -1,17 +1,18 @@
 //! Runs the detectors, and holds what they find against control lists before it is said.
 //!
 //! A refusal that random passwords of the same shape show as well, or that survives shuffling the
-//! passwords over the units though it names the unit, is none: it is withdrawn, with all that its
-//! detector refused, and said to be. Notes accuse nobody and are not held against controls.
+//! passwords over the units though it names the unit, is none: it is withdrawn, with all of its kind,
+//! and said to be. Notes accuse nobody and are not held against controls.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::detect::{Detector, Link, all, small};
+use super::parts::{Part, limits, parts};
 use super::report::{Class, Finding, Report, Severity, Withdrawn};
 use super::shape::Shape;
 use super::table::Table;
-use super::{Cells, List};
+use super::{Cells, List, alone, units};
 use crate::Clause;
 
 /// Control lists for each detector that found something.
@@ -62,72 +63,104 @@ fn audit_with(
     threads: usize,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Report {
-    let table = Table::whole(list);
+    let mut seed = [0; 8];
+    random(&mut seed);
+    let table = Table::whole(list).seeded(u64::from_le_bytes(seed));
+    let parts = parts(&table);
+    let looks: Vec<(&Detector, &Part<'_>)> = parts
+        .iter()
+        .flat_map(|part| detectors.iter().map(move |detector| (detector, part)))
+        .collect();
     let done = AtomicUsize::new(0);
     let looked = |of: usize, at: &'static str| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         progress(Progress { done, of, at });
     };
-    let found = in_parallel(detectors, threads, |detector| {
-        let found = (detector.look)(&table);
-        looked(detectors.len(), detector.name);
+    let found = in_parallel(&looks, threads, |(detector, part)| {
+        let found = (detector.look)(&part.table);
+        looked(looks.len(), detector.name);
         found
     });
 
     // Controls are drawn before the threads start: randomness is the caller's, one at a time.
-    let suspects: Vec<(Detector, Vec<Finding>)> = detectors
+    let suspects: Vec<(&Detector, &Part<'_>, Vec<Finding>)> = looks
         .iter()
-        .copied()
         .zip(found)
         .filter(|(_, found)| !found.is_empty())
+        .map(|(&(detector, part), found)| (detector, part, found))
         .collect();
     let refuses = |found: &[Finding]| found.iter().any(|it| it.severity == Severity::Refused);
-    let controls = match suspects.iter().any(|(_, found)| refuses(found)) {
-        true => Controls::draw(&table, random),
-        false => Controls::default(),
-    };
+    let controls: Vec<Controls<'_>> = parts
+        .iter()
+        .map(|part| {
+            let mut of_part = suspects.iter().filter(|(_, it, _)| std::ptr::eq(*it, part));
+            match of_part.any(|(_, _, found)| refuses(found)) {
+                true => Controls::draw(&part.table, random),
+                false => Controls::default(),
+            }
+        })
+        .collect();
     let asked: Vec<(usize, &Table<'_>, &'static str)> = suspects
         .iter()
         .enumerate()
-        .filter(|(_, (_, found))| refuses(found))
-        .flat_map(|(suspect, (detector, _))| {
-            let controls = controls.of(detector).into_iter();
+        .filter(|(_, (_, _, found))| refuses(found))
+        .flat_map(|(suspect, (detector, part, _))| {
+            let controls = controls[part.number].of(detector).into_iter();
             controls.map(move |(table, because)| (suspect, table, because))
         })
         .collect();
-    let of = detectors.len() + asked.len();
+    let of = looks.len() + asked.len();
     let spoke = in_parallel(&asked, threads, |(suspect, table, because)| {
-        let detector = &suspects[*suspect].0;
-        let against = refuses(&(detector.look)(table));
+        let (detector, _, _) = &suspects[*suspect];
+        let against = (detector.look)(table).into_iter();
+        let against = against.filter(|finding| finding.severity == Severity::Refused);
+        let against: Vec<Key> = against.map(|finding| key(&finding)).collect();
         looked(of, detector.name);
-        against.then_some((*suspect, *because))
+        (*suspect, against, *because)
     });
-    let spoke: Vec<(usize, &'static str)> = spoke.into_iter().flatten().collect();
 
     let (mut findings, mut withdrawn) = (vec![], vec![]);
-    for (suspect, (_, found)) in suspects.into_iter().enumerate() {
-        let against = spoke.iter().find(|(other, _)| *other == suspect);
-        for finding in found {
+    for (suspect, (_, part, found)) in suspects.into_iter().enumerate() {
+        for mut finding in found {
+            let speaks = |(other, against, _): &&(usize, Vec<Key>, &'static str)| {
+                *other == suspect && against.contains(&key(&finding))
+            };
+            let against = spoke.iter().find(speaks).map(|(_, _, because)| *because);
+            finding.evidence = format!("{}{}", part.says, finding.evidence);
             match against {
-                Some(&(_, because)) if finding.severity == Severity::Refused => {
+                Some(because) if finding.severity == Severity::Refused => {
                     withdrawn.push(Withdrawn { finding, because });
                 }
                 _ => findings.push(finding),
             }
         }
     }
+    let alone = alone::look(&table);
+    findings.extend(alone);
     let bits = small::bits(&table);
     if !list.is_empty() && bits < f64::from(floor_bits) {
         findings.push(under_floor(list.len(), bits, floor_bits));
     }
+    let facts = units::count(&table, bits);
+    findings.extend(facts.shared);
     let mut report = Report {
         rows: list.len(),
+        units: facts.units,
+        passwords: facts.passwords,
+        limits: limits(&table, &parts, &facts.ambiguous),
         bits,
         findings,
         withdrawn,
     };
     report.sort();
     report
+}
+
+/// What a control must show for a finding to be withdrawn: the same kind of finding.
+type Key = (&'static str, Clause, Class);
+
+fn key(finding: &Finding) -> Key {
+    (finding.detector, finding.clause, finding.class)
 }
 
 fn under_floor(rows: usize, bits: f64, floor_bits: u32) -> Finding {

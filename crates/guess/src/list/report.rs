@@ -77,6 +77,9 @@ pub struct Withdrawn {
     pub because: &'static str,
 }
 
+/// Rows that a finding names.
+pub(crate) const EXAMPLES: usize = 10;
+
 /// What no look at passwords can see; each report says it.
 pub const UNSEEN: &[&str] = &[
     "A hash of the serial under a salt that only the maker knows, and a keyed hash, look random. The \
@@ -90,6 +93,12 @@ pub const UNSEEN: &[&str] = &[
 pub struct Report {
     /// Rows looked at.
     pub rows: usize,
+    /// Different units among them: a unit that is listed again is one.
+    pub units: usize,
+    /// Different passwords, as a label tells them apart.
+    pub passwords: usize,
+    /// What was looked at in part, or not at all, and why; for a report's unseen part.
+    pub limits: Vec<String>,
     /// Upper bound on the strength of a password of this list, in bits.
     pub bits: f64,
     /// The worst first.

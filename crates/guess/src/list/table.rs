@@ -15,6 +15,8 @@ pub(crate) struct Table<'a> {
     passwords: Cow<'a, Cells>,
     /// Where each row's password is in `passwords`.
     places: Vec<u32>,
+    /// Decides which rows a sample takes: nobody can keep a list honest just where it is looked at.
+    seed: u64,
 }
 
 impl<'a> Table<'a> {
@@ -26,7 +28,18 @@ impl<'a> Table<'a> {
             places: rows.clone(),
             rows,
             passwords: passwords.map_or(Cow::Owned(Cells::default()), Cow::Borrowed),
+            seed: 0,
         }
+    }
+
+    /// The same rows, sampled as `seed` says.
+    pub(crate) fn seeded(mut self, seed: u64) -> Table<'a> {
+        self.seed = seed;
+        self
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The same units with other passwords, one for each row in order.
@@ -37,6 +50,7 @@ impl<'a> Table<'a> {
             rows: self.rows.clone(),
             places: (0..self.len() as u32).collect(),
             passwords: Cow::Owned(passwords),
+            seed: self.seed,
         }
     }
 
@@ -55,14 +69,13 @@ impl<'a> Table<'a> {
             rows: picked.iter().map(|&row| self.rows[row]).collect(),
             places: picked.iter().map(|&row| self.places[row]).collect(),
             passwords: self.passwords.clone(),
+            seed: self.seed,
         }
     }
 
-    /// At most `most` rows, evenly spread, in their order.
+    /// At most `most` rows, spread at random, in their order.
     pub(crate) fn sample(&self, most: usize) -> Table<'a> {
-        let rows = self.len();
-        let taken = rows.min(most);
-        self.pick((0..taken).map(|n| n * rows / taken.max(1)))
+        self.pick(spread(self.len(), most, self.seed))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,6 +101,23 @@ impl<'a> Table<'a> {
     pub(crate) fn number(&self, row: usize) -> usize {
         self.rows[row] as usize
     }
+}
+
+/// At most `most` of so many rows, ascending: one of each stretch, drawn by `seed`.
+pub(crate) fn spread(rows: usize, most: usize, seed: u64) -> impl Iterator<Item = usize> {
+    let taken = rows.min(most);
+    (0..taken).map(move |n| {
+        let (low, high) = (n * rows / taken, (n + 1) * rows / taken);
+        low + (mixed(seed ^ n as u64) % (high - low) as u64) as usize
+    })
+}
+
+/// SplitMix64's finish (Steele, Lea, Flood 2014): equal inputs meet, others with 2^-64.
+pub(crate) fn mixed(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 impl Drop for Table<'_> {

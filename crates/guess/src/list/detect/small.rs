@@ -58,6 +58,16 @@ const GUESSABLE_BITS: f64 = 40.0;
 const COSTS_BITS: f64 = 8.0;
 const COSTS_SHARE: f64 = 0.25;
 
+/// What an attacker who tries words by rank spends on one password read by itself, in bits: a code
+/// length, and the tries.
+pub(crate) fn tries(password: &[u8]) -> (f64, f64) {
+    let (cost, tries) = known::Reader::default().read(password, &[]);
+    (
+        cost / std::f64::consts::LN_2,
+        tries / std::f64::consts::LN_2,
+    )
+}
+
 /// Rows that a finding names.
 const EXAMPLES: usize = 5;
 

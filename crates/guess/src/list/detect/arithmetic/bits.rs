@@ -11,12 +11,13 @@ use super::chance::{Suspect, Tally, choose, tail};
 use super::columns::clause;
 use super::digits::Digits;
 use super::features::Features;
-use super::ground::{Ground, scatter};
+use super::ground::Ground;
 use super::pairing::Pairing;
 use super::planes::{Bits, HALF};
 use crate::Clause;
 use crate::list::report::{Class, Finding};
 use crate::list::table::Table;
+use crate::list::table::mixed;
 
 /// Rows of the elimination.
 const ROWS: usize = 2_048;
@@ -111,7 +112,7 @@ impl System {
     /// Eliminates in an order of rows; the independent ones, and what the others leave over.
     fn eliminate(&self, trial: u64) -> (usize, Vec<(usize, Vec<u64>)>) {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
-        order.sort_by_key(|&n| scatter(trial << 32 | n as u64));
+        order.sort_by_key(|&n| mixed(trial << 32 | n as u64));
         let mut pivots: Vec<(usize, u32, Zeroizing<Vec<u64>>)> = vec![];
         let mut left = vec![];
         for n in order {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::chance::{Suspect, Tally, tail};
 use super::columns::{called, clause};
 use super::digits::naming;
-use super::ground::{Ground, Window, scatter};
+use super::ground::{Ground, Window};
 use super::pairing::{Pairing, Source};
 use crate::Clause;
 use crate::list::Column;
 use crate::list::report::{Class, Finding};
 use crate::list::table::Table;
+use crate::list::table::mixed;
 
 /// Rows that are looked at.
 const ROWS: usize = 2_048;
@@ -205,7 +206,7 @@ struct Looked<'a> {
 impl<'a> Looked<'a> {
     fn of(ground: &'a Ground) -> Looked<'a> {
         let mut rows: Vec<usize> = (0..ground.len()).collect();
-        rows.sort_by_key(|&row| scatter(row as u64));
+        rows.sort_by_key(|&row| mixed(row as u64));
         rows.truncate(ROWS);
         Looked { ground, rows }
     }

@@ -10,7 +10,7 @@ use super::columns::{IDENTIFYING, Numbers, called, numbers, plain, sort_key};
 use super::readings::{Reading, readings, wordy};
 use crate::list::Column;
 use crate::list::shape::Shape;
-use crate::list::table::Table;
+use crate::list::table::{Table, mixed, spread};
 
 /// Rows in one order that are looked at: all of a short list, blocks of a long one.
 const ORDER_ROWS: usize = 2_048;
@@ -79,7 +79,7 @@ impl Ground {
         let sequences: Vec<(Option<Column>, Vec<usize>)> = std::iter::once(None)
             .chain(IDENTIFYING.map(Some))
             .filter(|by| by.is_none_or(|column| table.has(column)))
-            .map(|by| (by, blocks(&in_order(table, by))))
+            .map(|by| (by, blocks(&in_order(table, by), table.seed())))
             .collect();
         let picked: BTreeSet<usize> = sequences
             .iter()
@@ -286,22 +286,21 @@ fn in_order(table: &Table<'_>, by: Option<Column>) -> Vec<usize> {
     let mut keys: Vec<(u128, u64, u32)> = (0..table.len())
         .filter_map(|row| {
             let key = sort_key(column, table.cell(column, row))?;
-            Some((key, scatter(row as u64), row as u32))
+            Some((key, mixed(row as u64), row as u32))
         })
         .collect();
     keys.sort_unstable();
     keys.into_iter().map(|(_, _, row)| row as usize).collect()
 }
 
-/// All rows of a short order; of a long one, evenly spread blocks of neighbours.
-fn blocks(rows: &[usize]) -> Vec<usize> {
+/// All rows of a short order; of a long one blocks of neighbours, one of each stretch at random.
+fn blocks(rows: &[usize], seed: u64) -> Vec<usize> {
     if rows.len() <= ORDER_ROWS {
         return rows.to_vec();
     }
     let size = ORDER_ROWS / BLOCKS;
-    let last = rows.len() - size;
-    (0..BLOCKS)
-        .flat_map(|block| &rows[block * last / (BLOCKS - 1)..][..size])
+    spread(rows.len() / size, BLOCKS, seed)
+        .flat_map(|block| &rows[block * size..][..size])
         .copied()
         .collect()
 }
@@ -342,12 +341,4 @@ fn fitting(
         places.drain(SYMBOLS / 2..places.len() - SYMBOLS / 2);
     }
     (rows.into_iter().map(|(_, row)| row).collect(), places)
-}
-
-/// SplitMix64's finish: numbers in no order, the same in every run.
-pub(super) fn scatter(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

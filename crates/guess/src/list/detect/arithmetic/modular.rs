@@ -4,12 +4,13 @@
 use super::chance::{Suspect, Tally, choose};
 use super::columns::clause;
 use super::digits::{Digits, End, above, naming};
-use super::ground::{Ground, Window, scatter};
+use super::ground::{Ground, Window};
 use super::pairing::{Pairing, Source};
 use super::residues::{difference, greatest, inverse, plus, times};
 use crate::Clause;
 use crate::list::report::{Class, Finding};
 use crate::list::table::Table;
+use crate::list::table::mixed;
 
 /// Pairs of rows from which multiplier and constant are solved: for whole passwords in the likeliest
 /// reading, where one row of ten is then enough but for 1 list in 100; in other readings; for parts.
@@ -136,7 +137,7 @@ impl<'a> Line<'a> {
         let one = (1.0 / modulus as f64)
             .log10()
             .max(self.ground.chance(window));
-        let draw = |n: usize| points[(scatter(n as u64) % points.len() as u64) as usize];
+        let draw = |n: usize| points[(mixed(n as u64) % points.len() as u64) as usize];
         let mut best: (usize, u64, (u64, usize)) = (0, 0, points[0]);
         for trial in 0..trials {
             let (from, to) = (draw(2 * trial), draw(2 * trial + 1));
@@ -190,7 +191,7 @@ impl<'a> Line<'a> {
         }
         let whole = |row: usize| digits.whole(row, end).map_or(0, |value| value as i128);
         for draw in 0..DRAWS {
-            let pick = |n: usize| (scatter((draw << 8 | n) as u64) % points.len() as u64) as usize;
+            let pick = |n: usize| (mixed((draw << 8 | n) as u64) % points.len() as u64) as usize;
             let first = pick(0).min(points.len() - 2);
             let (from, to) = (points[first], points[first + 1]);
             let mut others: Vec<(u64, usize)> = (1..=4 * taken).map(|n| points[pick(n)]).collect();

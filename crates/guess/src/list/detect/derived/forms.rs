@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::super::super::Column;
 use super::spelling::Spelling;
 use super::unit::Unit;
 use super::verbatim::clause;
 use crate::Clause;
+use crate::list::Column;
 
 /// Words that schemes add, and call a salt.
 const SALTS: [&str; 16] = [

@@ -1,11 +1,11 @@
 //! Makes findings of the alignments that stand out, and says them in words.
 
-use super::super::super::report::{Class, Finding, Severity};
-use super::super::super::table::Table;
 use super::password::Reading;
 use super::scan::Line;
 use super::weigh::{Beside, Desk, REFUSED, ROWS, Scales, Weighed};
 use crate::Clause;
+use crate::list::report::{Class, Finding, Severity};
+use crate::list::table::{Table, spread};
 
 /// Findings of one detector; a list of two schemes shows two, and a password of two parts as well.
 const FINDINGS: usize = 4;
@@ -33,7 +33,7 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     let all = scales.table.len();
     let count = all.min(ROWS);
-    let rows: Vec<usize> = (0..count).map(|n| n * all / count.max(1)).collect();
+    let rows: Vec<usize> = spread(all, ROWS, scales.table.seed()).collect();
     let mut explained = vec![0u64; count];
     let mut lines = lines.to_vec();
     let mut findings = vec![];

@@ -1,7 +1,5 @@
 //! Class C: a digest or checksum of the identifiers, without a key, cut and spelt somehow.
 
-use super::super::super::report::{Class, Finding};
-use super::super::super::table::Table;
 use super::digests::{COMMON, HASHES, KEYED};
 use super::forms::{self, Form};
 use super::found::{Named, findings};
@@ -10,8 +8,11 @@ use super::scan::{Ballot, Line, Masks};
 use super::spell::{WAYS, Way};
 use super::symbols::{Symbols, alphabets};
 use super::unit::Unit;
-use super::verbatim::{GROUND, spread, vote};
+use super::verbatim::{GROUND, vote};
 use super::weigh::Scales;
+use crate::list::report::{Class, Finding};
+use crate::list::table::Table;
+use crate::list::table::spread;
 
 /// Rows that are searched: where one in ten is derived, 99 of 100 times two or more are among them.
 const SEARCHED: usize = 56;
@@ -69,7 +70,7 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
         return vec![];
     }
     let ground = Ground::of(&table.sample(GROUND));
-    let units: Vec<Unit<'_>> = spread(table.len(), 16)
+    let units: Vec<Unit<'_>> = spread(table.len(), 16, table.seed())
         .map(|row| Unit::of(table, row, 0))
         .collect();
     let search = Search {
@@ -104,7 +105,7 @@ impl Search<'_, '_> {
     fn lines(&self) -> Vec<Line> {
         let mut ballot = Ballot::default();
         for (slip, most) in [(0, SEARCHED), (-1, SLIPPED), (1, SLIPPED)] {
-            for (at, row) in spread(self.table.len(), most).enumerate() {
+            for (at, row) in spread(self.table.len(), most, self.table.seed()).enumerate() {
                 let groups = self.groups(row, at < BACKWARDS && slip == 0);
                 if !groups.is_empty() {
                     let unit = Unit::of(self.table, row, slip);

@@ -3,8 +3,8 @@
 
 use zeroize::Zeroize;
 
-use super::super::super::shape::Shape;
-use super::super::super::table::Table;
+use crate::list::shape::Shape;
+use crate::list::table::Table;
 
 /// Bytes of a password that are looked at.
 pub(super) const PLACES: usize = 64;

@@ -1,8 +1,8 @@
 //! How an identifier is spelt before it is hashed.
 
-use super::super::super::Column;
 use super::unit::Unit;
 use super::verbatim::called;
+use crate::list::Column;
 
 /// How an identifier is spelt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,11 +3,11 @@
 mod lists;
 mod schemes;
 
-use super::super::super::report::{Class, Finding, Severity};
-use super::super::super::table::Table;
 use super::super::super::{Cells, Column, List, audit};
 use super::DETECTORS;
 use crate::Clause;
+use crate::list::report::{Class, Finding, Severity};
+use crate::list::table::Table;
 use lists::{Row, SplitMix, filled, list, rows};
 use schemes::{CLEAN, HASHED, VERBATIM};
 

@@ -1,7 +1,7 @@
 //! What a row says of its unit, and the numbers and texts that schemes start from.
 
-use super::super::super::Column;
-use super::super::super::table::Table;
+use crate::list::Column;
+use crate::list::table::Table;
 
 /// Bytes of a cell that are looked at; no identifier on a label is longer.
 const CELL_MAX: usize = 128;

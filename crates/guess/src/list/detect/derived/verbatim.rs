@@ -3,9 +3,6 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::super::super::Column;
-use super::super::super::report::{Class, Finding};
-use super::super::super::table::Table;
 use super::found::{Named, findings};
 use super::password::{Ground, Read, Reading};
 use super::scan::{Ballot, Line, Masks, run, triples};
@@ -13,6 +10,9 @@ use super::unit::Unit;
 use super::views::{self, Part, View, Writing};
 use super::weigh::Scales;
 use crate::Clause;
+use crate::list::Column;
+use crate::list::report::{Class, Finding};
+use crate::list::table::{Table, spread};
 
 /// Rows that are searched, and rows that are searched with the unit above and below.
 const SEARCHED: usize = 400;
@@ -50,15 +50,9 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
     findings(&scales, &lines, &|text| named(present[text as usize].view))
 }
 
-/// Evenly spread rows.
-pub(super) fn spread(rows: usize, most: usize) -> impl Iterator<Item = usize> {
-    let taken = rows.min(most);
-    (0..taken).map(move |n| n * rows / taken.max(1))
-}
-
 /// The views that say something, each once.
 fn present(table: &Table<'_>) -> Vec<Present> {
-    let units: Vec<Unit<'_>> = spread(table.len(), 64)
+    let units: Vec<Unit<'_>> = spread(table.len(), 64, table.seed())
         .map(|row| Unit::of(table, row, 0))
         .collect();
     let mut known = HashSet::new();
@@ -95,7 +89,7 @@ fn search(table: &Table<'_>, ground: &Ground, present: &[Present]) -> Vec<Line> 
     let mut text = vec![];
     let slips = [(0, SEARCHED), (-1, SLIPPED), (1, SLIPPED)];
     for (slip, most) in slips {
-        for row in spread(table.len(), most) {
+        for row in spread(table.len(), most, table.seed()) {
             let unit = Unit::of(table, row, slip);
             for (reading, read, masks) in &mut reads {
                 read.read(table.password(row), *reading, &ground.shape);

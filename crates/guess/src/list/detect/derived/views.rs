@@ -1,9 +1,9 @@
 //! The ways in which lazy schemes write an identifier: some hundred views of each.
 
-use super::super::super::Column;
 use super::alphabet::{self, BASE_58, BASE_62, CROCKFORD, RFC_4648};
 use super::unit::{COLUMNS, Unit, digits, width};
 use super::wps;
+use crate::list::Column;
 
 /// How far a neighbouring address is looked at: a radio's is often the base address plus a few.
 const NEIGHBOURS: i8 = 10;

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::super::super::table::Table;
 use super::password::{Ground, PLACES, Read};
 use super::scan::Line;
 use super::unit::Unit;
+use crate::list::table::Table;
 
 /// Rows over which alignments are weighed; the chosen one is then held against every row.
 pub(super) const ROWS: usize = 600;

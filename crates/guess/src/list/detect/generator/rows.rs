@@ -4,23 +4,22 @@ use std::collections::HashSet;
 
 use super::field::Field;
 use crate::list::Column;
+use crate::list::table::spread;
 
 /// Rows that stand together in a sample, so that a column shifted by one row still meets.
 const TOGETHER: usize = 8;
 
-/// At most about `most` rows of different passwords: blocks of neighbours, evenly spread.
+/// At most about `most` rows of different passwords: blocks of neighbours, at random.
 pub(super) fn sample(field: &Field<'_>, most: usize) -> Vec<usize> {
     let rows = &field.rows;
     let picked: Vec<usize> = if rows.len() <= most {
         rows.clone()
     } else {
         let blocks = (most / TOGETHER).max(1);
-        let starts = (0..blocks).map(|block| block * (rows.len() - TOGETHER) / blocks.max(2));
-        let mut picked: Vec<usize> = starts
-            .flat_map(|start| rows[start..start + TOGETHER].iter().copied())
-            .collect();
-        picked.dedup();
-        picked
+        let starts = spread(rows.len() / TOGETHER, blocks, field.table().seed());
+        starts
+            .flat_map(|block| rows[block * TOGETHER..][..TOGETHER].iter().copied())
+            .collect()
     };
     distinct(field, picked)
 }

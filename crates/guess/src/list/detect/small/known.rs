@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use super::fit::Kind;
-use super::repeats::mixed;
 use crate::dictionary::{Word, dress_off, words_at};
+use crate::list::table::mixed;
 
 /// Sum over the dictionary's words of 2^-rank, in bits: 5.9. What a word's rank costs more, so that
 /// the chances of all words add up to 1 at most.

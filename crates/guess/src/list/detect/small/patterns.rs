@@ -7,9 +7,10 @@
 
 use super::Seen;
 use super::evidence::{ENOUGH, binomial_tail};
-use super::repeats::{mixed, sample};
+use super::repeats::sample;
 use crate::list::report::{Finding, Severity};
 use crate::list::table::Table;
+use crate::list::table::mixed;
 use crate::{shape, text::fold};
 use zeroize::Zeroizing;
 

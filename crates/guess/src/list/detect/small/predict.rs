@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use zeroize::Zeroizing;
 
 use super::fit::Kind;
-use super::repeats::mixed;
+use crate::list::table::mixed;
 
 /// Symbols before one that help to predict it.
 const ORDER: usize = 6;

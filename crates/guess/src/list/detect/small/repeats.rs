@@ -15,7 +15,7 @@ use super::{Seen, grade, nominal, pairs, words};
 use crate::list::Column;
 use crate::list::report::{Finding, Severity};
 use crate::list::shape::Shape;
-use crate::list::table::Table;
+use crate::list::table::{Table, mixed};
 
 /// Class rules and re-draws make an honest space smaller than its alphabet says: at most so many
 /// times.
@@ -356,14 +356,6 @@ pub(super) fn sample(rows: &[usize], most: usize) -> Vec<usize> {
     let taken = rows.len().min(most);
     let spread = |n: usize| rows[n * rows.len() / taken.max(1)];
     (0..taken).map(spread).collect()
-}
-
-/// SplitMix64's finish (Steele, Lea, Flood 2014): equal inputs meet, others with 2^-64.
-pub(super) fn mixed(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 fn hash(password: &[u8]) -> u64 {

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use super::evidence::{ENOUGH, least_mean, poisson_tail};
 use super::fit::Kind;
-use super::repeats::{mixed, sample};
+use super::repeats::sample;
 use crate::list::table::Table;
+use crate::list::table::mixed;
 
 /// Rows looked at.
 const ROWS: usize = 20_000;
