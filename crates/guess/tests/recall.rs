@@ -9,17 +9,25 @@ use corpus::judge::{Outcome, each, judge};
 use corpus::lists::{Variant, weak};
 use corpus::weak::{Scheme, schemes};
 
-/// Of the weak lists of a class with 300 units, how many in a hundred must be refused.
-const RECALL: &[(char, usize)] = &[('A', 0), ('B', 0), ('C', 0), ('D', 0), ('E', 0), ('F', 0)];
+/// Of the weak lists of a class with 300 units, how many in a hundred must be refused: what all
+/// schemes give (100, 100, 86, 100, 92, 88), less what one list in a class weighs here.
+const RECALL: &[(char, usize)] = &[
+    ('A', 90),
+    ('B', 90),
+    ('C', 60),
+    ('D', 90),
+    ('E', 60),
+    ('F', 60),
+];
 
 /// Of the schemes, one in so many is tried; the example tries all.
-const EVERY: usize = 1;
+const EVERY: usize = 6;
 
 /// Units in a weak list.
 const UNITS: usize = 300;
 
 /// Clean lists, and rows in the longest of them.
-const CLEAN: usize = 150;
+const CLEAN: usize = 24;
 const CLEAN_ROWS: usize = 1_000;
 
 /// Of the clean lists that a seed gives.
@@ -51,6 +59,7 @@ fn weak_lists_are_refused() {
             .collect();
         let lists = of_class().count();
         let refused = (lists - missed.len()) * 100 / lists;
+        assert!(lists > 0 && least > 0, "class {class} is not looked at");
         assert!(
             refused >= least,
             "class {class}: {refused} % of {lists} lists refused, not {least} %; left: {missed:?}"

@@ -86,7 +86,13 @@ impl Said<'_> {
             let findings: Vec<&Finding> = report.findings.iter().filter(of_clause).collect();
             if !findings.is_empty() {
                 text.push_str(&format!("\n{clause}  {}\n", limb(clause)));
-                findings.iter().for_each(|it| text.push_str(&self.told(it)));
+                for (at, finding) in findings.iter().enumerate() {
+                    text.push_str(&self.told(finding));
+                    // One finding's rows are enough for a person to look them up.
+                    if at == 0 {
+                        text.push_str(&self.examples(finding));
+                    }
+                }
             }
         }
         self.strength(&mut text);
@@ -152,6 +158,11 @@ impl Said<'_> {
             "",
             odds(finding.chance_log10)
         ));
+        text
+    }
+
+    fn examples(&self, finding: &Finding) -> String {
+        let mut text = String::new();
         for &row in finding.examples.iter().take(SHOWN) {
             text.push_str(&format!("{:27}{}\n", "", self.example(row)));
         }

@@ -106,7 +106,22 @@ pub fn list(input: &[u8]) {
     let report = audit(&list, 48, &mut random, 1, &|_| {});
     assert_eq!(report.rows, list.len());
     assert!(report.bits >= 0.0 && report.bits.is_finite());
+    // What is in an identifier as well is no secret; anything else of a password must not be told.
+    let secret = |row: usize| {
+        let password = String::from_utf8_lossy(list.cell(Column::Password, row)).into_owned();
+        let told = given.iter().filter(|column| **column != Column::Password);
+        let known =
+            told.map(|column| String::from_utf8_lossy(list.cell(*column, row)).into_owned());
+        let known: String = known.collect();
+        (password.len() >= 12 && !known.contains(&password)).then_some(password)
+    };
+    let secrets: Vec<String> = (0..list.len()).filter_map(secret).collect();
     for finding in &report.findings {
+        let told = |secret: &&String| finding.evidence.contains(secret.as_str());
+        assert!(
+            !secrets.iter().any(|it| told(&it)),
+            "evidence repeats a password"
+        );
         assert!(finding.rows <= list.len(), "{finding:?}");
         assert!(
             finding.examples.iter().all(|row| *row < list.len()),

@@ -310,7 +310,8 @@ fn chances(beside: &[Beside]) -> [f64; PLACES] {
             same += row.agree >> place & 1;
         }
         let both = (1..256).map(|symbol| u64::from(own[symbol]) * u64::from(text[symbol]));
-        *chance = (both.sum::<u64>() - same) as f64 / pairs as f64;
+        // A cell may hold the byte that stands for no symbol here: then more agree than were counted.
+        *chance = both.sum::<u64>().saturating_sub(same) as f64 / pairs as f64;
     }
     chances
 }
