@@ -17,7 +17,7 @@ const RECALL: &[(char, usize)] = &[
     ('C', 60),
     ('D', 90),
     ('E', 60),
-    ('F', 60),
+    ('F', 50),
 ];
 
 /// Of the schemes, one in so many is tried; the example tries all.
@@ -27,7 +27,7 @@ const EVERY: usize = 6;
 const UNITS: usize = 300;
 
 /// Clean lists, and rows in the longest of them.
-const CLEAN: usize = 24;
+const CLEAN: usize = 16;
 const CLEAN_ROWS: usize = 1_000;
 
 /// Of the clean lists that a seed gives.
