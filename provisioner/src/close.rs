@@ -5,7 +5,7 @@
 //! proof. It never looks first, so two callers at once cannot both believe they were the first.
 
 use api::{ConfirmCall, SealCall, SignedReceipt, Target, VoidCall};
-use ledger::{AppendError, Proof, UnitRow};
+use ledger::{AppendError, Proof, Refused, UnitRow};
 use thiserror::Error;
 use traveler::{Entry, Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause};
 
@@ -48,6 +48,16 @@ impl Line {
     /// [`CloseError`]; the attempt stays as it was.
     pub(crate) fn confirm(&self, caller: &Caller, call: &ConfirmCall) -> Result<Proof, CloseError> {
         let (step, row) = self.step(caller, &call.target, call.operator.as_ref())?;
+        // The receipt is held against what was issued last, and this one is for another attempt.
+        if row.attempt != step.attempt {
+            let (serial, expected, given) = (step.serial, row.attempt, step.attempt);
+            let refused = Refused::WrongAttempt {
+                serial,
+                expected,
+                given,
+            };
+            return Err(AppendError::Refused(refused).into());
+        }
         match &call.signed {
             Some(signed) => check_receipt(&step, call, signed, &row)?,
             // Silicon that cannot sign is certified for a key minted for it; the rest must.
@@ -165,7 +175,11 @@ impl Line {
             Err(AppendError::Refused(refused)) => {
                 let done = self.read(|ledger| ledger.last_step_seq(&target.serial, last))?;
                 let done = match (done, first) {
-                    (Some(seq), Some(step)) if self.is_same_step(seq, &step)? => Some(seq),
+                    (Some(seq), Some(step))
+                        if self.is_same_step(seq, &step)? && self.stands(&step, last)? =>
+                    {
+                        Some(seq)
+                    }
                     _ => None,
                 };
                 match done {
@@ -189,6 +203,16 @@ impl Line {
                     && recorded.attempt == step.attempt
                     && recorded.device_id == step.device_id
                     && recorded.station == step.station
+            }))
+    }
+
+    /// Whether a step may be proven again. A unit is locked on the proof of its load, so there is
+    /// none for an attempt that was withdrawn since.
+    fn stands(&self, step: &Step, last: State) -> Result<bool, CloseError> {
+        let row = self.read(|ledger| ledger.unit(&step.serial))?;
+        Ok(last != State::Loaded
+            || row.is_some_and(|row| {
+                row.attempt == step.attempt && matches!(row.state, State::Loaded | State::Sealed)
             }))
     }
 

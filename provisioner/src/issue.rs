@@ -18,10 +18,6 @@ use crate::authority::AuthorityError;
 use crate::draw::policy_of;
 use crate::line::{BenchError, Line};
 
-/// How often one call gives way to an earlier one of the same station for the same unit. A
-/// station repeats a call a few times at most, each after its time-out.
-const OVERTAKEN_TOLERATED: u32 = 8;
-
 /// A credential that is on record and may leave.
 pub(crate) struct Minted {
     /// The try it belongs to.
@@ -116,6 +112,8 @@ pub(crate) enum IssueError {
 impl Line {
     /// Mints for one unit and records it; the reply may leave when this returns.
     ///
+    /// For one serial, one call at a time: see [`crate::turns`].
+    ///
     /// # Errors
     /// [`IssueError`]; whatever it is, no secret was released. After [`IssueError::Unfit`] nothing
     /// is issued any more until an administrator resumes the line.
@@ -132,10 +130,10 @@ impl Line {
         let (order, product) = self.order_to_build(&call.order)?;
         builds(&order, &product, call)?;
         let before = self.read(|ledger| ledger.unit(&call.serial))?;
-        let (mut step, mut lost) = next_attempt(call, station, before);
+        let (step, lost) = next_attempt(call, station, before);
         let policy = policy_of(&product)?;
 
-        let (mut collisions, mut overtaken) = (0, 0);
+        let mut collisions = 0;
         loop {
             let drawn = self.draw(call, &step, &product, &policy)?;
             let ticket = self.wrap(&step, &drawn.bundle)?;
@@ -164,29 +162,9 @@ impl Line {
                     collisions += 1;
                     self.tolerate(&policy, collisions)?;
                 }
-                // The station hung up and asked again while its first call was still under way
-                // here, and that one is on record now: its reply is lost, so it is voided as any.
-                Err(AppendError::Refused(_))
-                    if overtaken < OVERTAKEN_TOLERATED && self.own_attempt(&step)?.is_some() =>
-                {
-                    overtaken += 1;
-                    let before = self.own_attempt(&step)?;
-                    (step, lost) = next_attempt(call, step.station, before);
-                }
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// The open attempt of the same station at the same silicon, when it is not the one before
-    /// `step` but one that came in between.
-    fn own_attempt(&self, step: &Step) -> Result<Option<UnitRow>, IssueError> {
-        let row = self.read(|ledger| ledger.unit(&step.serial))?;
-        Ok(row.filter(|row| {
-            row.state.is_open()
-                && row.attempt >= step.attempt
-                && (&row.station, &row.device_id) == (&step.station, &step.device_id)
-        }))
     }
 
     /// The order and the product definition it was created under.
@@ -209,7 +187,9 @@ impl Line {
 ///
 /// An open attempt of the same station and the same silicon means that its reply was lost: nobody
 /// can say where that secret is, so it is burnt in the transaction that records the fresh one.
-/// Anybody else's open attempt is left alone, and the ledger refuses this one.
+/// Anybody else's open attempt is left alone, and the ledger refuses this one. It refuses too when
+/// the unit has shown that it holds the attempt: then this is a call that came late, for a station
+/// that died in it, and the attempt is in the hands of the one that runs now.
 fn next_attempt(
     call: &IssueCall,
     station: StationName,

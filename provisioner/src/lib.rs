@@ -35,4 +35,5 @@ pub mod site;
 mod status;
 mod stop;
 pub mod tls;
+mod turns;
 mod watch;

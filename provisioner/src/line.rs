@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::authority::Authority;
 use crate::status::Denied;
 use crate::stop::Unwritten;
+use crate::turns::Turns;
 use crate::watch::Watch;
 
 /// The server without its network.
@@ -25,6 +26,7 @@ pub(crate) struct Line {
     pub(crate) vkey: String,
     pub(crate) watch: Watch,
     pub(crate) unwritten: Unwritten,
+    pub(crate) turns: Turns,
     simulated: bool,
     writer: Writer,
     readers: Readers,
@@ -61,6 +63,7 @@ impl Line {
             writer: parts.writer,
             watch: Watch::default(),
             unwritten: Unwritten::default(),
+            turns: Turns::default(),
         })
     }
 

@@ -106,7 +106,14 @@ impl Provisioning for Services {
         let (caller, message) = open(request)?;
         let call = parsed(IssueCall::try_from(message))?;
         let (serial, order) = (call.serial.clone(), call.order.clone());
-        let minted = self.run(move |line| line.issue(&caller, &call)).await;
+        // A caller that hangs up while it waits here leaves nothing behind.
+        let turn = self.0.turns.take(&serial).await;
+        let minted = self.run(move |line| {
+            let minted = line.issue(&caller, &call);
+            drop(turn); // here, not in the caller's task: that one may be gone long before
+            minted
+        });
+        let minted = minted.await;
         match &minted {
             Ok(minted) => {
                 let (attempt, index) = (minted.attempt, minted.index);

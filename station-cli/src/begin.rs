@@ -157,7 +157,7 @@ where
                 }
                 Ok(Begin::GoOn(credential))
             }
-            // The attempt is open and nobody can get at its secret: the next issue voids it.
+            // The attempt is open and nobody can get at its secret: the next issue withdraws it.
             Err(CallError::Refused {
                 reason: Reason::TicketRefused,
                 ..
@@ -226,7 +226,15 @@ where
         let before = self.desk.home.seen().size()?;
         // Crash here, or in the call: an intent without a ticket. Nobody can say whether there is a
         // reply that was lost; the next issue voids it if there is.
-        let reply = match self.desk.calls.issue(self.issue_request(facts)).await {
+        let mut answer = self.desk.calls.issue(self.issue_request(facts)).await;
+        if let Err(CallError::Refused { reason, .. }) = &answer
+            && *reason == Reason::WrongState
+            && self.desk.withdraw_loaded(claim).await?
+        {
+            claim.write(open.clone())?;
+            answer = self.desk.calls.issue(self.issue_request(facts)).await;
+        }
+        let reply = match answer {
             Ok(reply) => reply,
             Err(error) => return Err(self.not_issued(claim, error).await),
         };

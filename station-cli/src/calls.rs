@@ -72,7 +72,8 @@ macro_rules! provisioning {
         /// What a station asks of the server. Tests give an honest one in memory.
         ///
         /// Each call may be repeated: an issue by the same station for the same unit voids the one
-        /// before it, every other repeat answers the same.
+        /// before it, unless the unit has shown that it holds that one; every other repeat answers
+        /// the same.
         pub trait Provisioning: Sync {
             $(
                 $(#[$doc])*

@@ -4,12 +4,14 @@
 //! can be done again after a crash: a record is closed last.
 
 use api::{Reason, v1};
-use traveler::{Attempt, DeviceId, OperatorId, OrderId, Serial, State, StationName, Step};
+use traveler::{
+    Attempt, DeviceId, OperatorId, OrderId, Serial, State, StationName, Step, VoidCause,
+};
 
 use crate::calls::{CallError, Patient, Provisioning};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::journal::{Claim, Open, Reached};
+use crate::journal::{Claim, Open, Reached, Withdraw};
 
 /// Where the server has a unit.
 pub(crate) enum Standing {
@@ -146,6 +148,37 @@ impl<S: Provisioning> Desk<'_, S> {
             Fate::Live | Fate::Sealed | Fate::Forgotten => {}
         }
         Ok(fate)
+    }
+
+    /// Withdraws what the server has as loaded at this station, under its number: its ticket is lost,
+    /// and the unit in hand, which is not locked, does not hold it for good. An issue does not do
+    /// this by itself, because it may come late. False when there is nothing of the kind.
+    pub(crate) async fn withdraw_loaded(&self, claim: &mut Claim) -> Result<bool, Failure> {
+        let Some(open) = claim.open().cloned() else {
+            return Ok(false);
+        };
+        let order = match self.standing(&open.serial).await? {
+            Standing::Known {
+                state: State::Loaded,
+                device_id,
+                station,
+                order,
+                ..
+            } if (&device_id, &station) == (&open.device_id, self.home.station()) => order,
+            _ => return Ok(false),
+        };
+        let withdraw = Withdraw {
+            cause: VoidCause::ReplyLost,
+            scrap: false,
+        };
+        claim.write(Open {
+            order,
+            withdraw: Some(withdraw),
+            ..open
+        })?;
+        // Crash here: the rerun withdraws first.
+        self.withdraw(claim).await?;
+        Ok(true)
     }
 
     /// Does what the journal has decided: tells the server, then closes the record.

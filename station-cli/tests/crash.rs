@@ -86,6 +86,37 @@ mod tests {
         }
     }
 
+    /// The server knows that the unit holds its bundle, the unit is not locked, and nobody can get
+    /// at the bundle any more: the attempt is withdrawn by its number, in the same run.
+    #[tokio::test(start_paused = true)]
+    async fn a_loaded_unit_whose_ticket_is_lost_is_issued_to_anew() {
+        let whole = polls_of_a_run(true).await;
+        for journal_too in [true, false] {
+            let mut seen = 0;
+            for polls in 1..whole {
+                let mut line = Line::new();
+                assert!(line.run_until("A47", polls).await.is_none());
+                let locked = line.fixture.dut().is_locked();
+                if locked || line.state("A47") != Some(State::Loaded) {
+                    continue;
+                }
+                seen += 1;
+                match journal_too {
+                    true => std::fs::remove_dir_all(line.home.dir().join("journal")).unwrap(),
+                    false => line.server.books().tickets.clear(),
+                }
+                let report = line.run("A47").await;
+                assert_eq!(report.outcome, Outcome::Sealed, "{}", line.output);
+                assert_eq!(report.attempt.unwrap().0, 2);
+                line.check();
+                let books = line.server.books();
+                let voided = count(&books.entries, |e| matches!(e, Event::Voided { .. }));
+                assert_eq!(voided, 1);
+            }
+            assert!(seen > 0, "a sweep stops between load and lock");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_unit_loses_power_with_the_station() {
         let whole = polls_of_a_run(true).await;

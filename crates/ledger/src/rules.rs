@@ -121,6 +121,14 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
     }
 }
 
+/// Decides about a change as a whole, before its entries are decided about one by one.
+pub(crate) fn admit_change<V: View>(view: &V, events: &[Event]) -> Result<(), Stop<V::Error>> {
+    match events {
+        [] => refuse(Refused::Empty),
+        events => unit::may_remint(view, events),
+    }
+}
+
 fn create_order<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
     let Event::OrderCreated {
         order,

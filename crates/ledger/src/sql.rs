@@ -9,7 +9,7 @@ use traveler::{
 use crate::rows::{
     DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
 };
-use crate::rules::{Stop, View, admit};
+use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
 use crate::{Error, Refused};
 
@@ -139,9 +139,7 @@ fn write_events(
     change: &Change,
     mut size: u64,
 ) -> Result<u64, Stop<rusqlite::Error>> {
-    if change.events.is_empty() {
-        return Err(Stop::Refused(Refused::Empty));
-    }
+    admit_change(&SqlView(connection), &change.events)?;
     for event in &change.events {
         let entry = Entry {
             seq: size,

@@ -304,6 +304,39 @@ fn what_a_revoked_station_left_is_voided_in_its_name() {
     accept(vec![issue("BM-1", 1), revoked("bench-1"), void()]);
 }
 
+/// A call that was overtaken must not withdraw what the unit holds; who names the attempt may.
+#[test]
+fn only_an_attempt_that_nobody_loaded_is_voided_by_the_issue_of_the_next() {
+    let remint = || change(vec![voided("BM-1", 1), issue("BM-1", 2)]);
+    let mut line = accept(vec![issue("BM-1", 1), loaded("BM-1", 1)]);
+    let refused = line.ledger.append(&[remint()], line.key.as_ref()).unwrap();
+    let is_loaded = Refused::WrongState {
+        serial: serial("BM-1"),
+        state: State::Loaded,
+        attempt: Attempt(1),
+        wanted: State::Issued,
+    };
+    assert_eq!(refused, [Err(is_loaded)]);
+    line.ok(voided("BM-1", 1));
+    line.ok(issue("BM-1", 2));
+    line.check();
+
+    let mut line = accept(vec![issue("BM-1", 1)]);
+    let written = line.ledger.append(&[remint()], line.key.as_ref()).unwrap();
+    assert!(written[0].is_ok(), "{written:?}");
+    // In one batch too: the load was first.
+    let batch = [
+        change(vec![loaded("BM-1", 2)]),
+        change(vec![voided("BM-1", 2), issue("BM-1", 3)]),
+    ];
+    let written = line.ledger.append(&batch, line.key.as_ref()).unwrap();
+    assert_eq!(
+        written.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [true, false]
+    );
+    line.check();
+}
+
 #[test]
 fn a_token_must_be_the_stations() {
     let unknown = || Refused::TokenUnknown(station("bench-3"));

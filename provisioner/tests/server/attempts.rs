@@ -71,6 +71,59 @@ async fn a_lost_reply_is_voided_and_minted_anew() {
     assert_eq!((count.open, count.voided, count.not_started), (1, 1, 0));
 }
 
+/// The call of a station that was killed is finished by the server, however late: the station that
+/// runs now has its unit loaded by then.
+#[tokio::test]
+async fn an_issue_that_comes_late_leaves_a_loaded_unit_alone() {
+    let town = Town::start().await;
+    let order = town.order(2).await;
+    let mut bench = town.bench("bench-1").await;
+    let simple = Unit {
+        csr: vec![],
+        key: None,
+        ..Unit::new(1)
+    };
+    for unit in [simple, Unit::new(2)] {
+        let issued = bench.issue(&order, &unit).await.unwrap();
+        let loaded = bench.confirm(&unit, &issued).await.unwrap();
+        assert_eq!(reason(bench.issue(&order, &unit).await), Reason::WrongState);
+        let again = bench.confirm(&unit, &issued).await.unwrap();
+        assert_eq!(again.index, loaded.index);
+        let resumed = bench.resume(&unit, &issued).await.unwrap();
+        assert!(resumed.bundle == issued.bundle, "the same bundle");
+        bench.seal(&unit, issued.attempt, false).await.unwrap();
+    }
+    let count = town.count(&order).await;
+    assert_eq!((count.sealed, count.open, count.voided), (2, 0, 0));
+}
+
+/// What is proven lets a station lock the unit, so a withdrawn attempt is not proven any more. The
+/// station is told so, and not that its unit's receipt is wrong.
+#[tokio::test]
+async fn a_load_that_was_withdrawn_since_is_not_proven_again() {
+    let town = Town::start().await;
+    let order = town.order(1).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit {
+        csr: vec![],
+        key: None,
+        ..Unit::new(1)
+    };
+    let issued = bench.issue(&order, &unit).await.unwrap();
+    bench.confirm(&unit, &issued).await.unwrap();
+    bench.void(&unit, issued.attempt, false).await.unwrap();
+    let withdrawn = bench.confirm(&unit, &issued).await;
+    assert_eq!(reason(withdrawn), Reason::WrongState);
+
+    let fresh = bench.issue(&order, &unit).await.unwrap();
+    let mut older = unit.receipt(&issued);
+    older.public_key = vec![4; 65];
+    older.signature = vec![0; 64];
+    let withdrawn = bench.client.confirm(older).await;
+    assert_eq!(reason(withdrawn), Reason::WrongState);
+    bench.confirm(&unit, &fresh).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_ticket_gives_the_same_bundle_again_across_a_restart() {
     let town = Town::start().await;

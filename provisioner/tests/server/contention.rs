@@ -117,3 +117,41 @@ async fn a_station_that_asks_twice_at_once_is_answered_twice() {
     let count = town.count(&order).await;
     assert_eq!((count.open, count.voided), (20, 20));
 }
+
+/// A station dies in a call and its successor asks again: the older call ends in the server, before
+/// the newer one or after it, and is over by the time the unit is loaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_newest_call_brought_can_be_loaded_and_sealed() {
+    let town = Town::start().await;
+    let order = town.order(100).await;
+    let bench = town.bench("bench-1").await;
+    for number in 0..20 {
+        let (mut first, mut again) = (bench.clone(), bench.clone());
+        let dead = order.clone();
+        let older = tokio::spawn(async move { first.issue(&dead, &unit(number)).await });
+        let unit = unit(number);
+        let issued = again.issue(&order, &unit).await;
+        let loaded = match &issued {
+            Ok(issued) => again.confirm(&unit, issued).await.map(drop),
+            Err(refused) => Err(refused.clone()),
+        };
+        let older = older.await.unwrap();
+        // Which one came in first is not known here: the later one counts, and it is whole.
+        match loaded {
+            Ok(()) => drop(
+                again
+                    .seal(&unit, issued.unwrap().attempt, false)
+                    .await
+                    .unwrap(),
+            ),
+            Err(refused) => {
+                assert_eq!(reason::<()>(Err(refused)), Reason::WrongState);
+                let older = older.unwrap();
+                again.confirm(&unit, &older).await.unwrap();
+                again.seal(&unit, older.attempt, false).await.unwrap();
+            }
+        }
+    }
+    let count = town.count(&order).await;
+    assert_eq!((count.sealed, count.open), (20, 0));
+}

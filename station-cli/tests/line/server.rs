@@ -63,7 +63,7 @@ pub struct Books {
     hashes: Vec<Hash>,
     pub units: HashMap<Serial, Row>,
     pub given: Vec<Given>,
-    tickets: HashMap<Vec<u8>, usize>,
+    pub tickets: HashMap<Vec<u8>, usize>,
     /// Calls to lose, each once.
     pub faults: Vec<(Call, Lose)>,
     pub calls: Vec<Call>,
@@ -305,7 +305,8 @@ impl Books {
         if let Some(row) = before {
             let same = (&row.step.device_id, &row.step.station) == (&device_id, &self.station);
             match row.state {
-                State::Issued | State::Loaded if same => {
+                State::Loaded if same => return Err(refused(Reason::WrongState)),
+                State::Issued if same => {
                     self.record(Event::Voided {
                         step: row.step.clone(),
                         cause: VoidCause::ReplyLost,

@@ -62,6 +62,25 @@ pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdic
     Ok(rows)
 }
 
+/// Whether a change that withdraws an attempt and opens the next in one go may do so: nothing is
+/// known of the attempt but its issue.
+///
+/// Whoever issues says that the reply before was lost. A unit that has shown that it holds the
+/// attempt says otherwise: a call that was overtaken must not withdraw what is being locked. Not
+/// part of [`super::admit`]: entries do not say which of them were one change, and a withdrawal
+/// that names a loaded attempt by itself is right.
+pub(super) fn may_remint<V: View>(view: &V, events: &[Event]) -> Result<(), Stop<V::Error>> {
+    let [Event::Voided { step, .. }, .., Event::Issued(fresh)] = events else {
+        return Ok(());
+    };
+    match view.unit(&step.serial)? {
+        Some(unit) if step.serial == fresh.step.serial && unit.state == State::Loaded => {
+            refuse(wrong_state(unit, State::Issued))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Any step after the issue.
 pub(super) fn follow<V: View>(
     view: &V,
