@@ -67,74 +67,15 @@ fn audit_with(
     random(&mut seed);
     let table = Table::whole(list).seeded(u64::from_le_bytes(seed));
     let parts = parts(&table);
-    let looks: Vec<(&Detector, &Part<'_>)> = parts
-        .iter()
-        .flat_map(|part| detectors.iter().map(move |detector| (detector, part)))
-        .collect();
-    let done = AtomicUsize::new(0);
-    let looked = |of: usize, at: &'static str| {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        progress(Progress { done, of, at });
+    let hands = Hands {
+        threads,
+        progress,
+        done: AtomicUsize::new(0),
     };
-    let found = in_parallel(&looks, threads, |(detector, part)| {
-        let found = (detector.look)(&part.table);
-        looked(looks.len(), detector.name);
-        found
-    });
-
-    // Controls are drawn before the threads start: randomness is the caller's, one at a time.
-    let suspects: Vec<(&Detector, &Part<'_>, Vec<Finding>)> = looks
-        .iter()
-        .zip(found)
-        .filter(|(_, found)| !found.is_empty())
-        .map(|(&(detector, part), found)| (detector, part, found))
-        .collect();
-    let refuses = |found: &[Finding]| found.iter().any(|it| it.severity == Severity::Refused);
-    let controls: Vec<Controls<'_>> = parts
-        .iter()
-        .map(|part| {
-            let mut of_part = suspects.iter().filter(|(_, it, _)| std::ptr::eq(*it, part));
-            match of_part.any(|(_, _, found)| refuses(found)) {
-                true => Controls::draw(&part.table, random),
-                false => Controls::default(),
-            }
-        })
-        .collect();
-    let asked: Vec<(usize, &Table<'_>, &'static str)> = suspects
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, _, found))| refuses(found))
-        .flat_map(|(suspect, (detector, part, _))| {
-            let controls = controls[part.number].of(detector).into_iter();
-            controls.map(move |(table, because)| (suspect, table, because))
-        })
-        .collect();
-    let of = looks.len() + asked.len();
-    let spoke = in_parallel(&asked, threads, |(suspect, table, because)| {
-        let (detector, _, _) = &suspects[*suspect];
-        let against = (detector.look)(table).into_iter();
-        let against = against.filter(|finding| finding.severity == Severity::Refused);
-        let against: Vec<Key> = against.map(|finding| key(&finding)).collect();
-        looked(of, detector.name);
-        (*suspect, against, *because)
-    });
-
-    let (mut findings, mut withdrawn) = (vec![], vec![]);
-    for (suspect, (_, part, found)) in suspects.into_iter().enumerate() {
-        for mut finding in found {
-            let speaks = |(other, against, _): &&(usize, Vec<Key>, &'static str)| {
-                *other == suspect && against.contains(&key(&finding))
-            };
-            let against = spoke.iter().find(speaks).map(|(_, _, because)| *because);
-            finding.evidence = format!("{}{}", part.says, finding.evidence);
-            match against {
-                Some(because) if finding.severity == Severity::Refused => {
-                    withdrawn.push(Withdrawn { finding, because });
-                }
-                _ => findings.push(finding),
-            }
-        }
-    }
+    let looks = parts.len() * detectors.len();
+    let suspects = suspects(&parts, detectors, &hands);
+    let spoke = controls_speak(&parts, &suspects, looks, &hands, random);
+    let (mut findings, withdrawn) = sort_out(suspects, &spoke);
     let alone = alone::look(&table);
     findings.extend(alone);
     let bits = small::bits(&table);
@@ -154,6 +95,113 @@ fn audit_with(
     };
     report.sort();
     report
+}
+
+/// Who looks, and who is told.
+struct Hands<'a> {
+    threads: usize,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    done: AtomicUsize,
+}
+
+impl Hands<'_> {
+    fn looked(&self, of: usize, at: &'static str) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.progress)(Progress { done, of, at });
+    }
+}
+
+/// A detector that found something in a part.
+struct Suspect<'a> {
+    detector: &'a Detector,
+    part: &'a Part<'a>,
+    found: Vec<Finding>,
+}
+
+fn suspects<'a>(
+    parts: &'a [Part<'a>],
+    detectors: &'a [Detector],
+    hands: &Hands<'_>,
+) -> Vec<Suspect<'a>> {
+    let looks: Vec<(&Detector, &Part<'_>)> = parts
+        .iter()
+        .flat_map(|part| detectors.iter().map(move |detector| (detector, part)))
+        .collect();
+    let found = in_parallel(&looks, hands.threads, |(detector, part)| {
+        let found = (detector.look)(&part.table);
+        hands.looked(looks.len(), detector.name);
+        found
+    });
+    let suspect = |(&(detector, part), found): (&(&'a Detector, &'a Part<'a>), _)| Suspect {
+        detector,
+        part,
+        found,
+    };
+    let suspects = looks.iter().zip(found).map(suspect);
+    suspects.filter(|it| !it.found.is_empty()).collect()
+}
+
+/// What a control list said: against which suspect, of which kind of finding, and what it means.
+type Spoke = (usize, Vec<Key>, &'static str);
+
+/// Lets every suspect look at control lists. They are drawn before the threads start: randomness is
+/// the caller's, one at a time.
+fn controls_speak(
+    parts: &[Part<'_>],
+    suspects: &[Suspect<'_>],
+    looks: usize,
+    hands: &Hands<'_>,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Vec<Spoke> {
+    let refuses = |it: &Suspect<'_>| it.found.iter().any(|it| it.severity == Severity::Refused);
+    let mut controls = Vec::with_capacity(parts.len());
+    for part in parts {
+        let of_part = |it: &&Suspect<'_>| it.part.number == part.number;
+        controls.push(match suspects.iter().filter(of_part).any(refuses) {
+            true => Controls::draw(&part.table, random),
+            false => Controls::default(),
+        });
+    }
+    let asked: Vec<(usize, &Table<'_>, &'static str)> = suspects
+        .iter()
+        .enumerate()
+        .filter(|(_, suspect)| refuses(suspect))
+        .flat_map(|(number, suspect)| {
+            let controls = controls[suspect.part.number].of(suspect.detector);
+            controls
+                .into_iter()
+                .map(move |(table, because)| (number, table, because))
+        })
+        .collect();
+    let of = looks + asked.len();
+    in_parallel(&asked, hands.threads, |(number, table, because)| {
+        let detector = suspects[*number].detector;
+        let against = (detector.look)(table).into_iter();
+        let against = against.filter(|finding| finding.severity == Severity::Refused);
+        let against: Vec<Key> = against.map(|finding| key(&finding)).collect();
+        hands.looked(of, detector.name);
+        (*number, against, *because)
+    })
+}
+
+/// What is held, and what is withdrawn.
+fn sort_out(suspects: Vec<Suspect<'_>>, spoke: &[Spoke]) -> (Vec<Finding>, Vec<Withdrawn>) {
+    let (mut findings, mut withdrawn) = (vec![], vec![]);
+    for (number, suspect) in suspects.into_iter().enumerate() {
+        for mut finding in suspect.found {
+            let speaks =
+                |(other, against, _): &&Spoke| *other == number && against.contains(&key(&finding));
+            let against = spoke.iter().find(speaks).map(|(_, _, because)| *because);
+            finding.evidence = format!("{}{}", suspect.part.says, finding.evidence);
+            match against {
+                Some(because) if finding.severity == Severity::Refused => {
+                    withdrawn.push(Withdrawn { finding, because });
+                }
+                _ => findings.push(finding),
+            }
+        }
+    }
+    (findings, withdrawn)
 }
 
 /// What a control must show for a finding to be withdrawn: the same kind of finding.
