@@ -235,6 +235,23 @@ impl Reader {
             .optional()?)
     }
 
+    /// Hands out the entries from entry `from` on, in order and byte for byte, as they were when
+    /// it was called.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn entries(&self, from: u64, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), Error> {
+        let sql = "SELECT seq, bytes FROM entries WHERE seq >= ?1 ORDER BY seq";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([int(from)])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)?.unsigned_abs();
+            let bytes = row.get_ref(1)?.as_blob();
+            each(seq, bytes.map_err(rusqlite::Error::from)?);
+        }
+        Ok(())
+    }
+
     /// The newest signed checkpoint.
     ///
     /// # Errors
