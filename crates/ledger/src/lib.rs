@@ -6,6 +6,7 @@
 //! password's keyed fingerprint is the nearest thing to one that comes by here.
 
 mod ahead;
+mod backup;
 mod bundle;
 mod error;
 mod files;
@@ -27,6 +28,7 @@ mod tile_hashes;
 mod verify;
 mod writer;
 
+pub use backup::{Backup, backup};
 pub use bundle::{
     Exported, Holdings, bundle_entries, export, holdings, verify_bundle, verify_bundle_with,
 };
