@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use traveler::{OrderId, Serial, Sku, StationName};
+use traveler::{OrderId, Sku, StationName};
 
+use crate::audit::AuditVerb;
 use crate::config::Config;
 use crate::init::{self, Choice};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, policy};
+use crate::{admin, audit, backup, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -31,20 +32,63 @@ struct Cli {
         value_name = "DIR"
     )]
     data: PathBuf,
-    /// How facts are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// How facts are printed; csv and jsonl: the tables that `audit export` writes.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    format: Vec<Word>,
     #[command(subcommand)]
     verb: Verb,
 }
 
-/// How facts are printed on stdout.
+/// A word after `--format`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Word {
+    /// For people.
+    Text,
+    /// One JSON object or list, for scripts.
+    Json,
+    /// Tables for spreadsheets.
+    Csv,
+    /// Tables for programs: one JSON object a line.
+    Jsonl,
+}
+
+/// How facts are printed on stdout.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Format {
     /// For people.
     Text,
     /// One JSON object or list, for scripts.
     Json,
+}
+
+/// How a table is written into a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TableFormat {
+    /// RFC 4180, with cells that no spreadsheet runs.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// What is printed how, and which tables are asked for.
+fn formats(words: &[Word]) -> (Format, Vec<TableFormat>) {
+    let format = match words.contains(&Word::Json) {
+        true => Format::Json,
+        false => Format::Text,
+    };
+    let table = |word: &Word| match word {
+        Word::Csv => Some(TableFormat::Csv),
+        Word::Jsonl => Some(TableFormat::Jsonl),
+        Word::Text | Word::Json => None,
+    };
+    (format, words.iter().filter_map(table).collect())
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,6 +122,13 @@ enum Verb {
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Copy the log into one file, also while the server runs; its newest checkpoint and the
+    /// log's key lie beside it as FILE.checkpoint and FILE.vkey.
+    Backup {
+        /// A new file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 /// Verbs about the line.
@@ -202,39 +253,6 @@ pub(crate) enum StationVerb {
     },
 }
 
-/// Verbs about the record.
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditVerb {
-    /// Recompute everything and name the first entry that is not as it was written.
-    Verify {
-        /// An exported bundle instead of the data directory.
-        #[arg(long, value_name = "DIR")]
-        bundle: Option<PathBuf>,
-        /// File with the log's verifier key [default: the site's, or the bundle's own].
-        #[arg(long, value_name = "FILE")]
-        vkey: Option<PathBuf>,
-        /// A checkpoint that somebody remembers, such as a station's; may be given again.
-        #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
-        checkpoint: Vec<PathBuf>,
-    },
-    /// One unit's entries in order.
-    Unit {
-        /// Which.
-        serial: Serial,
-    },
-    /// One order's count.
-    Order {
-        /// Which.
-        id: OrderId,
-    },
-    /// Write the log as other people's tools read it (C2SP tlog-tiles).
-    Export {
-        /// A new or empty directory, or an older export of the same log.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-}
-
 /// Runs one command.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -255,18 +273,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let site = Site::at(&cli.data);
+    let (format, tables) = formats(&cli.format);
+    if !tables.is_empty() && !matches!(cli.verb, Verb::Audit(AuditVerb::Export { .. })) {
+        anyhow::bail!("csv and jsonl are tables of `audit export`: use --format text or json");
+    }
     match cli.verb {
         Verb::Init { hsm, pin_file } => {
             let made = init::init(&cli.data, &Choice { hsm, pin_file })?;
-            print(cli.format, &made, || init_text(&made))?;
+            print(format, &made, || init_text(&made))?;
         }
         Verb::Serve(args) => return serve_until_stopped(&site, args),
-        Verb::Product(verb) => admin::product(&site, verb, cli.format)?,
-        Verb::Order(verb) => admin::order(&site, verb, cli.format)?,
-        Verb::Station(verb) => admin::station(&site, verb, cli.format)?,
-        Verb::Line(verb) => return admin::line(&site, verb, cli.format),
-        Verb::Policy(verb) => return policy::run(verb, cli.format),
-        Verb::Audit(verb) => return audit::run(&site, verb, cli.format),
+        Verb::Product(verb) => admin::product(&site, verb, format)?,
+        Verb::Order(verb) => admin::order(&site, verb, format)?,
+        Verb::Station(verb) => admin::station(&site, verb, format)?,
+        Verb::Line(verb) => return admin::line(&site, verb, format),
+        Verb::Policy(verb) => return policy::run(verb, format),
+        Verb::Backup { out } => backup::run(&site, &out, format)?,
+        Verb::Audit(verb) => return audit::run(&site, verb, format, &tables),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@
 //! is unfit, `resume` gives a secret again, `line` holds what the path works with, `close` ends
 //! attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
-//! `init` makes a site, `admin` and `audit` are the command line.
+//! `init` makes a site, `backup` copies its log, `admin` and `audit` are the command line.
 //!
 //! Deliberately absent: a store of passwords. A password exists here only between `mint` and the
 //! reply, and afterwards inside tickets that only the HSM can open and stations keep.
@@ -14,6 +14,7 @@ pub mod admin;
 mod audit;
 mod auth;
 pub mod authority;
+mod backup;
 pub mod cli;
 mod close;
 pub mod config;

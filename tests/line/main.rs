@@ -9,6 +9,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod audit;
 mod binaries;
 mod kill;
 mod proof;
