@@ -45,7 +45,7 @@ impl Entry {
     /// # Errors
     /// When the bytes are not the JSON of an entry this version knows.
     pub fn from_bytes(bytes: &[u8]) -> Result<Entry, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        crate::flat::read(bytes).map_or_else(|| serde_json::from_slice(bytes), Ok)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod entry;
+mod flat;
 mod id;
 mod state;
 mod timestamp;
