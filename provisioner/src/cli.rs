@@ -9,11 +9,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use traveler::{OrderId, Sku, StationName};
 
 use crate::audit::AuditVerb;
 use crate::config::Config;
+pub(crate) use crate::format::{Format, TableFormat};
+use crate::format::{Word, formats};
 use crate::init::{self, Choice};
 use crate::serve::{self, Tail};
 use crate::site::Site;
@@ -44,51 +46,6 @@ struct Cli {
     format: Vec<Word>,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// A word after `--format`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Word {
-    /// For people.
-    Text,
-    /// One JSON object or list, for scripts.
-    Json,
-    /// Tables for spreadsheets.
-    Csv,
-    /// Tables for programs: one JSON object a line.
-    Jsonl,
-}
-
-/// How facts are printed on stdout.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// One JSON object or list, for scripts.
-    Json,
-}
-
-/// How a table is written into a file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum TableFormat {
-    /// RFC 4180, with cells that no spreadsheet runs.
-    Csv,
-    /// One JSON object a line.
-    Jsonl,
-}
-
-/// What is printed how, and which tables are asked for.
-fn formats(words: &[Word]) -> (Format, Vec<TableFormat>) {
-    let format = match words.contains(&Word::Json) {
-        true => Format::Json,
-        false => Format::Text,
-    };
-    let table = |word: &Word| match word {
-        Word::Csv => Some(TableFormat::Csv),
-        Word::Jsonl => Some(TableFormat::Jsonl),
-        Word::Text | Word::Json => None,
-    };
-    (format, words.iter().filter_map(table).collect())
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,6 +22,7 @@ mod connections;
 mod draw;
 mod enrol;
 mod figures;
+mod format;
 pub mod init;
 mod issue;
 pub mod keys;
