@@ -16,7 +16,9 @@ const IN_FLIGHT: usize = 2;
 /// Threads that are of any use: the rules alone take longer than an eighth of the rest.
 const THREADS_MAX: usize = 8;
 
-type Block = Vec<(u64, Vec<u8>)>;
+/// An entry's bytes and its place.
+pub(crate) type Numbered = (u64, Vec<u8>);
+type Block = Vec<Numbered>;
 type Done = Vec<(u64, Prepared)>;
 
 /// The threads, and what they hand back.
@@ -41,7 +43,7 @@ impl<E> Ahead<E> {
             let (reply, done) = sync_channel::<Done>(IN_FLIGHT);
             std::thread::spawn(move || {
                 while let Ok(block) = queue.recv() {
-                    let prepared = |(seq, bytes): (u64, Vec<u8>)| (seq, Prepared::new(&bytes));
+                    let prepared = |(seq, bytes): Numbered| (seq, Prepared::new(&bytes));
                     if reply
                         .send(block.into_iter().map(prepared).collect())
                         .is_err()
@@ -68,7 +70,7 @@ impl<E> Ahead<E> {
     /// That of `read`, once, behind all that it gave before.
     pub(crate) fn next(
         &mut self,
-        mut read: impl FnMut() -> Result<Option<(u64, Vec<u8>)>, E>,
+        mut read: impl FnMut() -> Result<Option<Numbered>, E>,
     ) -> Result<Option<(u64, Prepared)>, E> {
         if self.workers.is_empty() {
             let entry = read()?;
@@ -91,7 +93,7 @@ impl<E> Ahead<E> {
         Ok(self.open.pop_front())
     }
 
-    fn hand_out(&mut self, read: &mut impl FnMut() -> Result<Option<(u64, Vec<u8>)>, E>) {
+    fn hand_out(&mut self, read: &mut impl FnMut() -> Result<Option<Numbered>, E>) {
         let mut block = Vec::with_capacity(BLOCK);
         while block.len() < BLOCK && !self.drained {
             match read() {

@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tlog::{Checkpoint, Hash, Level, TilePath, VerifierKey, decode_bundle};
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Numbered};
 use crate::files::{file_error, open_checkpoint};
 use crate::folder::{check_strangers, read};
 use crate::memory::Memory;
@@ -247,7 +247,7 @@ fn feed(replay: &mut Replay<'_>, hashes: &mut TileHashes<'_>, dir: &Path, thread
     let mut tiles = bundles(from, size);
     let mut open = Vec::new().into_iter();
     let mut ahead = Ahead::new(threads);
-    let mut read_next = || -> Result<Option<(u64, Vec<u8>)>, (u64, String)> {
+    let mut read_next = || -> Result<Option<Numbered>, (u64, String)> {
         loop {
             if let Some(entry) = open.next() {
                 return Ok(Some(entry));

@@ -260,6 +260,16 @@ impl Reader {
         Ok(newest_checkpoint(&self.connection)?.map(|(_, note)| note))
     }
 
+    /// Signed checkpoints there are: one for each batch that was made durable.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn batches(&self) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM checkpoints";
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Proof that entry `seq` is in the log; none when no signed checkpoint covers it yet.
     ///
     /// # Errors

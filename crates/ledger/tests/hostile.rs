@@ -109,11 +109,9 @@ fn entry_at(bundle: &[u8], first: u64, place: usize) -> Option<u64> {
     None
 }
 
-#[test]
-fn a_thousand_mutations_of_a_bundle_are_all_caught() {
-    let mut line = log(280);
-    let out = line.folder.path().join("export");
-    let older = line.folder.path().join("older");
+/// An export, and the files of an older one of the same log.
+fn exported_twice(line: &mut Line) -> (Bundle, Vec<Vec<u8>>) {
+    let [out, older] = ["export", "older"].map(|name| line.folder.path().join(name));
     export(&line.path, line.key.vkey(), &older).unwrap();
     line.seal("BM-3");
     export(&line.path, line.key.vkey(), &out).unwrap();
@@ -121,10 +119,16 @@ fn a_thousand_mutations_of_a_bundle_are_all_caught() {
         whole: files(&out),
         dir: out,
         key: line.key.vkey().clone(),
-        newest: newest(&line),
+        newest: newest(line),
     };
+    (bundle, files(&older).into_values().collect())
+}
+
+#[test]
+fn a_thousand_mutations_of_a_bundle_are_all_caught() {
+    let mut line = log(280);
+    let (bundle, older) = exported_twice(&mut line);
     assert!(bundle.with(&[]).unwrap().is_clean());
-    let older: Vec<Vec<u8>> = files(&older).into_values().collect();
     let names: Vec<&String> = bundle.whole.keys().collect();
     let (mut dice, mut named) = (Dice(1), 0);
     for nth in 0..MUTATIONS {
@@ -223,25 +227,54 @@ fn first_altered(db: &Path, entries: &[Vec<u8>]) -> Option<u64> {
     })
 }
 
+/// One moment of a log as one file.
+fn copy(line: &Line, to: &Path) {
+    let db = Connection::open(&line.path).unwrap();
+    db.execute("VACUUM INTO ?1", [to.to_str().unwrap()])
+        .unwrap();
+}
+
+/// One bit of a file, its tail, a page of it, two pages, or pages of an older copy: which kind,
+/// and what is left.
+fn mutated(dice: &mut Dice, whole: &[u8], older: &[u8]) -> (usize, Vec<u8>) {
+    let (page, pages) = (4_096, whole.len() / 4_096);
+    let mut bytes = whole.to_vec();
+    let kind = dice.below(8);
+    match kind {
+        0..=3 => {
+            let at = dice.below(bytes.len());
+            bytes[at] ^= 1 << dice.below(8);
+        }
+        4 => bytes.truncate(dice.below(bytes.len())),
+        5 => {
+            let at = dice.below(pages) * page;
+            bytes.drain(at..at + page);
+        }
+        6 => {
+            let [a, b] = [dice.below(pages) * page, dice.below(pages) * page];
+            let (left, right) = (whole[a..a + page].to_vec(), whole[b..b + page].to_vec());
+            bytes[a..a + page].copy_from_slice(&right);
+            bytes[b..b + page].copy_from_slice(&left);
+        }
+        _ => {
+            let at = dice.below(pages.min(older.len() / page)) * page;
+            let count = (1 + dice.below(4)) * page;
+            let end = (at + count).min(older.len()).min(bytes.len());
+            bytes[at..end].copy_from_slice(&older[at..end]);
+        }
+    }
+    (kind, bytes)
+}
+
 #[test]
 fn a_thousand_mutations_of_the_database_are_all_caught() {
     let mut line = log(40);
     let folder = line.folder.path().join("database");
     std::fs::create_dir(&folder).unwrap();
     let [older, whole, file] = ["older.db", "whole.db", "log.db"].map(|name| folder.join(name));
-    let copy = |to: &Path| {
-        let db = Connection::open(&line.path).unwrap();
-        db.execute("VACUUM INTO ?1", [to.to_str().unwrap()])
-            .unwrap();
-    };
-    copy(&older);
+    copy(&line, &older);
     line.seal("BM-3");
-    let copy = |to: &Path| {
-        let db = Connection::open(&line.path).unwrap();
-        db.execute("VACUUM INTO ?1", [to.to_str().unwrap()])
-            .unwrap();
-    };
-    copy(&whole);
+    copy(&line, &whole);
     let beside = line.path.with_file_name("checkpoint");
     std::fs::copy(beside, folder.join("checkpoint")).unwrap();
     let reader = line.ledger.reader().unwrap();
@@ -250,34 +283,9 @@ fn a_thousand_mutations_of_the_database_are_all_caught() {
         .collect();
     let told = dump(&whole).unwrap();
     let [older, whole] = [older, whole].map(|path| std::fs::read(path).unwrap());
-    let (page, pages) = (4_096, whole.len() / 4_096);
     let (mut dice, mut unseen, mut named) = (Dice(2), 0, 0);
     for nth in 0..MUTATIONS {
-        let mut bytes = whole.clone();
-        let kind = dice.below(8);
-        match kind {
-            0..=3 => {
-                let at = dice.below(bytes.len());
-                bytes[at] ^= 1 << dice.below(8);
-            }
-            4 => bytes.truncate(dice.below(bytes.len())),
-            5 => {
-                let at = dice.below(pages) * page;
-                bytes.drain(at..at + page);
-            }
-            6 => {
-                let [a, b] = [dice.below(pages) * page, dice.below(pages) * page];
-                let (left, right) = (whole[a..a + page].to_vec(), whole[b..b + page].to_vec());
-                bytes[a..a + page].copy_from_slice(&right);
-                bytes[b..b + page].copy_from_slice(&left);
-            }
-            _ => {
-                let at = dice.below(pages.min(older.len() / page)) * page;
-                let count = (1 + dice.below(4)) * page;
-                let end = (at + count).min(older.len()).min(bytes.len());
-                bytes[at..end].copy_from_slice(&older[at..end]);
-            }
-        }
+        let (kind, bytes) = mutated(&mut dice, &whole, &older);
         if bytes == whole {
             continue;
         }

@@ -155,7 +155,7 @@ fn what_others_remember_is_held_against_the_log() {
         (forked, "forked: its first 290 entries"),
         (foreign, "elsewhere.example"),
     ] {
-        for report in held(&[head.clone()]) {
+        for report in held(std::slice::from_ref(&head)) {
             let found = &report.findings[..];
             assert!(
                 found.len() == 1 && found[0].what.contains(says),
