@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use traveler::DeviceId;
 
 use crate::demo;
+use crate::load::{self, Plan};
 use crate::unit::{SimUnit, SimUnitConfig};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
@@ -42,6 +43,24 @@ enum Verb {
         #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         units: u32,
     },
+    /// Put units through a real server process over mutual TLS on loopback, and say what it cost.
+    Load {
+        /// How many units, 1 to 1000000.
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        units: u32,
+        /// Stations at once, each with a connection of its own, 1 to 256.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+        clients: u16,
+        /// Units started a second, 0.01 to 100000 [default: as fast as they end].
+        #[arg(long, value_name = "R", value_parser = rate)]
+        rate: Option<f64>,
+        /// Where the site is kept, new or empty [default: a temporary folder].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The server's program [default: `provisioner` beside this one].
+        #[arg(long, value_name = "FILE")]
+        provisioner: Option<PathBuf>,
+    },
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
     Unit {
         /// The unit's flash; made when absent.
@@ -60,6 +79,12 @@ enum Verb {
         #[arg(long)]
         no_key: bool,
     },
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok();
+    let rate = rate.filter(|rate| (0.01..=100_000.0).contains(rate));
+    rate.ok_or_else(|| "a number from 0.01 to 100000".to_owned())
 }
 
 /// Runs one command.
@@ -86,6 +111,22 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .build()?;
     match cli.verb {
         Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
+        Verb::Load {
+            units,
+            clients,
+            rate,
+            data,
+            provisioner,
+        } => {
+            let plan = Plan {
+                units,
+                clients,
+                rate,
+                data,
+                provisioner,
+            };
+            runtime.block_on(load::load(plan, cli.format))
+        }
         Verb::Unit {
             flash,
             device_id,

@@ -87,18 +87,7 @@ impl Town {
     /// # Errors
     /// When the server refuses.
     pub async fn order(&self, definition: &str, product: &str, quantity: u32) -> Result<String> {
-        let mut admin = self.admin().await?;
-        let definition = definition.to_owned();
-        admin
-            .apply_product(v1::ApplyProductRequest { definition })
-            .await?;
-        let product = product.to_owned();
-        let request = v1::CreateOrderRequest {
-            product,
-            quantity,
-            ..Default::default()
-        };
-        Ok(admin.create_order(request).await?.into_inner().order)
+        order_at(&self.site, definition, product, quantity).await
     }
 
     /// How an order stands.
@@ -106,11 +95,7 @@ impl Town {
     /// # Errors
     /// When the server does not answer.
     pub async fn count(&self, order: &str) -> Result<v1::OrderRecord> {
-        let mut audit = AuditClient::new(provisioner::admin::connect(&self.site).await?);
-        let request = v1::ShowOrderRequest {
-            order: order.to_owned(),
-        };
-        Ok(audit.show_order(request).await?.into_inner())
+        count_at(&self.site, order).await
     }
 
     /// Invites a station and enrols it with the token, as its own first call.
@@ -118,19 +103,8 @@ impl Town {
     /// # Errors
     /// When the server refuses.
     pub async fn enrol(&self, station: &str) -> Result<Home> {
-        let request = v1::InviteStationRequest {
-            station: station.to_owned(),
-            valid_s: 0,
-        };
-        let reply = self
-            .admin()
-            .await?
-            .invite_station(request)
-            .await?
-            .into_inner();
-        let token = Token::parse(&zeroize::Zeroizing::new(reply.token))?;
-        let server = format!("https://{}", self.address);
-        Ok(station_cli::enroll(&server, token, &self.stations.join(station)).await?)
+        let folder = self.stations.join(station);
+        enrol_at(&self.site, self.address, station, &folder).await
     }
 
     /// Stops server and token in good order.
@@ -142,6 +116,53 @@ impl Town {
         self.token.stop();
         Ok(())
     }
+}
+
+/// Applies a product at a running site and gives permission to build it.
+pub(crate) async fn order_at(
+    site: &Site,
+    definition: &str,
+    product: &str,
+    quantity: u32,
+) -> Result<String> {
+    let mut admin = AdministrationClient::new(provisioner::admin::connect(site).await?);
+    let definition = definition.to_owned();
+    admin
+        .apply_product(v1::ApplyProductRequest { definition })
+        .await?;
+    let product = product.to_owned();
+    let request = v1::CreateOrderRequest {
+        product,
+        quantity,
+        ..Default::default()
+    };
+    Ok(admin.create_order(request).await?.into_inner().order)
+}
+
+/// How an order of a running site stands.
+pub(crate) async fn count_at(site: &Site, order: &str) -> Result<v1::OrderRecord> {
+    let mut audit = AuditClient::new(provisioner::admin::connect(site).await?);
+    let request = v1::ShowOrderRequest {
+        order: order.to_owned(),
+    };
+    Ok(audit.show_order(request).await?.into_inner())
+}
+
+/// Invites a station at a running site and enrols it with the token, into its folder.
+pub(crate) async fn enrol_at(
+    site: &Site,
+    address: SocketAddr,
+    station: &str,
+    folder: &Path,
+) -> Result<Home> {
+    let request = v1::InviteStationRequest {
+        station: station.to_owned(),
+        valid_s: 0,
+    };
+    let mut admin = AdministrationClient::new(provisioner::admin::connect(site).await?);
+    let reply = admin.invite_station(request).await?.into_inner();
+    let token = Token::parse(&zeroize::Zeroizing::new(reply.token))?;
+    Ok(station_cli::enroll(&format!("https://{address}"), token, folder).await?)
 }
 
 fn config(site: &Site) -> Result<Config> {
