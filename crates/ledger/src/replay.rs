@@ -11,7 +11,7 @@ use traveler::{Entry, Event, Fingerprint};
 
 use crate::files::open_checkpoint;
 use crate::memory::Memory;
-use crate::rows::Row;
+use crate::rows::{Row, StepRow};
 use crate::rules::{Stop, admit};
 
 /// Findings that are listed; a ruined file has no more to say after that many.
@@ -171,12 +171,13 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes the next entry. `None` stands for one that is missing; its stored hash is believed
-    /// so that what comes after it can still be checked. Gives the rows the entry makes.
+    /// so that what comes after it can still be checked. Gives the steps the entry makes; all other
+    /// rows are in the memory.
     pub(crate) fn feed(
         &mut self,
         entry: Option<Prepared>,
         stored: &mut impl StoredHashes,
-    ) -> Vec<Row> {
+    ) -> Vec<StepRow> {
         let seq = self.size;
         let kept = stored.stored(0, seq, &mut self.findings);
         let computed = entry.as_ref().map(|entry| entry.leaf);
@@ -259,7 +260,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Lets the rules judge the entry once more.
-    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Vec<Row> {
+    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Vec<StepRow> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -284,9 +285,15 @@ impl<'a> Replay<'a> {
         }
         match admit(&self.memory, &entry) {
             Ok(rows) => {
-                rows.iter().for_each(|row| self.memory.put(row.clone()));
                 self.check_key(&rows);
-                rows
+                let mut steps = Vec::new();
+                for row in rows {
+                    match row {
+                        Row::Step(step) => steps.push(step),
+                        row => self.memory.put(row),
+                    }
+                }
+                steps
             }
             Err(Stop::Refused(refused)) => {
                 self.findings

@@ -12,7 +12,7 @@ use crate::files::{Beside, checkpoint_beside, open_checkpoint};
 use crate::memory::{Memory, Rows};
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::{Findings, Replay, Report};
-use crate::rows::{Row, StepRow};
+use crate::rows::StepRow;
 use crate::sql::stored_hash;
 use crate::stream::{HashStream, Stream};
 use crate::table::{Cells, Table, int};
@@ -190,8 +190,8 @@ fn replay_entries(
             replay.feed(None, &mut hashes);
             check_checkpoints(replay, &mut checkpoints)?;
         }
-        let rows = replay.feed(Some(entry), &mut hashes);
-        steps += check_steps(connection, &rows, &mut replay.findings);
+        let made = replay.feed(Some(entry), &mut hashes);
+        steps += check_steps(connection, &made, &mut replay.findings);
         check_checkpoints(replay, &mut checkpoints)?;
         if replay.size.is_multiple_of(PROGRESS_EVERY) {
             progress(replay.size, total);
@@ -259,10 +259,9 @@ fn check_checkpoints(replay: &mut Replay<'_>, rows: &mut Stream<'_>) -> Result<(
 }
 
 /// The rows of `steps` that an entry makes; how many are there.
-fn check_steps(connection: &Connection, rows: &[Row], findings: &mut Findings) -> i64 {
+fn check_steps(connection: &Connection, steps: &[StepRow], findings: &mut Findings) -> i64 {
     let mut there = 0;
-    for row in rows {
-        let Row::Step(step) = row else { continue };
+    for step in steps {
         let params = (step.serial.as_str(), int(step.seq));
         match StepRow::find(connection, "WHERE serial = ?1 AND seq = ?2", params) {
             Ok(Some(found)) => {
