@@ -66,7 +66,7 @@ fn read_vkey(file: &Path) -> Result<VerifierKey> {
 }
 
 /// A checkpoint that a station, witness or auditor kept: the note, and what it says.
-fn read_checkpoint(file: &Path, key: &VerifierKey) -> Result<(String, Checkpoint)> {
+pub(crate) fn read_checkpoint(file: &Path, key: &VerifierKey) -> Result<(String, Checkpoint)> {
     let note = brought(file)?;
     let unusable = || {
         format!(

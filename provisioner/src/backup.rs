@@ -3,8 +3,7 @@
 //! Only the log is copied. The keys are in the HSM and have their own ways; certificates, `vkey`
 //! and `provisioner.toml` do not change and are copied once. A log that was put back from a copy
 //! has forgotten what came after it: stations and witnesses that remember more refuse it for good
-//! and nothing is issued by them. That lock is not opened here: a serial that was sealed behind
-//! the copy is blank in it, and only those who remember can say which.
+//! and nothing is issued by them. `recover` makes it whole again from a newer export.
 
 use std::path::{Path, PathBuf};
 

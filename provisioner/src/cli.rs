@@ -19,7 +19,7 @@ use crate::format::{Word, formats};
 use crate::init::{self, Choice};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, backup, policy};
+use crate::{admin, audit, backup, policy, recover};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -85,6 +85,19 @@ enum Verb {
         /// A new file.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+    },
+    /// Make a log that was put back from a copy whole again from an exported bundle, while no
+    /// server runs: exit code 1 when somebody remembers more than the bundle has.
+    Recover {
+        /// The newest export of this log that anybody has.
+        #[arg(long, value_name = "DIR")]
+        bundle: PathBuf,
+        /// A checkpoint that a station or witness remembers; may be given again.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+        /// Accept a software token in place of an HSM.
+        #[arg(long)]
+        allow_simulated_hsm: bool,
     },
 }
 
@@ -245,6 +258,17 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Station(verb) => admin::station(&site, verb, format)?,
         Verb::Line(verb) => return admin::line(&site, verb, format),
         Verb::Policy(verb) => return policy::run(verb, format),
+        Verb::Recover {
+            bundle,
+            checkpoint,
+            allow_simulated_hsm,
+        } => {
+            let mut config = Config::read(site.data())?;
+            config.allow_simulated_hsm |= allow_simulated_hsm;
+            let hsm = serve::open_hsm(&site, &config)?;
+            let signer = std::sync::Arc::new(serve::log_key(&site, &hsm)?);
+            return recover::run(&site, &signer, &bundle, &checkpoint, format);
+        }
         Verb::Backup { out } => backup::run(&site, &out, format)?,
         Verb::Audit(verb) => return audit::run(&site, verb, format, &tables),
     }

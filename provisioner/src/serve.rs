@@ -24,6 +24,7 @@ use crate::config::{Config, ConfigError, HsmPlace};
 use crate::connections::accept;
 use crate::keys::{self, KeysError, LogKey};
 use crate::line::{Line, Parts};
+use crate::recover;
 use crate::services::Services;
 use crate::site::{self, Site, SiteError};
 use crate::tls::{ServerCertificate, TlsError, server_config};
@@ -67,6 +68,9 @@ pub enum ServeError {
          belongs to another server; restore it, or name the right --data and --hsm"
     )]
     ForeignLog,
+    /// `recover` broke off: the log is shorter than what was signed, and what says so is aside.
+    #[error("`provisioner recover` broke off and the log is not whole yet: run it again")]
+    Recovering,
     /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
@@ -126,20 +130,41 @@ impl Running {
     }
 }
 
+/// Opens the HSM of a site.
+///
+/// # Errors
+/// [`ServeError`].
+pub(crate) fn open_hsm(site: &Site, config: &Config) -> Result<Arc<dyn hsm::Hsm>, ServeError> {
+    let place = HsmPlace::parse(&config.hsm, site.data())?;
+    let pin = keys::read_pin(&site.data().join(&config.pin_file))?;
+    Ok(keys::open(&place, pin, config.allow_simulated_hsm)?)
+}
+
+/// The log's key, when the token holds the one of this site.
+///
+/// # Errors
+/// [`ServeError::ForeignLog`] when it does not.
+pub(crate) fn log_key(site: &Site, hsm: &Arc<dyn hsm::Hsm>) -> Result<LogKey, ServeError> {
+    let vkey = site.vkey()?;
+    let signer = LogKey::new(hsm, vkey.name()).map_err(KeysError::Hsm)?;
+    if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
+        return Err(ServeError::ForeignLog);
+    }
+    Ok(signer)
+}
+
 /// Opens the line of a site: HSM, certificates, ledger.
 ///
 /// # Errors
 /// [`ServeError`], before anything is listened on.
 pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line, ServeError> {
-    let place = HsmPlace::parse(&config.hsm, site.data())?;
-    let pin = keys::read_pin(&site.data().join(&config.pin_file))?;
-    let hsm = keys::open(&place, pin, config.allow_simulated_hsm)?;
+    if site.data().join(recover::ASIDE).exists() {
+        return Err(ServeError::Recovering);
+    }
+    let hsm = open_hsm(site, config)?;
     let authority = Authority::open(&hsm, site)?;
     let vkey = site.vkey()?;
-    let signer = LogKey::new(&hsm, vkey.name()).map_err(KeysError::Hsm)?;
-    if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
-        return Err(ServeError::ForeignLog);
-    }
+    let signer = log_key(site, &hsm)?;
     let ledger = match tail {
         Tail::Refuse => Ledger::open(&site.ledger())?,
         Tail::Sign => Ledger::open_unsigned(&site.ledger())?,

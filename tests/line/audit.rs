@@ -317,3 +317,77 @@ fn a_running_server_is_copied_and_the_copy_is_a_log() {
     let told = watched.site.provisioner(&["audit", "verify"]).ok().json();
     assert_eq!(told["entries"], 3);
 }
+
+#[test]
+fn a_log_put_back_from_a_copy_is_made_whole_by_an_export() {
+    let mut watched = Watched::start();
+    let copy = text(&watched.site.path("copy.db"));
+    watched.site.provisioner(&["backup", "--out", &copy]).ok();
+    watched.site.order("PLUG-1", 5, 20);
+    watched.site.token("bench-1");
+    let out = watched.export("export");
+    watched.witness(&out).ok();
+    watched.site.order("PLUG-1", 6, 20);
+    let lost = watched.export("lost"); // an export that burns with the server, but for its note
+    let seen = format!("{lost}/checkpoint");
+    let kept = text(&watched.site.path("kept"));
+    std::fs::copy(format!("{out}/checkpoint"), &kept).unwrap();
+    watched.site.stop();
+    let data = watched.site.data();
+    let put_back = |beside: &str| {
+        std::fs::copy(&copy, data.join("ledger.db")).unwrap();
+        std::fs::copy(beside, data.join("checkpoint")).unwrap();
+    };
+    let recover = |bundle: &str, more: &[&str]| {
+        let recover = ["recover", "--allow-simulated-hsm", "--bundle", bundle];
+        provisioner_on(&data, &[&recover[..], more].concat())
+    };
+
+    // The server's own newer checkpoint is beside it, and a bundle that has all of it.
+    put_back(&kept);
+    let serve = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"];
+    provisioner_on(&data, &serve).refused(2, "went backwards");
+    let told = recover(&out, &["--checkpoint", &kept]).ok().json();
+    assert_eq!(
+        (&told["entries_before"], &told["entries"]),
+        (&2.into(), &4.into())
+    );
+    provisioner_on(&data, &["audit", "verify", "--checkpoint", &kept]).ok();
+    let exported = text(&watched.site.path("again"));
+    provisioner_on(&data, &["audit", "export", "--out", &exported]).ok();
+    watched.witness(&exported).ok();
+    recover(&out, &[]).ok(); // there is nothing more to bring back
+
+    // Somebody remembers an entry that the bundle has not.
+    put_back(&format!("{copy}.checkpoint"));
+    let told = recover(&out, &["--checkpoint", &seen]);
+    assert_eq!(told.code, Some(1), "{told:#?}");
+    assert_eq!(
+        (&told.json()["lost"], &told.json()["recovered"]),
+        (&1.into(), &false.into())
+    );
+    put_back(&seen);
+    recover(&out, &[]).refused(2, "went backwards");
+    recover(&lost, &["--checkpoint", &seen]).ok();
+
+    // An altered bundle brings back nothing.
+    put_back(&format!("{copy}.checkpoint"));
+    let entries = Path::new(&lost).join("tile/entries/000.p/5");
+    let mut bytes = std::fs::read(&entries).unwrap();
+    let last = bytes.len() - 9;
+    bytes[last] ^= 1;
+    std::fs::write(&entries, bytes).unwrap();
+    recover(&lost, &[]).refused(2, "entry 4: its bytes are not those that were hashed");
+    let told = provisioner_on(&data, &["audit", "verify"]).ok().json();
+    assert_eq!(told["entries"], 2);
+    // One that broke off locks the server until it is run again.
+    std::fs::rename(
+        data.join("checkpoint"),
+        data.join("checkpoint.before-recover"),
+    )
+    .unwrap();
+    provisioner_on(&data, &serve).refused(2, "run it again");
+    recover(&out, &[]).ok();
+    watched.site.serve();
+    assert_eq!(watched.site.order("PLUG-1", 7, 20), "WO-0002");
+}
