@@ -6,8 +6,10 @@
 //! password's keyed fingerprint is the nearest thing to one that comes by here.
 
 mod bundle;
+mod disk;
 mod error;
 mod files;
+mod index;
 mod log;
 mod memory;
 mod reader;
@@ -19,12 +21,14 @@ mod schema;
 mod sql;
 mod table;
 mod tail;
+mod tip;
 mod verify;
 mod writer;
 
 pub use bundle::{Exported, export, verify_bundle};
+pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
-pub use log::{Appended, Ledger};
+pub use log::{Appended, Ledger, Options};
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};

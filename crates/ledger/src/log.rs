@@ -1,17 +1,30 @@
 //! The log, open for writing: one connection, one process, one transaction per batch.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tlog::{Checkpoint, CheckpointSigner, Hash, VerifierKey};
 use traveler::Change;
 
+use crate::disk::{Disk, Folder};
 use crate::files::{
-    Beside, Lock, checkpoint_beside, open_checkpoint, place_checkpoint, sync_folder,
+    Beside, Lock, checkpoint_beside, keys_path, open_checkpoint, place_checkpoint, sync_folder,
 };
+use crate::index::{Index, RUN_ENTRIES, Shared};
 use crate::rows::LogRow;
 use crate::table::Table;
+use crate::tip::Tip;
 use crate::{Error, Reader, Refused, schema, sql};
+
+/// How the files beside the database are kept; the default is what a server wants.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Where the key index is kept [default: a folder beside the database].
+    pub disk: Option<Arc<dyn Disk>>,
+    /// Entries between two files of the key index [default: 65,536].
+    pub run_entries: Option<u64>,
+}
 
 /// The log and the right to write it.
 pub struct Ledger {
@@ -21,13 +34,16 @@ pub struct Ledger {
     vkey: VerifierKey,
     /// Set when it is opened and after each commit; nothing is signed on top of anything else.
     end: End,
+    index: Index,
     _lock: Lock,
 }
 
 /// Where the log ends, as this process found it or wrote it.
 struct End {
-    size: u64,
+    tip: Tip,
     root: Hash,
+    /// What the database said of itself then: another number when somebody else committed.
+    version: i64,
 }
 
 /// Where a change's entries are.
@@ -60,6 +76,7 @@ impl Ledger {
         let vkey = signer.vkey().clone();
         let mut ledger = Ledger {
             end: End::of(&connection)?,
+            index: Options::default().index(&connection, path)?,
             connection,
             path: path.to_owned(),
             vkey,
@@ -86,8 +103,16 @@ impl Ledger {
     /// [`Error::Altered`] when a signed checkpoint contradicts it, [`Error::Unsigned`],
     /// [`Error::NotALog`].
     pub fn open(path: &Path) -> Result<Ledger, Error> {
-        let (ledger, from) = Ledger::open_signed_up_to(path)?;
-        let entries = ledger.end.size;
+        Ledger::open_with(path, &Options::default())
+    }
+
+    /// The same with the files beside the database kept otherwise.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::open`].
+    pub fn open_with(path: &Path, options: &Options) -> Result<Ledger, Error> {
+        let (ledger, from) = Ledger::open_signed_up_to(path, options)?;
+        let entries = ledger.end.tip.size();
         if from < entries {
             return Err(Error::Unsigned { from, entries });
         }
@@ -100,11 +125,11 @@ impl Ledger {
     /// # Errors
     /// Those of [`Ledger::open`] but [`Error::Unsigned`].
     pub fn open_unsigned(path: &Path) -> Result<Ledger, Error> {
-        Ok(Ledger::open_signed_up_to(path)?.0)
+        Ok(Ledger::open_signed_up_to(path, &Options::default())?.0)
     }
 
     /// The log, and how many of its entries are signed over.
-    fn open_signed_up_to(path: &Path) -> Result<(Ledger, u64), Error> {
+    fn open_signed_up_to(path: &Path, options: &Options) -> Result<(Ledger, u64), Error> {
         let not_a_log = |why: String| Error::NotALog {
             path: path.to_owned(),
             why,
@@ -120,6 +145,7 @@ impl Ledger {
         let signed = not_backwards(&connection, path, &vkey)?;
         let ledger = Ledger {
             end: End::of(&connection)?,
+            index: options.index(&connection, path)?,
             connection,
             path: path.to_owned(),
             vkey,
@@ -144,34 +170,59 @@ impl Ledger {
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.right_key(&signer.vkey().to_string())?;
+        self.ready_index()?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         self.end.is_still(&transaction)?;
-        let before = self.end.size;
-        let mut size = before;
+        let mut tip = self.end.tip.clone();
+        self.index.take_back(0); // what a batch that failed left behind
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
-            let written = sql::write_change(&transaction, change, size)?;
-            outcomes.push(written.map(|after| {
-                let first = std::mem::replace(&mut size, after);
-                Appended {
-                    first,
-                    last: after - 1,
-                }
+            let first = tip.size();
+            let written = sql::write_change(&transaction, &mut self.index, &mut tip, change)?;
+            outcomes.push(written.map(|()| Appended {
+                first,
+                last: tip.size() - 1,
             }));
         }
-        if size == before {
+        if tip.size() == self.end.tip.size() {
             return Ok(outcomes);
         }
-        let end = End::of(&transaction)?;
+        let end = End {
+            root: tip.root(),
+            tip,
+            version: self.end.version,
+        };
         let note = sign(&transaction, &end, signer)?.ok();
         // Crash before this line: nothing happened, every caller asks again.
         transaction.commit()?;
         // Crash after it: all is durable and nobody was told. Callers ask again and are refused
         // by the rules with where the unit stands, which is their answer.
         self.end = end;
+        self.index.keep();
         self.place(note);
         Ok(outcomes)
+    }
+
+    /// Does what can wait until the callers are answered: keeps the key index compact. `idle` when
+    /// nobody waits. True when there is more to do.
+    ///
+    /// # Errors
+    /// [`Error::Index`]: no entry is lost by it, and it is tried again later.
+    pub fn maintain(&mut self, idle: bool) -> Result<bool, Error> {
+        let (size, root) = (self.end.tip.size(), self.end.root);
+        self.index.maintain(size, root, idle)
+    }
+
+    /// The key index speaks of all entries, and has room for those of the next batch.
+    fn ready_index(&mut self) -> Result<(), Error> {
+        if self.index.is_broken() {
+            self.index.heal(&self.connection)?;
+        }
+        if self.index.has_room(self.end.tip.size()) {
+            return Ok(());
+        }
+        self.maintain(false).map(drop)
     }
 
     /// Signs over entries that have no checkpoint yet. True when there were any.
@@ -185,7 +236,7 @@ impl Ledger {
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         self.end.is_still(&transaction)?;
         let newest = sql::newest_checkpoint(&transaction)?;
-        if newest.is_some_and(|(signed, _)| signed == self.end.size) {
+        if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
             return Ok(false);
         }
         let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
@@ -199,7 +250,12 @@ impl Ledger {
     /// # Errors
     /// When the file cannot be opened again.
     pub fn reader(&self) -> Result<Reader, Error> {
-        Reader::open(&self.path)
+        Reader::beside_writer(&self.path, self.index.shared())
+    }
+
+    /// What readers of this process find keys by.
+    pub(crate) fn keys(&self) -> Arc<Shared> {
+        self.index.shared()
     }
 
     /// Where the log is.
@@ -258,14 +314,19 @@ impl Ledger {
 
 impl End {
     fn of(connection: &Connection) -> Result<End, Error> {
-        let size = sql::size(connection)?;
-        let root = sql::root_of(connection, size)?;
-        Ok(End { size, root })
+        let tip = Tip::read(connection)?;
+        let root = tip.root();
+        let version = data_version(connection)?;
+        Ok(End { tip, root, version })
     }
 
     /// Nobody wrote to the log but this process: what others put there is never signed.
-    fn is_still(&self, connection: &Connection) -> Result<(), Error> {
-        let (from, entries) = (self.size, sql::size(connection)?);
+    fn is_still(&mut self, connection: &Connection) -> Result<(), Error> {
+        let version = data_version(connection)?;
+        if version == self.version {
+            return Ok(());
+        }
+        let (from, entries) = (self.tip.size(), sql::size(connection)?);
         if entries < from {
             let signed = from;
             return Err(Error::WentBackwards { signed, entries });
@@ -276,8 +337,23 @@ impl End {
         if entries > from {
             return Err(Error::Unsigned { from, entries });
         }
+        self.version = version;
         Ok(())
     }
+}
+
+impl Options {
+    fn index(&self, connection: &Connection, path: &Path) -> Result<Index, Error> {
+        let folder = || Arc::new(Folder::at(&keys_path(path))) as Arc<dyn Disk>;
+        let disk = self.disk.clone().unwrap_or_else(folder);
+        Index::open(connection, disk, self.run_entries.unwrap_or(RUN_ENTRIES))
+    }
+}
+
+/// A number that changes when another connection commits, inside the transaction that asks.
+fn data_version(connection: &Connection) -> Result<i64, Error> {
+    let mut statement = connection.prepare_cached("PRAGMA data_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 /// What was signed once must still be there. How many entries the newest checkpoint covers.
@@ -319,7 +395,7 @@ fn sign(
 ) -> Result<Result<String, tlog::SignError>, Error> {
     let checkpoint = Checkpoint {
         origin: signer.vkey().name().to_owned(),
-        size: end.size,
+        size: end.tip.size(),
         root: end.root,
     };
     let note = match tlog::sign_note(&checkpoint.to_text(), signer) {
@@ -329,6 +405,6 @@ fn sign(
     let sql = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)";
     connection
         .prepare_cached(sql)?
-        .execute((crate::table::int(end.size), &note))?;
+        .execute((crate::table::int(end.tip.size()), &note))?;
     Ok(Ok(note))
 }

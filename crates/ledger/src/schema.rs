@@ -8,10 +8,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_log.sql"),
     include_str!("../migrations/0002_stops.sql"),
+    include_str!("../migrations/0003_flat.sql"),
 ];
+/// The migration that gave the tables of units the shape in which they are read.
+const FLAT: u32 = 3;
 /// Prepared statements kept per connection; there are about 40.
 const STATEMENTS: usize = 64;
 /// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
@@ -27,7 +30,7 @@ pub(crate) fn writer(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL syncs the WAL at each commit: what `append` has answered survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -65_536)?; // 64 MiB
+    connection.pragma_update(None, "cache_size", -16_384)?; // 16 MiB: what is written is at the end
     // No stale copy of an entry stays in a page that was split: whoever searches the file for an
     // entry finds the one that counts, and an altered byte of it is an altered entry.
     connection.pragma_update(None, "secure_delete", true)?;
@@ -61,13 +64,13 @@ pub(crate) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
             found,
             known: MIGRATIONS.len() as u32,
         }),
+        // The tables of units had another shape: reading on would find nothing, or all of it damaged.
+        found if found < FLAT => Err(Error::Older {
+            found,
+            known: MIGRATIONS.len() as u32,
+        }),
         _ => Ok(()),
     }
-}
-
-/// Whether the file has the table of stops: one that only older software wrote has none.
-pub(crate) fn has_stops(connection: &Connection) -> Result<bool, Error> {
-    Ok(version(connection)? >= 2)
 }
 
 fn prepare(connection: &Connection) -> Result<(), Error> {
@@ -120,7 +123,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 2
+                known: 3
             })
         ));
         let reader = reader(&path).unwrap();
@@ -141,7 +144,7 @@ mod tests {
             old.execute(sql, []).unwrap();
         }
         let connection = writer(&path, false).unwrap();
-        assert_eq!(version(&connection).unwrap(), 2);
+        assert_eq!(version(&connection).unwrap(), 3);
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
         assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Rows as SqlRows};
 use tlog::{Hash, VerifierKey};
 
 use crate::files::{Beside, checkpoint_beside, open_checkpoint};
+use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
 use crate::replay::{Findings, Replay, Report, StoredHashes};
 use crate::rows::{Row, StepRow};
@@ -41,11 +42,15 @@ pub fn verify(
     let mut replay = Replay::new(vkey);
     // Read first: a writer may go on, and then the file is ahead of what is checked.
     let beside = checkpoint_beside(path, vkey)?;
-    if let Err(error) = check(path, &mut replay, beside, progress) {
-        replay.findings.add(
+    match check(path, &mut replay, beside, progress) {
+        Ok(()) => {}
+        Err(error @ (Error::Older { .. } | Error::Newer { .. })) => {
+            replay.findings.add(None, error.to_string());
+        }
+        Err(error) => replay.findings.add(
             None,
             format!("the database is damaged: {}", sentence(&error)),
-        );
+        ),
     }
     Ok(replay.report())
 }
@@ -65,6 +70,12 @@ fn check(
     whole?;
     check_tail(replay);
     let memory = std::mem::take(&mut replay.memory);
+    index::check(
+        &connection,
+        &Cold::beside(path),
+        &memory,
+        &mut replay.findings,
+    )?;
     check_derived(&connection, memory, &mut replay.findings);
     Ok(())
 }
@@ -219,10 +230,7 @@ fn check_derived(connection: &Connection, memory: Memory, findings: &mut Finding
     compare(connection, memory.device_ids, findings);
     compare(connection, memory.keys, findings);
     compare(connection, memory.issues, findings);
-    // Without the table no entry can have made a row of it: software that knows stops makes it.
-    if !memory.stops.0.is_empty() || schema::has_stops(connection).unwrap_or(true) {
-        compare(connection, memory.stops, findings);
-    }
+    compare(connection, memory.stops, findings);
 }
 
 fn compare<T: Table>(connection: &Connection, rows: Rows<T>, findings: &mut Findings) {
