@@ -6,15 +6,19 @@
 //! password's keyed fingerprint is the nearest thing to one that comes by here.
 
 mod bundle;
+pub mod contract;
 mod disk;
+mod end;
 mod error;
 mod files;
+mod history;
 mod index;
 mod log;
 mod memory;
 mod reader;
 mod refused;
 mod replay;
+mod room;
 mod rows;
 mod rules;
 mod schema;

@@ -215,19 +215,30 @@ fn write_entry(connection: &Connection, tip: &mut Tip, bytes: &[u8]) -> Result<(
     if bytes.len() > Entry::MAX_BYTES {
         return Err(Stop::Refused(Refused::TooLong { bytes: bytes.len() }));
     }
+    Ok(insert_entry(
+        connection,
+        tip,
+        bytes,
+        tlog::leaf_hash(bytes),
+    )?)
+}
+
+/// The same without a question.
+pub(crate) fn insert_entry(
+    connection: &Connection,
+    tip: &mut Tip,
+    bytes: &[u8],
+    leaf: Hash,
+) -> Result<(), Error> {
     let seq = tip.size();
-    let mut insert = || -> rusqlite::Result<()> {
-        let sql = "INSERT INTO entries (seq, bytes) VALUES (?1, ?2)";
-        connection.prepare_cached(sql)?.execute((int(seq), bytes))?;
-        let sql = "INSERT INTO hashes (position, hash) VALUES (?1, ?2)";
-        let mut insert = connection.prepare_cached(sql)?;
-        let hashes = tip.push(tlog::leaf_hash(bytes));
-        for (position, hash) in (tlog::stored_count(seq)..).zip(hashes) {
-            insert.execute((int(position), hash))?;
-        }
-        Ok(())
-    };
-    insert().map_err(|error| Stop::View(error.into()))
+    let sql = "INSERT INTO entries (seq, bytes) VALUES (?1, ?2)";
+    connection.prepare_cached(sql)?.execute((int(seq), bytes))?;
+    let sql = "INSERT INTO hashes (position, hash) VALUES (?1, ?2)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (position, hash) in (tlog::stored_count(seq)..).zip(tip.push(leaf)) {
+        insert.execute((int(position), hash))?;
+    }
+    Ok(())
 }
 
 /// The second belt: where a key is written, it is looked for once more, whatever the rules said.
@@ -260,7 +271,7 @@ fn is_free(connection: &Connection, keys: &Index, row: &Row) -> Result<(), Stop<
 }
 
 /// Writes a derived row.
-fn put(connection: &Connection, row: &Row) -> Result<(), Stop<Error>> {
+pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
     let written = match row {
         Row::Log(row) => row.put(connection),
         Row::Product(row) => row.put(connection),
@@ -274,5 +285,5 @@ fn put(connection: &Connection, row: &Row) -> Result<(), Stop<Error>> {
         Row::Step(row) => row.put(connection),
         Row::Stop(row) => row.put(connection),
     };
-    written.map_err(|error| Stop::View(error.into()))
+    Ok(written?)
 }

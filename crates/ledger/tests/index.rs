@@ -361,3 +361,22 @@ fn an_older_store_is_brought_up_to_date() {
     line.ok(issue("BM-1", 2));
     line.check();
 }
+
+/// What the bench measures behind is a log like any other.
+#[test]
+fn a_history_made_for_measuring_verifies() {
+    let mut line = Line::new();
+    line.ok(order_created("WO-2", 1_000, 20));
+    let units = (0..UNITS).map(|n| issue_of(of(n)));
+    let (order, key) = (order("WO-2"), Arc::clone(&line.key));
+    line.ledger
+        .measure_history(&order, at(0), units, key.as_ref())
+        .unwrap();
+    line.check();
+    let taken = issued(&issue_of(of(UNITS)), |issue| {
+        issue.fingerprint = issue_of(of(7)).fingerprint;
+    });
+    assert_eq!(line.try_one(taken), Err(Refused::FingerprintUsed));
+    line.ok(issue_with_order(UNITS));
+    line.check();
+}
