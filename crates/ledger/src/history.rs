@@ -81,9 +81,7 @@ impl Ledger {
         for life in lives {
             let first = tip.size();
             for row in rows(&life.issued, first, time) {
-                if let Some(record) = added(&row, first) {
-                    self.index.add(record);
-                }
+                self.index.add(added(&row, first));
                 sql::put(&transaction, &row)?;
             }
             for (bytes, leaf) in &life.entries {

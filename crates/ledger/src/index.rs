@@ -169,9 +169,9 @@ impl Index {
         Ok(())
     }
 
-    /// Adds a record of the running transaction.
-    pub(crate) fn add(&mut self, record: Record) {
-        if self.pending.insert(record) {
+    /// Adds the record of a row in the running transaction, when it has one.
+    pub(crate) fn add(&mut self, record: Option<Record>) {
+        if let Some(record) = record.filter(|record| self.pending.insert(*record)) {
             self.order.push(record);
         }
     }

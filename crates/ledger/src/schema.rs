@@ -31,6 +31,7 @@ pub(crate) fn writer(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL syncs the WAL at each commit: what `append` has answered survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Folded in by `Ledger::maintain`, when nobody waits for it.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -16_384)?; // 16 MiB: what is written is at the end

@@ -160,17 +160,23 @@ pub(crate) fn write_change(
     tip: &mut Tip,
     change: &Change,
 ) -> Result<Result<(), Refused>, Error> {
-    connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+    // A first event is refused before anything of it is written: only those behind it need a place
+    // to go back to, which costs a copy of every page that is touched.
+    let several = change.events.len() > 1;
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    if several {
+        run("SAVEPOINT change")?;
+    }
     let (before, mark) = (tip.clone(), index.mark());
     let written = write_events(connection, index, tip, change);
-    if written.is_err() {
-        connection
-            .prepare_cached("ROLLBACK TO change")?
-            .execute([])?;
-        *tip = before;
-        index.take_back(mark);
+    if several {
+        if written.is_err() {
+            run("ROLLBACK TO change")?;
+            *tip = before;
+            index.take_back(mark);
+        }
+        run("RELEASE change")?;
     }
-    connection.prepare_cached("RELEASE change")?.execute([])?;
     match written {
         Ok(()) => Ok(Ok(())),
         Err(Stop::Refused(refused)) => Ok(Err(refused)),
@@ -198,32 +204,27 @@ fn write_events(
             connection,
             keys: index,
         };
-        for row in admit(&view, &entry)? {
-            if let Some(record) = index::added(&row, entry.seq) {
-                is_free(connection, index, &row)?;
-                index.add(record);
-            }
-            put(connection, &row)?;
+        let rows = admit(&view, &entry)?;
+        let bytes = entry.to_bytes();
+        if bytes.len() > Entry::MAX_BYTES {
+            return Err(Stop::Refused(Refused::TooLong { bytes: bytes.len() }));
         }
-        write_entry(connection, tip, &entry.to_bytes())?;
+        for row in &rows {
+            if index::added(row, entry.seq).is_some() {
+                is_free(connection, index, row)?;
+            }
+        }
+        // Whatever fails from here on is no refusal, and takes the whole batch back.
+        for row in &rows {
+            index.add(index::added(row, entry.seq));
+            put(connection, row)?;
+        }
+        insert_entry(connection, tip, &bytes, tlog::leaf_hash(&bytes))?;
     }
     Ok(())
 }
 
 /// The entry and the hashes it completes.
-fn write_entry(connection: &Connection, tip: &mut Tip, bytes: &[u8]) -> Result<(), Stop<Error>> {
-    if bytes.len() > Entry::MAX_BYTES {
-        return Err(Stop::Refused(Refused::TooLong { bytes: bytes.len() }));
-    }
-    Ok(insert_entry(
-        connection,
-        tip,
-        bytes,
-        tlog::leaf_hash(bytes),
-    )?)
-}
-
-/// The same without a question.
 pub(crate) fn insert_entry(
     connection: &Connection,
     tip: &mut Tip,
