@@ -5,6 +5,7 @@
 //! so and ends; `tests/run` runs as root, where it may.
 
 #![allow(clippy::unwrap_used)] // a test that cannot be set up must fail
+#![allow(clippy::print_stdout)] // what was counted, or why nothing was run
 
 mod line;
 

@@ -9,6 +9,7 @@
 //! later ones, and every number of database pages copied by a checkpoint, each of them torn.
 
 #![allow(clippy::unwrap_used)] // a test that cannot be set up must fail
+#![allow(clippy::print_stdout)] // what was counted, or why nothing was run
 
 mod disk;
 #[path = "../line/mod.rs"]
