@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use traveler::DeviceId;
 
+use crate::bench::{self, Bench};
 use crate::demo;
 use crate::unit::{SimUnit, SimUnitConfig};
 
@@ -42,6 +43,9 @@ enum Verb {
         #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         units: u32,
     },
+    /// Measure a part of the line on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
     Unit {
         /// The unit's flash; made when absent.
@@ -85,6 +89,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     match cli.verb {
+        Verb::Bench(bench) => bench::run(bench, cli.format),
         Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
         Verb::Unit {
             flash,
