@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use traveler::{OrderId, Serial, Sku, StationName};
+use traveler::{OperatorId, OrderId, Serial, Sku, StationName};
 
 use crate::config::Config;
 use crate::init::{self, Choice};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, policy};
+use crate::{admin, audit, operators, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -75,9 +75,31 @@ enum Verb {
     /// How passwords are minted.
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Whose badge is whose. The log holds badges only; names can be erased.
+    #[command(subcommand)]
+    Operator(OperatorVerb),
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
+}
+
+/// Verbs about operators. They ask no server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorVerb {
+    /// Every badge and the person behind it.
+    List,
+    /// Say whose a badge is.
+    Name {
+        /// The badge, as the station sends it.
+        badge: OperatorId,
+        /// The person.
+        person: String,
+    },
+    /// Erase a person's name. The badge stays in the log and is given to nobody else.
+    Erase {
+        /// Which.
+        badge: OperatorId,
+    },
 }
 
 /// Verbs about the line.
@@ -266,6 +288,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Station(verb) => admin::station(&site, verb, cli.format)?,
         Verb::Line(verb) => return admin::line(&site, verb, cli.format),
         Verb::Policy(verb) => return policy::run(verb, cli.format),
+        Verb::Operator(verb) => return operators::run(&site, verb, cli.format),
         Verb::Audit(verb) => return audit::run(&site, verb, cli.format),
     }
     Ok(ExitCode::SUCCESS)
