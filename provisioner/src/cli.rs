@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use traveler::{OperatorId, OrderId, Serial, Sku, StationName};
+use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::config::Config;
 use crate::init::{self, Choice};
+use crate::operators::{self, OperatorVerb};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, operators, policy};
+use crate::{admin, audit, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -81,25 +82,6 @@ enum Verb {
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
-}
-
-/// Verbs about operators. They ask no server.
-#[derive(Debug, Subcommand)]
-pub(crate) enum OperatorVerb {
-    /// Every badge and the person behind it.
-    List,
-    /// Say whose a badge is.
-    Name {
-        /// The badge, as the station sends it.
-        badge: OperatorId,
-        /// The person.
-        person: String,
-    },
-    /// Erase a person's name. The badge stays in the log and is given to nobody else.
-    Erase {
-        /// Which.
-        badge: OperatorId,
-    },
 }
 
 /// Verbs about the line.

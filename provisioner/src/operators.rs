@@ -11,15 +11,35 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use traveler::OperatorId;
 
-use crate::cli::{Format, OperatorVerb, print};
+use crate::cli::{Format, print};
 use crate::site::{self, Site};
 
 /// Longest name of a person, in bytes.
 const NAME_MAX: usize = 200;
+
+/// Verbs about operators. They ask no server.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorVerb {
+    /// Every badge and the person behind it.
+    List,
+    /// Say whose a badge is.
+    Name {
+        /// The badge, as the station sends it.
+        badge: OperatorId,
+        /// The person.
+        person: String,
+    },
+    /// Erase a person's name. The badge stays in the log and is given to nobody else.
+    Erase {
+        /// Which.
+        badge: OperatorId,
+    },
+}
 
 /// Badges and the people behind them; an empty name was erased.
 #[derive(Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

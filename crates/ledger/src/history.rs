@@ -6,11 +6,13 @@
 use std::sync::mpsc::sync_channel;
 
 use tlog::{CheckpointSigner, Hash};
-use traveler::{Entry, Event, Issued, LabelProof, OrderId, State, Timestamp};
+use traveler::{Entry, Event, Fingerprint, Issued, LabelProof, OrderId, State, Timestamp};
 
 use crate::end::End;
 use crate::index::added;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StepRow, UnitRow};
+use crate::rules::View;
+use crate::sql::SqlView;
 use crate::table::Table;
 use crate::{Error, Ledger, sql};
 
@@ -73,6 +75,18 @@ impl Ledger {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.sign_pending(signer)?;
         self.fold()
+    }
+
+    /// Looks for a fingerprint as an issue does, and says nothing of what it found: for measuring.
+    ///
+    /// # Errors
+    /// What the index and the database say.
+    pub fn measure_check(&self, fingerprint: &Fingerprint) -> Result<(), Error> {
+        let view = SqlView {
+            connection: &self.connection,
+            keys: &self.index,
+        };
+        view.fingerprint(fingerprint).map(drop)
     }
 
     fn write_lives(&mut self, lives: &[Life], time: Timestamp) -> Result<(), Error> {

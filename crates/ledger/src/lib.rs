@@ -11,6 +11,7 @@ mod disk;
 mod end;
 mod error;
 mod files;
+#[cfg(feature = "measure")]
 mod history;
 mod index;
 mod log;

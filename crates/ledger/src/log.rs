@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tlog::{CheckpointSigner, VerifierKey};
-use traveler::{Change, Fingerprint};
+use traveler::Change;
 
 use crate::disk::{Disk, Folder};
 use crate::end::{End, not_backwards, sign};
@@ -13,8 +13,6 @@ use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
 use crate::index::{Index, RUN_ENTRIES, Shared};
 use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
 use crate::rows::LogRow;
-use crate::rules::View;
-use crate::sql::SqlView;
 use crate::table::Table;
 use crate::{Error, Reader, Refused, schema, sql};
 
@@ -262,18 +260,6 @@ impl Ledger {
     #[must_use]
     pub fn syncs(&self) -> u64 {
         self.syncs
-    }
-
-    /// Looks for a fingerprint as an issue does, and says nothing of what it found: for measuring.
-    ///
-    /// # Errors
-    /// What the index and the database say.
-    pub fn measure_check(&self, fingerprint: &Fingerprint) -> Result<(), Error> {
-        let view = SqlView {
-            connection: &self.connection,
-            keys: &self.index,
-        };
-        view.fingerprint(fingerprint).map(drop)
     }
 
     /// Copies what the write-ahead log holds into the database, so that it begins anew. A crash on

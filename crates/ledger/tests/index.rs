@@ -363,6 +363,7 @@ fn an_older_store_is_brought_up_to_date() {
 }
 
 /// What the bench measures behind is a log like any other.
+#[cfg(feature = "measure")]
 #[test]
 fn a_history_made_for_measuring_verifies() {
     let mut line = Line::new();
