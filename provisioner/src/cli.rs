@@ -17,6 +17,7 @@ use crate::config::Config;
 pub(crate) use crate::format::{Format, TableFormat};
 use crate::format::{Word, formats};
 use crate::init::{self, Choice};
+use crate::operators::{self, OperatorVerb};
 use crate::serve::{self, Tail};
 use crate::site::Site;
 use crate::{admin, audit, backup, policy, recover};
@@ -76,6 +77,9 @@ enum Verb {
     /// How passwords are minted.
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Whose badge is whose. The log holds badges only; names can be erased.
+    #[command(subcommand)]
+    Operator(OperatorVerb),
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
@@ -258,6 +262,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Station(verb) => admin::station(&site, verb, format)?,
         Verb::Line(verb) => return admin::line(&site, verb, format),
         Verb::Policy(verb) => return policy::run(verb, format),
+        Verb::Operator(verb) => return operators::run(&site, verb, format),
         Verb::Recover {
             bundle,
             checkpoint,

@@ -5,8 +5,8 @@
 //! is unfit, `resume` gives a secret again, `line` holds what the path works with, `close` ends
 //! attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
-//! `init` makes a site, `backup` copies its log and `recover` makes a copy
-//! whole again, `admin` and `audit` are the command line.
+//! `init` makes a site, `backup` copies its log and `recover` makes a copy whole again, `admin`
+//! and `audit` are the command line, `operators` the one file with names.
 //!
 //! Deliberately absent: a store of passwords. A password exists here only between `mint` and the
 //! reply, and afterwards inside tickets that only the HSM can open and stations keep.
@@ -28,6 +28,7 @@ pub mod init;
 mod issue;
 pub mod keys;
 mod line;
+mod operators;
 mod orders;
 mod policy;
 mod recover;

@@ -1,6 +1,6 @@
 //! The data directory: which file is where, and that it is whole.
 //!
-//! Everything in it but `hsm/`, `admin/` and `qa/` may be shown to anybody.
+//! Everything in it but `hsm/`, `admin/`, `qa/` and `operators.toml` may be shown to anybody.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -8,15 +8,22 @@
 mod ahead;
 mod backup;
 mod bundle;
+pub mod contract;
+mod disk;
+mod end;
 mod error;
 mod files;
 mod folder;
+#[cfg(feature = "measure")]
+mod history;
+mod index;
 mod log;
 mod memory;
 mod reader;
 mod refused;
 mod remembered;
 mod replay;
+mod room;
 mod rows;
 mod rules;
 mod schema;
@@ -25,6 +32,7 @@ mod stream;
 mod table;
 mod tail;
 mod tile_hashes;
+mod tip;
 mod verify;
 mod writer;
 
@@ -32,8 +40,9 @@ pub use backup::{Backup, backup};
 pub use bundle::{
     Exported, Holdings, bundle_entries, export, holdings, verify_bundle, verify_bundle_with,
 };
+pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
-pub use log::{Appended, Ledger};
+pub use log::{Appended, Ledger, Options};
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};

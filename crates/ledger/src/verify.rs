@@ -9,6 +9,7 @@ use tlog::{Checkpoint, VerifierKey};
 
 use crate::ahead::Ahead;
 use crate::files::{Beside, checkpoint_beside, open_checkpoint};
+use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::{Findings, Replay, Report};
@@ -73,11 +74,15 @@ pub fn verify_with(
     let mut replay = Replay::new(vkey);
     // Read first: a writer may go on, and then the file is ahead of what is checked.
     let beside = checkpoint_beside(path, vkey)?;
-    if let Err(error) = check(path, &mut replay, audit, beside, progress) {
-        replay.findings.add(
+    match check(path, &mut replay, audit, beside, progress) {
+        Ok(()) => {}
+        Err(error @ (Error::Older { .. } | Error::Newer { .. })) => {
+            replay.findings.add(None, error.to_string());
+        }
+        Err(error) => replay.findings.add(
             None,
             format!("the database is damaged: {}", sentence(&error)),
-        );
+        ),
     }
     Ok(replay.report())
 }
@@ -112,6 +117,12 @@ fn check(
         return Ok(());
     }
     let memory = std::mem::take(&mut replay.memory);
+    index::check(
+        &connection,
+        &Cold::beside(path),
+        &memory,
+        &mut replay.findings,
+    )?;
     check_derived(&connection, memory, &mut replay.findings);
     Ok(())
 }
@@ -288,10 +299,7 @@ fn check_derived(connection: &Connection, memory: Memory, findings: &mut Finding
     compare(connection, memory.device_ids, findings);
     compare(connection, memory.keys, findings);
     compare(connection, memory.issues, findings);
-    // Without the table no entry can have made a row of it: software that knows stops makes it.
-    if !memory.stops.0.is_empty() || schema::has_stops(connection).unwrap_or(true) {
-        compare(connection, memory.stops, findings);
-    }
+    compare(connection, memory.stops, findings);
 }
 
 fn compare<T: Table>(connection: &Connection, rows: Rows<T>, findings: &mut Findings) {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use traveler::DeviceId;
 
+use crate::bench::{self, Bench};
 use crate::demo;
 use crate::load::{self, Plan};
 use crate::unit::{SimUnit, SimUnitConfig};
@@ -61,6 +62,9 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         provisioner: Option<PathBuf>,
     },
+    /// Measure a part of the line on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
     Unit {
         /// The unit's flash; made when absent.
@@ -110,6 +114,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     match cli.verb {
+        Verb::Bench(bench) => bench::run(bench, cli.format),
         Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
         Verb::Load {
             units,

@@ -4,6 +4,7 @@
 //! socket are the libraries that run in a factory, and a unit is the `wire` crate's unit side
 //! behind a pty. `demo` tells the story; `town` is the site it happens in; `load` measures a server.
 
+mod bench;
 pub mod cli;
 mod demo;
 mod load;
