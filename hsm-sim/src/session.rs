@@ -135,7 +135,7 @@ impl Desk {
         }
     }
 
-    fn answer(&self, command: Command, logged_in: &mut bool) -> Result<v1::Response, v1::Response> {
+    fn answer(&self, command: Command, logged_in: &mut bool) -> Result<v1::Response, v1::Failure> {
         match &command {
             Command::Login(login) => {
                 *logged_in = false;
@@ -150,13 +150,19 @@ impl Desk {
                     outcome: Some(outcome),
                 })
             }
+            Command::HighWater(it) if *logged_in => {
+                let size = self.token.high_water(log(&it.log)?)?;
+                Ok(v1::Response {
+                    outcome: Some(Outcome::Mark(v1::Mark { size })),
+                })
+            }
             _ if *logged_in => self.use_key(&command).map(v1::Response::done),
-            _ => Err(v1::Response::failure(v1::Code::NotLoggedIn, "log in first")),
+            _ => Err(v1::Failure::new(v1::Code::NotLoggedIn, "log in first")),
         }
     }
 
     /// The commands that are behind the login.
-    fn use_key(&self, command: &Command) -> Result<Vec<u8>, v1::Response> {
+    fn use_key(&self, command: &Command) -> Result<Vec<u8>, v1::Failure> {
         let token = &self.token;
         let done = match command {
             Command::Random(v1::Random { length }) => self.random(*length as usize)?,
@@ -173,7 +179,15 @@ impl Desk {
                 token.make_key(key(&it.key)?)?;
                 Vec::new()
             }
-            Command::Login(_) | Command::Describe(_) | Command::Fault(_) | Command::Status(_) => {
+            Command::RaiseHighWater(it) => {
+                token.raise_high_water(log(&it.log)?, it.size)?;
+                Vec::new()
+            }
+            Command::Login(_)
+            | Command::Describe(_)
+            | Command::Fault(_)
+            | Command::Status(_)
+            | Command::HighWater(_) => {
                 unreachable!("answered before a login is asked for")
             }
         };
@@ -212,7 +226,7 @@ impl Desk {
         }
     }
 
-    fn status(&self) -> Result<v1::Response, v1::Response> {
+    fn status(&self) -> Result<v1::Response, v1::Failure> {
         let token = Some(self.description()?);
         let state = self.state();
         let fault = match state.fault {
@@ -234,6 +248,7 @@ impl Desk {
         Ok(v1::Description {
             model: it.model,
             serial: it.serial,
+            firmware: it.firmware,
             simulated: it.simulated,
         })
     }
@@ -261,14 +276,23 @@ impl Desk {
     }
 }
 
-fn key(label: &str) -> Result<Key, v1::Response> {
+fn key(label: &str) -> Result<Key, v1::Failure> {
     Key::from_label(label)
-        .ok_or_else(|| v1::Response::failure(v1::Code::NoSuchKey, "no key has this label"))
+        .ok_or_else(|| v1::Failure::new(v1::Code::NoSuchKey, "no key has this label"))
+}
+
+/// A log's origin, of a length that one has.
+fn log(origin: &str) -> Result<&str, v1::Failure> {
+    if (1..=255).contains(&origin.len()) {
+        return Ok(origin);
+    }
+    let text = "a log's origin has 1 to 255 bytes";
+    Err(v1::Failure::new(v1::Code::Refused, text))
 }
 
 /// A failure is an answer too.
-fn settle(answer: Result<v1::Response, v1::Response>) -> v1::Response {
-    answer.unwrap_or_else(|failure| failure)
+fn settle(answer: Result<v1::Response, v1::Failure>) -> v1::Response {
+    answer.unwrap_or_else(v1::Response::from)
 }
 
 /// What a command is counted as. A label that is no key's is not kept: clients choose those.
@@ -285,6 +309,8 @@ fn use_name(command: &Command) -> String {
         Command::MakeKey(it) => (Some(&it.key), "make-key"),
         Command::Fault(_) => (None, "fault"),
         Command::Status(_) => (None, "status"),
+        Command::HighWater(_) => (None, "high-water"),
+        Command::RaiseHighWater(_) => (None, "raise-high-water"),
     };
     match label.map(|label| Key::from_label(label)) {
         None => verb.to_owned(),

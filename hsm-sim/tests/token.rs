@@ -127,6 +127,26 @@ fn a_token_without_keys_says_which_is_missing_and_makes_it() {
 }
 
 #[test]
+fn the_mark_of_a_log_is_kept_over_a_restart() {
+    let Bench {
+        folder,
+        server,
+        token,
+    } = bench();
+    assert_eq!(token.high_water("birthmark/a"), Ok(None));
+    token.raise_high_water("birthmark/a", 9).unwrap();
+    token.raise_high_water("birthmark/a", 3).unwrap();
+    assert_eq!(token.high_water("birthmark/a"), Ok(Some(9)));
+    assert!(matches!(
+        token.raise_high_water("", 3),
+        Err(HsmError::Refused { .. })
+    ));
+    server.stop();
+    let again = open_or_create(&folder.path().join("token"), None).unwrap();
+    assert_eq!(again.token.high_water("birthmark/a"), Ok(Some(9)));
+}
+
+#[test]
 fn many_threads_sign_at_once() {
     let bench = bench();
     let expected = bench.token.sign(Key::DeviceIssuing, b"message").unwrap();
