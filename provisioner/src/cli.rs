@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use traveler::{OrderId, Serial, Sku, StationName};
 
-use crate::config::Config;
+use crate::config::{Config, HsmPlace};
 use crate::init::{self, Choice};
+use crate::pin::PinSource;
 use crate::serve::{self, Tail};
 use crate::site::Site;
 use crate::{admin, audit, policy};
@@ -51,12 +52,15 @@ pub(crate) enum Format {
 enum Verb {
     /// Make a site: keys, certificates, log, admin and QA credentials.
     Init {
-        /// Where the keys are: soft:FILE or sim:SOCKET [default: a software token in the data directory].
+        /// Where the keys are: soft:FILE, sim:SOCKET or pkcs11:MODULE?token=LABEL [default: a
+        /// software token in the data directory].
         #[arg(long, value_name = "PLACE")]
         hsm: Option<String>,
-        /// File with the token's PIN [default: made in the data directory].
-        #[arg(long, value_name = "FILE")]
-        pin_file: Option<PathBuf>,
+        #[command(flatten)]
+        pin: PinArgs,
+        /// Who stands at the key ceremony, for its record; may be given again.
+        #[arg(long, value_name = "NAME")]
+        operator: Vec<String>,
     },
     /// Run the server.
     Serve(ServeArgs),
@@ -78,6 +82,30 @@ enum Verb {
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
+}
+
+/// Where the token's PIN comes from. Never an argument itself: others can read those.
+#[derive(Args, Debug)]
+struct PinArgs {
+    /// File with the token's PIN [default: made in the data directory for a new software token].
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+    /// File descriptor with the token's PIN, such as 3, left open by whoever starts this.
+    #[arg(long, value_name = "N", conflicts_with_all = ["pin_file", "pin_prompt"])]
+    pin_fd: Option<u32>,
+    /// Ask for the token's PIN on the terminal.
+    #[arg(long, conflicts_with = "pin_file")]
+    pin_prompt: bool,
+}
+
+impl PinArgs {
+    /// The source that is good for this once; a file is named for good.
+    fn once(&self) -> Option<PinSource> {
+        match self.pin_fd {
+            Some(number) => Some(PinSource::Descriptor(number)),
+            None => self.pin_prompt.then_some(PinSource::Prompt),
+        }
+    }
 }
 
 /// Verbs about the line.
@@ -121,12 +149,11 @@ struct ServeArgs {
     /// Where to listen; port 0 lets the system choose.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where the keys are: soft:FILE or sim:SOCKET.
+    /// Where the keys are: soft:FILE, sim:SOCKET or pkcs11:MODULE?token=LABEL.
     #[arg(long, value_name = "PLACE")]
     hsm: Option<String>,
-    /// File with the token's PIN.
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    pin: PinArgs,
     /// Accept a software token in place of an HSM; every entry will say so.
     #[arg(long)]
     allow_simulated_hsm: bool,
@@ -256,8 +283,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let site = Site::at(&cli.data);
     match cli.verb {
-        Verb::Init { hsm, pin_file } => {
-            let made = init::init(&cli.data, &Choice { hsm, pin_file })?;
+        Verb::Init { hsm, pin, operator } => {
+            let choice = Choice {
+                hsm,
+                pin: pin.once(),
+                pin_file: pin.pin_file,
+                operators: operator,
+            };
+            let made = init::init(&cli.data, &choice)?;
             print(cli.format, &made, || init_text(&made))?;
         }
         Verb::Serve(args) => return serve_until_stopped(&site, args),
@@ -284,6 +317,7 @@ fn init_text(made: &init::Made) -> String {
          log         {}\n\
          log key     {}\n\
          keys in     {}\n\
+         ceremony    {data}/ceremony.txt: print it, two people sign it\n\
          admin       {data}/admin\n\
          QA          {data}/qa\n{simulated}",
         made.origin, made.vkey, made.hsm
@@ -298,13 +332,11 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
     if let Some(hsm) = args.hsm {
         // Said on the command line, so relative to where the person stands.
         let here = std::path::absolute(".")?;
-        config.hsm = match crate::config::HsmPlace::parse(&hsm, &here)? {
-            crate::config::HsmPlace::Soft(path) => format!("soft:{}", path.display()),
-            crate::config::HsmPlace::Sim(path) => format!("sim:{}", path.display()),
-        };
+        config.hsm = HsmPlace::parse(&hsm, &here)?.to_string();
     }
-    if let Some(pin_file) = args.pin_file {
-        config.pin_file = std::path::absolute(pin_file)?;
+    config.pin = args.pin.once();
+    if let Some(pin_file) = args.pin.pin_file {
+        config.pin_file = Some(std::path::absolute(pin_file)?);
     }
     config.allow_simulated_hsm |= args.allow_simulated_hsm;
     let filter = tracing_subscriber::EnvFilter::try_new(args.log.as_ref().unwrap_or(&config.log))

@@ -5,7 +5,8 @@
 //! is unfit, `resume` gives a secret again, `line` holds what the path works with, `close` ends
 //! attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
-//! `init` makes a site, `admin` and `audit` are the command line.
+//! `breaker` stands before the token, `ceremony` writes down how its keys came to be, `pin` is where
+//! its PIN comes from. `init` makes a site, `admin` and `audit` are the command line.
 //!
 //! Deliberately absent: a store of passwords. A password exists here only between `mint` and the
 //! reply, and afterwards inside tickets that only the HSM can open and stations keep.
@@ -14,6 +15,9 @@ pub mod admin;
 mod audit;
 mod auth;
 pub mod authority;
+mod breaker;
+mod ceremony;
+mod chores;
 pub mod cli;
 mod close;
 pub mod config;
@@ -26,6 +30,7 @@ mod issue;
 pub mod keys;
 mod line;
 mod orders;
+pub mod pin;
 mod policy;
 mod resume;
 pub mod serve;

@@ -55,6 +55,7 @@ impl Town {
         let choice = Choice {
             hsm: Some(format!("sim:{}", socket.display())),
             pin_file: Some(pin),
+            ..Choice::default()
         };
         let made = site.clone();
         tokio::task::spawn_blocking(move || init::init(made.data(), &choice)).await??;

@@ -58,6 +58,7 @@ impl Town {
         let choice = Choice {
             hsm: Some(format!("sim:{}", socket.display())),
             pin_file: opened.new_pin,
+            ..Choice::default()
         };
         Town::made(dir, choice, Some(bound.spawn().unwrap())).await
     }
