@@ -15,13 +15,18 @@ use hsm::{Hsm, HsmError, Key, Pin, SoftToken};
 
 use crate::Fault;
 use crate::generator::Generator;
+use crate::model::{Model, PIN_TRIES};
 
 /// What [`Fault::Slow`] adds to a command.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// Which command of all finds its login forgotten under [`Fault::SessionLost`]: each eighth.
+const FORGETS: u64 = 8;
+
 /// The token, and what every session knows of it.
 pub(crate) struct Desk {
     token: Arc<SoftToken>,
+    model: Model,
     state: Mutex<State>,
     /// Told when the fault is switched or the desk closes, which ends a slow command's wait.
     changed: Condvar,
@@ -37,19 +42,40 @@ struct State {
     generator: Generator,
     /// Commands answered, by key label and command name.
     uses: BTreeMap<String, u64>,
+    /// Commands that came, whatever became of them.
+    came: u64,
+    /// How often the token was reset; a session of an earlier time is cut off.
+    resets: u64,
+    /// Sessions that are logged in.
+    sessions: usize,
+    /// Wrong PINs since the last right one.
+    wrong_pins: u32,
+}
+
+/// One client's session.
+struct Session {
+    number: u64,
+    logged_in: bool,
+    /// [`State::resets`] when it began.
+    resets: u64,
 }
 
 impl Desk {
-    pub(crate) fn new(token: Arc<SoftToken>) -> Desk {
+    pub(crate) fn new(token: Arc<SoftToken>, model: Model) -> Desk {
         let state = State {
             fault: Fault::None,
             lose_next: true,
             closed: false,
             generator: Generator::default(),
             uses: BTreeMap::new(),
+            came: 0,
+            resets: 0,
+            sessions: 0,
+            wrong_pins: 0,
         };
         Desk {
             token,
+            model,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -59,9 +85,18 @@ impl Desk {
         self.state().fault
     }
 
+    pub(crate) fn commands(&self) -> u64 {
+        self.state().uses.values().sum()
+    }
+
     pub(crate) fn set_fault(&self, fault: Fault) {
         let mut state = self.state();
-        state.fault = fault;
+        if fault == Fault::Reset {
+            state.resets += 1;
+            state.fault = Fault::None;
+        } else {
+            state.fault = fault;
+        }
         state.lose_next = true;
         state.generator = Generator::default();
         self.changed.notify_all();
@@ -83,11 +118,21 @@ impl Desk {
     /// # Errors
     ///
     /// What the stream says, or that it carried something that is no request.
-    pub(crate) fn serve(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
-        let mut logged_in = false;
+    pub(crate) fn serve(&self, number: u64, stream: &mut (impl Read + Write)) -> io::Result<()> {
+        let mut session = Session {
+            number,
+            logged_in: false,
+            resets: self.state().resets,
+        };
+        let ended = self.attend(&mut session, stream);
+        self.log_out(&mut session);
+        ended
+    }
+
+    fn attend(&self, session: &mut Session, stream: &mut (impl Read + Write)) -> io::Result<()> {
         while let Some(request) = message::read::<v1::Request>(stream)? {
             let command = request.command.ok_or(io::ErrorKind::InvalidData)?;
-            let Some(mut response) = self.respond(command, &mut logged_in) else {
+            let Some(mut response) = self.respond(command, session) else {
                 return Ok(());
             };
             let written = message::write(stream, &response);
@@ -98,13 +143,21 @@ impl Desk {
     }
 
     /// `None` when the fault that is on eats the command or its reply.
-    fn respond(&self, command: Command, logged_in: &mut bool) -> Option<v1::Response> {
+    fn respond(&self, command: Command, session: &mut Session) -> Option<v1::Response> {
         match command {
             Command::Fault(v1::Fault { name }) => return Some(self.switch(&name)),
             Command::Status(_) => return Some(settle(self.status())),
             _ => {}
         }
-        match self.fault() {
+        let (fault, came, resets) = {
+            let mut state = self.state();
+            state.came += 1;
+            (state.fault, state.came, state.resets)
+        };
+        if session.resets != resets {
+            return None;
+        }
+        match fault {
             Fault::Gone => return None,
             Fault::Busy => {
                 return Some(
@@ -115,19 +168,17 @@ impl Desk {
                 );
             }
             Fault::Slow => self.linger(),
-            Fault::None | Fault::ReplyLost => {}
+            Fault::SessionLost if came.is_multiple_of(FORGETS) => self.log_out(session),
             // Broken, and as ready to answer as a sound one.
-            Fault::Stuck
-            | Fault::Counting
-            | Fault::Biased
-            | Fault::Repeating
-            | Fault::LowEntropy
-            | Fault::SeededByTime => {}
+            _ => {}
         }
         let is_login = matches!(command, Command::Login(_));
         let name = use_name(&command);
-        let response = settle(self.answer(command, logged_in));
-        *self.state().uses.entry(name).or_default() += 1;
+        let response = settle(self.answer(command, session, fault));
+        *self.state().uses.entry(name.clone()).or_default() += 1;
+        if let Some(audit) = &self.model.audit {
+            audit.write(session.number, &name, &response);
+        }
         if !is_login && self.loses_reply() {
             None
         } else {
@@ -135,13 +186,16 @@ impl Desk {
         }
     }
 
-    fn answer(&self, command: Command, logged_in: &mut bool) -> Result<v1::Response, v1::Failure> {
+    fn answer(
+        &self,
+        command: Command,
+        session: &mut Session,
+        fault: Fault,
+    ) -> Result<v1::Response, v1::Failure> {
         match &command {
             Command::Login(login) => {
-                *logged_in = false;
-                let pin = Pin::parse(&login.pin).map_err(|_| HsmError::WrongPin)?;
-                self.token.check_pin(&pin)?;
-                *logged_in = true;
+                self.log_out(session);
+                self.log_in(session, &login.pin, fault)?;
                 Ok(v1::Response::done(Vec::new()))
             }
             Command::Describe(_) => {
@@ -150,14 +204,62 @@ impl Desk {
                     outcome: Some(outcome),
                 })
             }
-            Command::HighWater(it) if *logged_in => {
+            _ if !session.logged_in => Err(v1::Failure::new(v1::Code::NotLoggedIn, "log in first")),
+            Command::HighWater(it) => {
                 let size = self.token.high_water(log(&it.log)?)?;
                 Ok(v1::Response {
                     outcome: Some(Outcome::Mark(v1::Mark { size })),
                 })
             }
-            _ if *logged_in => self.use_key(&command).map(v1::Response::done),
-            _ => Err(v1::Failure::new(v1::Code::NotLoggedIn, "log in first")),
+            _ => {
+                if !self.model.latency.is_zero() {
+                    std::thread::sleep(self.model.latency);
+                }
+                if fault == Fault::KeyMissing && !matches!(command, Command::Random(_)) {
+                    let text = "no key has this label";
+                    return Err(v1::Failure::new(v1::Code::NoSuchKey, text));
+                }
+                self.use_key(&command).map(v1::Response::done)
+            }
+        }
+    }
+
+    fn log_in(&self, session: &mut Session, pin: &[u8], fault: Fault) -> Result<(), v1::Failure> {
+        let locked = || v1::Failure::new(v1::Code::PinLocked, "too many wrong PINs were given");
+        if self.state().wrong_pins >= PIN_TRIES {
+            return Err(locked());
+        }
+        let right = match fault {
+            Fault::WrongPin => Err(HsmError::WrongPin),
+            _ => Pin::parse(pin)
+                .map_err(|_| HsmError::WrongPin)
+                .and_then(|pin| self.token.check_pin(&pin)),
+        };
+        let mut state = self.state();
+        match right {
+            Ok(()) => state.wrong_pins = 0,
+            Err(HsmError::WrongPin) => {
+                state.wrong_pins = (state.wrong_pins + 1).min(PIN_TRIES);
+                return Err(HsmError::WrongPin.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if self
+            .model
+            .sessions
+            .is_some_and(|most| state.sessions >= most)
+        {
+            let text = format!("all of its {} sessions are in use", state.sessions);
+            return Err(v1::Failure::new(v1::Code::TooManySessions, text));
+        }
+        state.sessions += 1;
+        session.logged_in = true;
+        Ok(())
+    }
+
+    fn log_out(&self, session: &mut Session) {
+        if std::mem::take(&mut session.logged_in) {
+            self.state().sessions -= 1;
         }
     }
 
@@ -169,7 +271,16 @@ impl Desk {
             Command::Mac(it) => token.mac(key(&it.key)?, &it.data)?.to_vec(),
             Command::Sign(it) => token.sign(key(&it.key)?, &it.message)?,
             Command::PublicKey(it) => token.public_key(key(&it.key)?)?,
-            Command::Wrap(it) => token.wrap(key(&it.key)?, &it.aad, &it.plaintext)?,
+            Command::Wrap(it) => match <[u8; 12]>::try_from(&it.nonce[..]) {
+                Ok(nonce) => token.wrap_with(key(&it.key)?, &it.aad, &it.plaintext, nonce)?,
+                Err(_) if it.nonce.is_empty() => {
+                    token.wrap(key(&it.key)?, &it.aad, &it.plaintext)?
+                }
+                Err(_) => {
+                    let text = "a nonce has 12 bytes";
+                    return Err(v1::Failure::new(v1::Code::Refused, text));
+                }
+            },
             Command::Unwrap(it) => {
                 let mut plain = token.unwrap(key(&it.key)?, &it.aad, &it.wrapped)?;
                 // Moved, not copied: the response is wiped once it was written.
@@ -237,6 +348,8 @@ impl Desk {
             token,
             fault,
             uses: state.uses.clone(),
+            sessions: state.sessions as u64,
+            resets: state.resets,
         };
         Ok(v1::Response {
             outcome: Some(Outcome::Status(report)),
@@ -245,11 +358,13 @@ impl Desk {
 
     fn description(&self) -> Result<v1::Description, HsmError> {
         let it = self.token.describe()?;
+        let wrong = self.state().wrong_pins;
         Ok(v1::Description {
             model: it.model,
             serial: it.serial,
             firmware: it.firmware,
             simulated: it.simulated,
+            pin_tries: (wrong > 0).then(|| PIN_TRIES - wrong),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::tls::ServerCertificate;
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
 /// How often it is asked while it is lost: what it costs the line when it is back.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A token that does not answer a probe for this long is as good as gone.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);

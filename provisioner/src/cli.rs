@@ -14,7 +14,7 @@ use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::config::{Config, HsmPlace};
 use crate::init::{self, Choice};
-use crate::pin::PinSource;
+use crate::pin::PinArgs;
 use crate::serve::{self, Tail};
 use crate::site::Site;
 use crate::{admin, audit, policy};
@@ -82,30 +82,6 @@ enum Verb {
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
-}
-
-/// Where the token's PIN comes from. Never an argument itself: others can read those.
-#[derive(Args, Debug)]
-struct PinArgs {
-    /// File with the token's PIN [default: made in the data directory for a new software token].
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
-    /// File descriptor with the token's PIN, such as 3, left open by whoever starts this.
-    #[arg(long, value_name = "N", conflicts_with_all = ["pin_file", "pin_prompt"])]
-    pin_fd: Option<u32>,
-    /// Ask for the token's PIN on the terminal.
-    #[arg(long, conflicts_with = "pin_file")]
-    pin_prompt: bool,
-}
-
-impl PinArgs {
-    /// The source that is good for this once; a file is named for good.
-    fn once(&self) -> Option<PinSource> {
-        match self.pin_fd {
-            Some(number) => Some(PinSource::Descriptor(number)),
-            None => self.pin_prompt.then_some(PinSource::Prompt),
-        }
-    }
 }
 
 /// Verbs about the line.

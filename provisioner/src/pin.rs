@@ -25,6 +25,30 @@ pub enum PinSource {
     Prompt,
 }
 
+/// Where the token's PIN comes from. Never an argument itself: others can read those.
+#[derive(clap::Args, Debug)]
+pub(crate) struct PinArgs {
+    /// File with the token's PIN [default: made in the data directory for a new software token].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// File descriptor with the token's PIN, such as 3, left open by whoever starts this.
+    #[arg(long, value_name = "N", conflicts_with_all = ["pin_file", "pin_prompt"])]
+    pin_fd: Option<u32>,
+    /// Ask for the token's PIN on the terminal.
+    #[arg(long, conflicts_with = "pin_file")]
+    pin_prompt: bool,
+}
+
+impl PinArgs {
+    /// The source that is good for this once; a file is named for good.
+    pub(crate) fn once(&self) -> Option<PinSource> {
+        match self.pin_fd {
+            Some(number) => Some(PinSource::Descriptor(number)),
+            None => self.pin_prompt.then_some(PinSource::Prompt),
+        }
+    }
+}
+
 /// Why there is no PIN.
 #[derive(Debug, Error)]
 pub enum PinError {

@@ -15,4 +15,5 @@ mod proof;
 mod refusals;
 mod scripts;
 mod site;
+mod softhsm;
 mod units;

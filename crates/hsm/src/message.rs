@@ -162,9 +162,11 @@ impl v1::Failure {
             (Code::NoSuchKey | Code::WrongKeyKind | Code::Refused | Code::TooLong, _) => {
                 HsmError::refused(text)
             }
-            (Code::Unspecified | Code::NotLoggedIn | Code::Unavailable, _) => {
-                HsmError::unavailable(text)
-            }
+            (Code::PinLocked, _) => HsmError::refused(format!("it is locked: {text}")),
+            (
+                Code::Unspecified | Code::NotLoggedIn | Code::Unavailable | Code::TooManySessions,
+                _,
+            ) => HsmError::unavailable(text),
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Pool {
     places: Mutex<Places>,
     /// Told once each time a place becomes free.
     freed: Condvar,
+    /// The PIN was wrong, which holds for as long as this process lives.
+    wrong: Mutex<bool>,
 }
 
 /// `idle.len() + lent <= POOL_MAX` always.
@@ -59,6 +61,7 @@ impl Pool {
             pin,
             places,
             freed: Condvar::new(),
+            wrong: Mutex::new(false),
         }
     }
 
@@ -138,13 +141,22 @@ impl Pool {
     fn open(&self) -> Result<Box<dyn Stream>, HsmError> {
         let unreachable = |error: io::Error| HsmError::unavailable(error.to_string());
         let mut stream = (self.connect)().map_err(unreachable)?;
+        // Held until the answer: of many who would try, one does.
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        if *wrong {
+            return Err(HsmError::WrongPin);
+        }
         let login = self.pin.expose(|pin| v1::Login { pin: pin.to_vec() });
         let request = v1::Request {
             command: Some(Command::Login(login)),
         };
         match exchange(stream.as_mut(), &request).map_err(unreachable)? {
             Outcome::Done(_) => Ok(stream),
-            Outcome::Failure(failure) => Err(failure.to_error(None)),
+            Outcome::Failure(failure) => {
+                let error = failure.to_error(None);
+                *wrong = error == HsmError::WrongPin;
+                Err(error)
+            }
             _ => Err(HsmError::out_of_turn()),
         }
     }
@@ -251,7 +263,9 @@ mod tests {
     fn a_wrong_pin_is_tried_once() {
         let (token, far) = client("4321", &[]);
         assert_eq!(token.make_key(Key::Log), Err(HsmError::WrongPin));
-        assert_eq!(far.connects.load(Ordering::SeqCst), 1);
+        assert_eq!(far.logins.load(Ordering::SeqCst), 1);
+        assert_eq!(token.make_key(Key::Log), Err(HsmError::WrongPin));
+        assert_eq!(far.logins.load(Ordering::SeqCst), 1);
         assert_eq!(far.commands.load(Ordering::SeqCst), 0);
     }
 

@@ -103,6 +103,7 @@ impl Hsm for RemoteToken {
             key: key_label,
             aad: aad.to_vec(),
             plaintext: plain.to_vec(),
+            nonce: Vec::new(),
         };
         self.bytes(Command::Wrap(wrap), Some(key))
             .map(|bytes| bytes.to_vec())

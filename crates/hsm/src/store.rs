@@ -106,6 +106,14 @@ impl StoreKey {
         })
     }
 
+    /// A digest of a PIN under this store's salt: not for storing.
+    pub(crate) fn fold(&self, pin: &Pin) -> [u8; 32] {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.header);
+        let mut folded = [0; 32];
+        pin.expose(|pin| folded.copy_from_slice(ring::hmac::sign(&key, pin).as_ref()));
+        folded
+    }
+
     /// The store's bytes. `nonce` is never used twice.
     pub(crate) fn write<'a>(
         &self,

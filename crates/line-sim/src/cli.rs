@@ -8,8 +8,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use traveler::DeviceId;
 
-use crate::demo;
 use crate::unit::{SimUnit, SimUnitConfig};
+use crate::{bench, demo, softhsm};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
 #[derive(Debug, Parser)]
@@ -31,6 +31,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What the keys of a simulated line are in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Token {
+    /// The project's own simulator, behind its socket.
+    Sim,
+    /// SoftHSM 2, by PKCS#11, as an HSM would be.
+    Softhsm,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Provision a whole order on this machine and show what came of it.
@@ -41,7 +50,13 @@ enum Verb {
         /// How many units, 1 to 10000.
         #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         units: u32,
+        /// What the keys are in.
+        #[arg(long, value_enum, default_value_t = Token::Sim)]
+        hsm: Token,
     },
+    /// Measure.
+    #[command(subcommand)]
+    Bench(BenchVerb),
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
     Unit {
         /// The unit's flash; made when absent.
@@ -59,6 +74,26 @@ enum Verb {
         /// Let the server mint a key, as for silicon that cannot make its own.
         #[arg(long)]
         no_key: bool,
+    },
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+enum BenchVerb {
+    /// How much of what a token allows the line makes: SoftHSM, and a token that takes its time.
+    Hsm {
+        /// Where everything is kept, new or empty [default: a temporary folder].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Threads that sign, and clients of the server beside them, 1 to 64.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+        threads: u8,
+        /// One slice in milliseconds, 100 to 60000.
+        #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+        slice_ms: u64,
+        /// Slices of each kind, 1 to 99.
+        #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u8).range(1..=99))]
+        slices: u8,
     },
 }
 
@@ -85,7 +120,40 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     match cli.verb {
-        Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
+        Verb::Demo { data, units, hsm } => {
+            let data = demo::data(data)?;
+            if hsm == Token::Softhsm {
+                let units = units.to_string();
+                let again = ["demo", "--hsm", "softhsm", "--units", &units];
+                softhsm::enter(&data, &data.join("hsm"), again.into_iter(), cli.format)?;
+            }
+            runtime.block_on(demo::demo(data, hsm, units, cli.format))
+        }
+        Verb::Bench(BenchVerb::Hsm {
+            data,
+            threads,
+            slice_ms,
+            slices,
+        }) => {
+            let data = demo::data(data)?;
+            let numbers = [slice_ms, slices.into(), threads.into()].map(|it| it.to_string());
+            let again = [
+                "bench",
+                "hsm",
+                "--slice-ms",
+                &numbers[0],
+                "--slices",
+                &numbers[1],
+            ];
+            let again = again.into_iter().chain(["--threads", &numbers[2]]);
+            softhsm::enter(&data, &data.join("softhsm/hsm"), again, cli.format)?;
+            let effort = bench::Effort {
+                threads: threads.into(),
+                slice: std::time::Duration::from_millis(slice_ms),
+                slices: slices.into(),
+            };
+            runtime.block_on(bench::hsm(&data, effort, cli.format))
+        }
         Verb::Unit {
             flash,
             device_id,

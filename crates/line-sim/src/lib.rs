@@ -4,12 +4,14 @@
 //! socket are the libraries that run in a factory, and a unit is the `wire` crate's unit side
 //! behind a pty. `demo` tells the story; `town` is the site it happens in.
 
+mod bench;
 pub mod cli;
 mod demo;
 mod outcomes;
 mod printer;
 mod search;
 mod show;
+mod softhsm;
 mod town;
 pub mod unit;
 
