@@ -9,6 +9,8 @@ pub enum Fault {
     None,
     /// As if unplugged: each connection is closed at its next command, which is not done.
     Gone,
+    /// As if stopped: nothing is answered until the fault is switched.
+    Paused,
     /// Each command takes two seconds.
     Slow,
     /// Each command is refused as "not available" and not done; the connection stays.
@@ -40,9 +42,10 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 15] = [
+    pub const ALL: [Fault; 16] = [
         Fault::None,
         Fault::Gone,
+        Fault::Paused,
         Fault::Slow,
         Fault::Busy,
         Fault::ReplyLost,
@@ -73,6 +76,7 @@ impl Fault {
         match self {
             Fault::None => "none",
             Fault::Gone => "gone",
+            Fault::Paused => "paused",
             Fault::Slow => "slow",
             Fault::Busy => "busy",
             Fault::ReplyLost => "reply-lost",

@@ -71,6 +71,7 @@ impl Generator {
             Fault::SeededByTime => out.copy_from_slice(&rand_of(unix_s, out.len())),
             Fault::None
             | Fault::Gone
+            | Fault::Paused
             | Fault::Slow
             | Fault::Busy
             | Fault::ReplyLost

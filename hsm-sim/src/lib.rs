@@ -11,6 +11,7 @@ pub mod cli;
 mod fault;
 mod generator;
 mod model;
+mod names;
 mod server;
 mod session;
 mod store_file;

@@ -11,11 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hsm::message::v1::request::Command;
 use hsm::message::v1::response::Outcome;
 use hsm::message::{self, RANDOM_MAX, v1};
-use hsm::{Hsm, HsmError, Key, Pin, SoftToken};
+use hsm::{Hsm, HsmError, Pin, SoftToken};
 
 use crate::Fault;
 use crate::generator::Generator;
 use crate::model::{Model, PIN_TRIES};
+use crate::names::{key, log, settle, use_name};
 
 /// What [`Fault::Slow`] adds to a command.
 const SLOW: Duration = Duration::from_secs(2);
@@ -167,7 +168,8 @@ impl Desk {
                     .into(),
                 );
             }
-            Fault::Slow => self.linger(),
+            Fault::Slow => self.linger(Fault::Slow, SLOW),
+            Fault::Paused => self.linger(Fault::Paused, Duration::MAX),
             Fault::SessionLost if came.is_multiple_of(FORGETS) => self.log_out(session),
             // Broken, and as ready to answer as a sound one.
             _ => {}
@@ -368,11 +370,11 @@ impl Desk {
         })
     }
 
-    /// Waits as long as a slow token takes, or until it is slow no more.
-    fn linger(&self) {
+    /// Waits for so long, or until another fault is on.
+    fn linger(&self, on: Fault, most: Duration) {
         let state = self.state();
-        let slow = |state: &mut State| state.fault == Fault::Slow && !state.closed;
-        let waited = self.changed.wait_timeout_while(state, SLOW, slow);
+        let still = |state: &mut State| state.fault == on && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, most, still);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -388,48 +390,5 @@ impl Desk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn key(label: &str) -> Result<Key, v1::Failure> {
-    Key::from_label(label)
-        .ok_or_else(|| v1::Failure::new(v1::Code::NoSuchKey, "no key has this label"))
-}
-
-/// A log's origin, of a length that one has.
-fn log(origin: &str) -> Result<&str, v1::Failure> {
-    if (1..=255).contains(&origin.len()) {
-        return Ok(origin);
-    }
-    let text = "a log's origin has 1 to 255 bytes";
-    Err(v1::Failure::new(v1::Code::Refused, text))
-}
-
-/// A failure is an answer too.
-fn settle(answer: Result<v1::Response, v1::Failure>) -> v1::Response {
-    answer.unwrap_or_else(v1::Response::from)
-}
-
-/// What a command is counted as. A label that is no key's is not kept: clients choose those.
-fn use_name(command: &Command) -> String {
-    let (label, verb) = match command {
-        Command::Login(_) => (None, "login"),
-        Command::Describe(_) => (None, "describe"),
-        Command::Random(_) => (None, "random"),
-        Command::Mac(it) => (Some(&it.key), "mac"),
-        Command::Sign(it) => (Some(&it.key), "sign"),
-        Command::PublicKey(it) => (Some(&it.key), "public-key"),
-        Command::Wrap(it) => (Some(&it.key), "wrap"),
-        Command::Unwrap(it) => (Some(&it.key), "unwrap"),
-        Command::MakeKey(it) => (Some(&it.key), "make-key"),
-        Command::Fault(_) => (None, "fault"),
-        Command::Status(_) => (None, "status"),
-        Command::HighWater(_) => (None, "high-water"),
-        Command::RaiseHighWater(_) => (None, "raise-high-water"),
-    };
-    match label.map(|label| Key::from_label(label)) {
-        None => verb.to_owned(),
-        Some(Some(key)) => format!("{key} {verb}"),
-        Some(None) => format!("unknown {verb}"),
     }
 }

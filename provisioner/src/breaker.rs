@@ -5,6 +5,7 @@
 //! finding out. A call that is under way while the token hangs is bounded by the token's own
 //! time-outs, not by this.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +19,8 @@ const PROBE: &[u8] = b"birthmark probe";
 pub(crate) struct Breaker {
     token: Arc<dyn Hsm>,
     lost: Mutex<Option<Lost>>,
+    /// Commands that the token has answered, yes or no.
+    answered: AtomicU64,
 }
 
 struct Lost {
@@ -31,12 +34,19 @@ impl Breaker {
         Breaker {
             token,
             lost: Mutex::new(None),
+            answered: AtomicU64::new(0),
         }
     }
 
     /// Whether commands are refused.
     pub(crate) fn is_open(&self) -> bool {
         self.lost().is_some()
+    }
+
+    /// Commands that the token has answered: one that moves on is there, however long a probe waits
+    /// for its turn among many.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Refuses every command from now on, as when a probe is not answered in time.
@@ -82,7 +92,11 @@ impl Breaker {
                 reason: format!("it was lost ({}) and is asked until it answers", lost.why),
             });
         }
-        command(&*self.token).inspect_err(|error| match error {
+        let answer = command(&*self.token);
+        if !matches!(answer, Err(HsmError::Unavailable { .. })) {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        answer.inspect_err(|error| match error {
             HsmError::Unavailable { reason } => self.open(reason),
             // It has another PIN now, or another token is in its place.
             HsmError::WrongPin => self.open(&error.to_string()),
@@ -147,7 +161,7 @@ impl Hsm for Breaker {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     use super::*;
 

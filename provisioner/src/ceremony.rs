@@ -12,7 +12,7 @@ use crate::auth::sha256;
 use crate::figures::hex;
 use crate::line::fingerprint_key_id;
 
-/// Makes the keys that are not there, and describes all of them.
+/// Makes the `wanted` keys that are not there, and describes all of them.
 ///
 /// # Errors
 /// [`HsmError`] of the token; what was made until then stays in it and is found the next time.
@@ -20,9 +20,10 @@ pub(crate) fn hold(
     hsm: &dyn Hsm,
     about: &Description,
     operators: &[String],
+    wanted: &[Key],
 ) -> Result<Ceremony, HsmError> {
-    let mut keys = Vec::with_capacity(Key::ALL.len());
-    for key in Key::ALL {
+    let mut keys = Vec::with_capacity(wanted.len());
+    for &key in wanted {
         let made = !is_there(hsm, key)?;
         hsm.make_key(key)?;
         keys.push(describe(hsm, key, made)?);

@@ -18,7 +18,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// How often it is asked while it is lost: what it costs the line when it is back.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// A token that does not answer a probe for this long is as good as gone.
+/// A token that answers nobody for this long is as good as gone.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often the token's mark of the log is raised: what a roll-back may hide, and a write of
@@ -58,13 +58,18 @@ async fn watch(line: &Arc<Line>, health: HealthReporter) {
         asked = Some(Instant::now());
         let its = Arc::clone(line);
         let mut probe = tokio::task::spawn_blocking(move || is_well(&its));
-        let well = match timeout(ANSWER_WITHIN, &mut probe).await {
-            Ok(well) => well,
-            Err(_) => {
-                line.breaker.open("it does not answer");
-                let status = ServingStatus::NotServing;
-                health.set_service_status("", status).await;
-                probe.await
+        let well = loop {
+            let answered = line.breaker.answered();
+            match timeout(ANSWER_WITHIN, &mut probe).await {
+                Ok(well) => break well,
+                Err(_) if line.breaker.answered() == answered => {
+                    line.breaker.open("it does not answer");
+                    let status = ServingStatus::NotServing;
+                    health.set_service_status("", status).await;
+                    break probe.await;
+                }
+                // It answers others: the probe waits for its turn.
+                Err(_) => {}
             }
         };
         let status = match well {

@@ -13,11 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::config::{Config, HsmPlace};
-use crate::init::{self, Choice};
+use crate::init::{self, InitArgs};
 use crate::pin::PinArgs;
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, policy};
+use crate::{admin, audit, offline, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -51,17 +51,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a site: keys, certificates, log, admin and QA credentials.
-    Init {
-        /// Where the keys are: soft:FILE, sim:SOCKET or pkcs11:MODULE?token=LABEL [default: a
-        /// software token in the data directory].
-        #[arg(long, value_name = "PLACE")]
-        hsm: Option<String>,
-        #[command(flatten)]
-        pin: PinArgs,
-        /// Who stands at the key ceremony, for its record; may be given again.
-        #[arg(long, value_name = "NAME")]
-        operator: Vec<String>,
-    },
+    Init(InitArgs),
     /// Run the server.
     Serve(ServeArgs),
     /// What is built.
@@ -259,13 +249,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let site = Site::at(&cli.data);
     match cli.verb {
-        Verb::Init { hsm, pin, operator } => {
-            let choice = Choice {
-                hsm,
-                pin: pin.once(),
-                pin_file: pin.pin_file,
-                operators: operator,
-            };
+        Verb::Init(args) => {
+            let (issuing_csr, choice) = args.chosen();
+            if issuing_csr {
+                let csr = offline::issuing_request(&choice)?;
+                print(cli.format, &serde_json::json!({ "csr": csr }), || {
+                    csr.clone()
+                })?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let made = init::init(&cli.data, &choice)?;
             print(cli.format, &made, || init_text(&made))?;
         }

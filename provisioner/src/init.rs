@@ -15,12 +15,16 @@ use tlog::CheckpointSigner;
 use traveler::{Ceremony, Change, Event, Timestamp};
 use zeroize::Zeroizing;
 
+pub use crate::choice::Choice;
+pub(crate) use crate::choice::InitArgs;
+
 use crate::auth::sha256;
 use crate::authority::{Authority, AuthorityError};
 use crate::ceremony;
 use crate::config::{Config, ConfigError, HsmPlace};
 use crate::keys::{self, CertificateKey, KeysError, LogKey, SystemRandomness};
 use crate::line::{fingerprint_key_id, now};
+use crate::offline;
 use crate::pin::PinSource;
 use crate::site::{self, Site, SiteError};
 
@@ -57,23 +61,20 @@ pub enum InitError {
     /// No key could be made for a person.
     #[error(transparent)]
     Key(#[from] credential::KeyError),
+    /// A chain of another length.
+    #[error(
+        "{} holds {got} certificates: it should hold the issuing certificate and then its root",
+        .path.display()
+    )]
+    Chain {
+        /// Which file.
+        path: PathBuf,
+        /// How many it holds.
+        got: usize,
+    },
     /// The log could not be started.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
-}
-
-/// Where a new site keeps its keys.
-#[derive(Clone, Debug, Default)]
-pub struct Choice {
-    /// `soft:FILE`, `sim:SOCKET` or `pkcs11:MODULE?token=LABEL`; absent: a software token below the
-    /// data directory.
-    pub hsm: Option<String>,
-    /// The token's PIN; absent: one is made beside the software token.
-    pub pin_file: Option<PathBuf>,
-    /// Where the PIN comes from this once, in place of a file that `serve` finds again.
-    pub pin: Option<PinSource>,
-    /// Who stands at the ceremony, for its record.
-    pub operators: Vec<String>,
 }
 
 /// What was made, for the person who asked.
@@ -147,9 +148,13 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
     }
     let hsm = keys::open(&place, pin, true)?;
     let token = hsm.describe()?;
-    let ceremony = ceremony::hold(&*hsm, &token, &choice.operators)?;
+    let wanted = match &choice.issuing_cert {
+        Some(_) => &offline::KEYS[..],
+        None => &Key::ALL,
+    };
+    let ceremony = ceremony::hold(&*hsm, &token, &choice.operators, wanted)?;
     let time = now();
-    let (device_root, site_root) = certificates(site, &hsm, time)?;
+    let (device_root, site_root) = certificates(site, &hsm, choice, time)?;
     let mut id = [0; 8];
     hsm.random(&mut id)?;
     let origin = format!("birthmark/{}", traveler::KeyId(id));
@@ -258,6 +263,7 @@ fn random_pin() -> Result<Zeroizing<Vec<u8>>, InitError> {
 fn certificates(
     site: &Site,
     hsm: &Arc<dyn Hsm>,
+    choice: &Choice,
     not_before: Timestamp,
 ) -> Result<(Vec<u8>, Vec<u8>), InitError> {
     let stamp = || -> Result<Stamp, HsmError> {
@@ -268,26 +274,31 @@ fn certificates(
             not_before,
         })
     };
-    let root_key = CertificateKey::new(hsm, Key::DeviceRoot)?;
     let issuing_key = CertificateKey::new(hsm, Key::DeviceIssuing)?;
     let site_key = CertificateKey::new(hsm, Key::Site)?;
-
-    let root = identity::device_root(&root_key, "Birthmark device id root", stamp()?)?;
-    let issuer = Issuer {
-        signer: &root_key,
-        certificate: &root.der,
+    let (issuing, root) = match &choice.issuing_cert {
+        Some(path) => offline::chain(path, &issuing_key)?,
+        None => {
+            let root_key = CertificateKey::new(hsm, Key::DeviceRoot)?;
+            let root = identity::device_root(&root_key, "Birthmark device id root", stamp()?)?.der;
+            let issuer = Issuer {
+                signer: &root_key,
+                certificate: &root,
+            };
+            let (name, spki) = (offline::ISSUING, issuing_key.spki());
+            let issuing = identity::device_issuing(issuer, name, spki, stamp()?)?;
+            (issuing.der, root)
+        }
     };
-    let name = "Birthmark device id issuing";
-    let issuing = identity::device_issuing(issuer, name, issuing_key.spki(), stamp()?)?;
     let site_root = identity::site_root(&site_key, "Birthmark site root", stamp()?)?;
     for (path, der) in [
-        (site.device_root(), &root.der),
-        (site.device_issuing(), &issuing.der),
+        (site.device_root(), &root),
+        (site.device_issuing(), &issuing),
         (site.site_root(), &site_root.der),
     ] {
         site::write_new(&path, identity::pem("CERTIFICATE", der).as_bytes(), false)?;
     }
-    Ok((root.der, site_root.der))
+    Ok((root, site_root.der))
 }
 
 /// A person's key and certificate, in a folder of their own to be handed over.

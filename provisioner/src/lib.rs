@@ -6,7 +6,7 @@
 //! attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
 //! `breaker` stands before the token, `ceremony` writes down how its keys came to be, `pin` is where
-//! its PIN comes from. `init` makes a site, `admin` and `audit` are the command line.
+//! its PIN comes from, `offline` a root that is kept elsewhere. `init` makes a site, `admin` and `audit` are the command line.
 //!
 //! Deliberately absent: a store of passwords. A password exists here only between `mint` and the
 //! reply, and afterwards inside tickets that only the HSM can open and stations keep.
@@ -17,6 +17,7 @@ mod auth;
 pub mod authority;
 mod breaker;
 mod ceremony;
+mod choice;
 mod chores;
 pub mod cli;
 mod close;
@@ -29,6 +30,7 @@ pub mod init;
 mod issue;
 pub mod keys;
 mod line;
+pub mod offline;
 mod orders;
 pub mod pin;
 mod policy;

@@ -95,7 +95,7 @@ impl Pool {
         let mut lease = self.lease()?;
         let mut stream = match lease.stream.take() {
             Some(idle) if !fresh => idle,
-            _ => self.open().inspect_err(|_| lock(&self.places).broke += 1)?,
+            _ => self.open()?,
         };
         let error = match exchange(stream.as_mut(), request) {
             Ok(Outcome::Failure(failure)) if failure.code() == v1::Code::NotLoggedIn => {
@@ -137,26 +137,35 @@ impl Pool {
         })
     }
 
-    /// Connects and logs in.
+    /// Connects and logs in. One at a time: of many who would try a wrong PIN one does, and of many
+    /// who would wait for a token that hangs one waits.
     fn open(&self) -> Result<Box<dyn Stream>, HsmError> {
-        let unreachable = |error: io::Error| HsmError::unavailable(error.to_string());
-        let mut stream = (self.connect)().map_err(unreachable)?;
-        // Held until the answer: of many who would try, one does.
+        let broke = lock(&self.places).broke;
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         if *wrong {
             return Err(HsmError::WrongPin);
         }
+        if lock(&self.places).broke != broke {
+            return Err(HsmError::unavailable("it was lost while this call waited"));
+        }
+        let opened = self.log_in();
+        if let Err(error) = &opened {
+            *wrong = *error == HsmError::WrongPin;
+            lock(&self.places).broke += 1;
+        }
+        opened
+    }
+
+    fn log_in(&self) -> Result<Box<dyn Stream>, HsmError> {
+        let unreachable = |error: io::Error| HsmError::unavailable(error.to_string());
+        let mut stream = (self.connect)().map_err(unreachable)?;
         let login = self.pin.expose(|pin| v1::Login { pin: pin.to_vec() });
         let request = v1::Request {
             command: Some(Command::Login(login)),
         };
         match exchange(stream.as_mut(), &request).map_err(unreachable)? {
             Outcome::Done(_) => Ok(stream),
-            Outcome::Failure(failure) => {
-                let error = failure.to_error(None);
-                *wrong = error == HsmError::WrongPin;
-                Err(error)
-            }
+            Outcome::Failure(failure) => Err(failure.to_error(None)),
             _ => Err(HsmError::out_of_turn()),
         }
     }

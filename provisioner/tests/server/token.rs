@@ -14,6 +14,17 @@ use crate::site::{Town, Unit, reason};
 const CLIENTS: usize = 8;
 const ROUNDS: usize = 100;
 
+/// What befalls the token, by turns.
+const FAULTS: [Fault; 6] = [
+    Fault::Gone,
+    Fault::Paused,
+    Fault::Reset,
+    Fault::Busy,
+    Fault::SessionLost,
+    Fault::ReplyLost,
+];
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// How soon after its return the token has to be in use again.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -35,6 +46,22 @@ async fn moved(count: &AtomicU32, more: u32) -> Duration {
         look.tick().await;
     }
     begun.elapsed()
+}
+
+/// Switches the fault on, until the line has met it.
+async fn befall(town: &Town, fault: Fault, granted: &AtomicU32, refused: &AtomicU32) {
+    town.fault(fault);
+    match fault {
+        Fault::Gone | Fault::Busy => {
+            moved(refused, 4).await;
+        }
+        // The client of the token repeats what it lost: the line goes on.
+        Fault::ReplyLost | Fault::SessionLost | Fault::Reset => {
+            moved(granted, 4).await;
+        }
+        // Too short to be noticed by anybody but those who wait.
+        _ => drop(tokio::time::timeout(PAUSE, std::future::pending::<()>()).await),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,13 +106,8 @@ async fn a_token_that_is_lost_a_hundred_times_costs_no_unit_and_no_restart() {
     moved(&granted, 20).await;
     let mut longest = Duration::ZERO;
     for round in 0..ROUNDS {
-        let fault = [Fault::Gone, Fault::Busy, Fault::Gone, Fault::ReplyLost][round % 4];
-        town.fault(fault);
-        match fault {
-            // A client repeats what it lost: the line goes on.
-            Fault::ReplyLost => moved(&granted, 4).await,
-            _ => moved(&refused, 4).await,
-        };
+        let fault = FAULTS[round % FAULTS.len()];
+        befall(&town, fault, &granted, &refused).await;
         town.fault(Fault::None);
         let back = moved(&granted, 1).await;
         longest = longest.max(back);
@@ -140,6 +162,37 @@ async fn health_says_that_the_token_is_gone_and_that_it_is_back() {
     town.fault(Fault::None);
     until(true).await;
     bench.issue(&order, &unit(1)).await.unwrap();
+}
+
+/// A token that hangs gives no error: only its silence says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_hangs_is_given_up_and_taken_back() {
+    let town = Town::on_a_token().await;
+    let order = town.order(10).await;
+    let bench = town.bench("bench-1").await;
+    town.fault(Fault::Paused);
+    let mut waiting = Vec::new();
+    for number in 0..20 {
+        let (mut bench, order) = (bench.clone(), order.clone());
+        waiting.push(tokio::spawn(async move {
+            reason(bench.issue(&order, &unit(number)).await)
+        }));
+    }
+    for one in waiting {
+        let refused = tokio::time::timeout(Duration::from_secs(20), one).await;
+        assert_eq!(refused.unwrap().unwrap(), Reason::HsmUnavailable);
+    }
+    assert!(!town.serves().await);
+    town.fault(Fault::None);
+    let (begun, mut bench) = (Instant::now(), bench);
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while bench.issue(&order, &unit(1)).await.is_err() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "it is not taken back"
+        );
+        look.tick().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -281,7 +281,12 @@ impl Sessions {
     }
 
     fn login(&self, session: &Session, slot: Slot, epoch: u64) -> Result<(), Fault> {
+        let broke = self.places().broke;
         let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.places().broke != broke {
+            let reason = "it was lost while this call waited";
+            return Err(Fault::Said(HsmError::unavailable(reason)));
+        }
         if is_logged_in(session)? {
             door.opened = Some(epoch);
             return Ok(());
@@ -310,7 +315,11 @@ impl Sessions {
                 Err(Fault::Said(HsmError::WrongPin))
             }
             Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(Fault::Said(locked(&self.label))),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // Of many who would wait for a token that hangs, one has waited.
+                self.places().broke += 1;
+                Err(error.into())
+            }
         }
     }
 
