@@ -61,7 +61,7 @@ enum Verb {
         /// Sessions that may be logged in at once [default: as many as connections, 64].
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
         sessions: Option<u16>,
-        /// What each command takes, in milliseconds, beside its own work.
+        /// What each command takes at least, in milliseconds.
         #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
         latency_ms: u64,
         /// Write each command down here, a line of JSON each, without its data.

@@ -20,7 +20,7 @@ pub(crate) const PIN_TRIES: u32 = 10;
 pub struct Model {
     /// Sessions that may be logged in at once; `None` for as many as there are connections.
     pub sessions: Option<usize>,
-    /// What each command behind the login takes, beside its own work.
+    /// What each command behind the login takes at least.
     pub latency: Duration,
     /// Where each command is written down.
     pub audit: Option<Audit>,

@@ -182,6 +182,32 @@ fn faults_come_through_and_the_client_outlives_them() {
 }
 
 #[test]
+fn a_wrong_pin_is_seen_in_the_token_s_flags_and_not_tried_again() {
+    let name = "a_wrong_pin_is_seen_in_the_token_s_flags_and_not_tried_again";
+    alone(name, |folder| {
+        let server = serve(folder);
+        let wrong = || Pkcs11Token::open(&module(), "hsm-sim", Pin::parse(b"9999").unwrap(), 8);
+        assert_eq!(wrong().err(), Some(HsmError::WrongPin));
+        // However often the server is started again, the token sees no second try.
+        for _ in 0..20 {
+            match wrong().err() {
+                Some(HsmError::Refused { reason }) => {
+                    assert!(reason.contains("a wrong PIN was given to it"), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let listed = done(&pkcs11_tool(folder, &["--list-objects"]));
+        assert!(
+            !listed.contains("label:"),
+            "the right PIN opens it still: {listed}"
+        );
+        open(folder).unwrap();
+        server.stop();
+    });
+}
+
+#[test]
 fn many_threads_sign_side_by_side() {
     alone("many_threads_sign_side_by_side", |folder| {
         let _server = serve(folder);
