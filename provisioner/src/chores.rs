@@ -93,6 +93,7 @@ fn is_well(line: &Line) -> bool {
 
 async fn keep_mark(line: &Arc<Line>) {
     let mut tick = interval(MARK_EVERY);
+    tick.reset();
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
