@@ -13,14 +13,15 @@ use clap::{Args, Parser, Subcommand};
 use traveler::{OrderId, Sku, StationName};
 
 use crate::audit::AuditVerb;
-use crate::config::Config;
+use crate::config::{Config, HsmPlace};
 pub(crate) use crate::format::{Format, TableFormat};
 use crate::format::{Word, formats};
-use crate::init::{self, Choice};
+use crate::init::{self, InitArgs};
 use crate::operators::{self, OperatorVerb};
+use crate::pin::PinArgs;
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, backup, policy, recover};
+use crate::{admin, audit, backup, offline, policy, recover};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -52,14 +53,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a site: keys, certificates, log, admin and QA credentials.
-    Init {
-        /// Where the keys are: soft:FILE or sim:SOCKET [default: a software token in the data directory].
-        #[arg(long, value_name = "PLACE")]
-        hsm: Option<String>,
-        /// File with the token's PIN [default: made in the data directory].
-        #[arg(long, value_name = "FILE")]
-        pin_file: Option<PathBuf>,
-    },
+    Init(InitArgs),
     /// Run the server.
     Serve(ServeArgs),
     /// What is built.
@@ -146,12 +140,11 @@ struct ServeArgs {
     /// Where to listen; port 0 lets the system choose.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where the keys are: soft:FILE or sim:SOCKET.
+    /// Where the keys are: soft:FILE, sim:SOCKET or pkcs11:MODULE?token=LABEL.
     #[arg(long, value_name = "PLACE")]
     hsm: Option<String>,
-    /// File with the token's PIN.
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    pin: PinArgs,
     /// Accept a software token in place of an HSM; every entry will say so.
     #[arg(long)]
     allow_simulated_hsm: bool,
@@ -252,8 +245,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         anyhow::bail!("csv and jsonl are tables of `audit export`: use --format text or json");
     }
     match cli.verb {
-        Verb::Init { hsm, pin_file } => {
-            let made = init::init(&cli.data, &Choice { hsm, pin_file })?;
+        Verb::Init(args) => {
+            let (issuing_csr, choice) = args.chosen();
+            if issuing_csr {
+                let csr = offline::issuing_request(&choice)?;
+                let fact = serde_json::json!({ "csr": csr });
+                print(format, &fact, || csr.clone())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let made = init::init(&cli.data, &choice)?;
             print(format, &made, || init_text(&made))?;
         }
         Verb::Serve(args) => return serve_until_stopped(&site, args),
@@ -293,6 +293,7 @@ fn init_text(made: &init::Made) -> String {
          log         {}\n\
          log key     {}\n\
          keys in     {}\n\
+         ceremony    {data}/ceremony.txt: print it, two people sign it\n\
          admin       {data}/admin\n\
          QA          {data}/qa\n{simulated}",
         made.origin, made.vkey, made.hsm
@@ -307,13 +308,11 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
     if let Some(hsm) = args.hsm {
         // Said on the command line, so relative to where the person stands.
         let here = std::path::absolute(".")?;
-        config.hsm = match crate::config::HsmPlace::parse(&hsm, &here)? {
-            crate::config::HsmPlace::Soft(path) => format!("soft:{}", path.display()),
-            crate::config::HsmPlace::Sim(path) => format!("sim:{}", path.display()),
-        };
+        config.hsm = HsmPlace::parse(&hsm, &here)?.to_string();
     }
-    if let Some(pin_file) = args.pin_file {
-        config.pin_file = std::path::absolute(pin_file)?;
+    config.pin = args.pin.once();
+    if let Some(pin_file) = args.pin.pin_file {
+        config.pin_file = Some(std::path::absolute(pin_file)?);
     }
     config.allow_simulated_hsm |= args.allow_simulated_hsm;
     let filter = tracing_subscriber::EnvFilter::try_new(args.log.as_ref().unwrap_or(&config.log))

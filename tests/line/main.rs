@@ -16,4 +16,5 @@ mod proof;
 mod refusals;
 mod scripts;
 mod site;
+mod softhsm;
 mod units;

@@ -9,9 +9,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use traveler::DeviceId;
 
 use crate::bench::{self, Bench};
-use crate::demo;
 use crate::load::{self, Plan};
 use crate::unit::{SimUnit, SimUnitConfig};
+use crate::{demo, softhsm};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
 #[derive(Debug, Parser)]
@@ -33,6 +33,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What the keys of a simulated line are in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Token {
+    /// The project's own simulator, behind its socket.
+    Sim,
+    /// SoftHSM 2, by PKCS#11, as an HSM would be.
+    Softhsm,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Provision a whole order on this machine and show what came of it.
@@ -43,6 +52,9 @@ enum Verb {
         /// How many units, 1 to 10000.
         #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         units: u32,
+        /// What the keys are in.
+        #[arg(long, value_enum, default_value_t = Token::Sim)]
+        hsm: Token,
     },
     /// Put units through a real server process over mutual TLS on loopback, and say what it cost.
     Load {
@@ -114,8 +126,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     match cli.verb {
-        Verb::Bench(bench) => bench::run(bench, cli.format),
-        Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
+        Verb::Bench(bench) => bench::run(bench, cli.format, &runtime),
+        Verb::Demo { data, units, hsm } => {
+            let data = demo::data(data)?;
+            if hsm == Token::Softhsm {
+                let units = units.to_string();
+                let again = ["demo", "--hsm", "softhsm", "--units", &units];
+                softhsm::enter(&data, &data.join("hsm"), again.into_iter(), cli.format)?;
+            }
+            runtime.block_on(demo::demo(data, hsm, units, cli.format))
+        }
         Verb::Load {
             units,
             clients,

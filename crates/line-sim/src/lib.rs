@@ -12,6 +12,7 @@ mod outcomes;
 mod printer;
 mod search;
 mod show;
+mod softhsm;
 mod town;
 pub mod unit;
 

@@ -72,6 +72,7 @@ impl Store {
             fingerprint_key: KeyId([1; 8]),
             device_root_sha256: sha256(b"units' root"),
             site_root_sha256: sha256(b"site root"),
+            ceremony: None,
         };
         let ledger = Ledger::create(&path, &key, change(vec![opened]))?;
         let mut store = Store {

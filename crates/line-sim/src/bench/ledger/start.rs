@@ -63,7 +63,7 @@ impl Opened {
 }
 
 /// The other process: opens the log, says how long it took and how large it is, and waits.
-pub(super) fn opened(path: &Path) -> Result<()> {
+pub(crate) fn opened(path: &Path) -> Result<()> {
     let begin = Instant::now();
     let ledger = Ledger::open(path)?;
     let ready_ms = begin.elapsed().as_secs_f64() * 1_000.0;
