@@ -37,7 +37,8 @@ pub(crate) struct InitArgs {
     hsm: Option<String>,
     #[command(flatten)]
     pin: PinArgs,
-    /// Who stands at the key ceremony, for its record; may be given again.
+    /// Who stands at the key ceremony, for its record, best by badge: the log keeps it for good;
+    /// may be given again.
     #[arg(long, value_name = "NAME")]
     operator: Vec<String>,
     /// Make the keys and print a request for the issuing certificate; no site is made yet.

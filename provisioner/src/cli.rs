@@ -19,9 +19,10 @@ use crate::format::{Word, formats};
 use crate::init::{self, InitArgs};
 use crate::operators::{self, OperatorVerb};
 use crate::pin::PinArgs;
+use crate::recover::{self, RecoverArgs};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, backup, offline, policy, recover};
+use crate::{admin, audit, backup, offline, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -86,17 +87,7 @@ enum Verb {
     },
     /// Make a log that was put back from a copy whole again from an exported bundle, while no
     /// server runs: exit code 1 when somebody remembers more than the bundle has.
-    Recover {
-        /// The newest export of this log that anybody has.
-        #[arg(long, value_name = "DIR")]
-        bundle: PathBuf,
-        /// A checkpoint that a station or witness remembers; may be given again.
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
-        /// Accept a software token in place of an HSM.
-        #[arg(long)]
-        allow_simulated_hsm: bool,
-    },
+    Recover(RecoverArgs),
 }
 
 /// Verbs about the line.
@@ -263,17 +254,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Line(verb) => return admin::line(&site, verb, format),
         Verb::Policy(verb) => return policy::run(verb, format),
         Verb::Operator(verb) => return operators::run(&site, verb, format),
-        Verb::Recover {
-            bundle,
-            checkpoint,
-            allow_simulated_hsm,
-        } => {
-            let mut config = Config::read(site.data())?;
-            config.allow_simulated_hsm |= allow_simulated_hsm;
-            let hsm = serve::open_hsm(&site, &config)?;
-            let signer = std::sync::Arc::new(serve::log_key(&site, &hsm)?);
-            return recover::run(&site, &signer, &bundle, &checkpoint, format);
-        }
+        Verb::Recover(args) => return recover::run(&site, args, format),
         Verb::Backup { out } => backup::run(&site, &out, format)?,
         Verb::Audit(verb) => return audit::run(&site, verb, format, &tables),
     }
@@ -310,10 +291,7 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
         let here = std::path::absolute(".")?;
         config.hsm = HsmPlace::parse(&hsm, &here)?.to_string();
     }
-    config.pin = args.pin.once();
-    if let Some(pin_file) = args.pin.pin_file {
-        config.pin_file = Some(std::path::absolute(pin_file)?);
-    }
+    args.pin.tell(&mut config)?;
     config.allow_simulated_hsm |= args.allow_simulated_hsm;
     let filter = tracing_subscriber::EnvFilter::try_new(args.log.as_ref().unwrap_or(&config.log))
         .map_err(|error| anyhow::anyhow!("the log filter is not usable: {error}"))?;

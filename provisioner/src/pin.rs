@@ -11,6 +11,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::config::Config;
+
 /// The most that is read: a PIN has at most 255 bytes, and one line ending.
 const READ_MAX: u64 = 512;
 
@@ -46,6 +48,15 @@ impl PinArgs {
             Some(number) => Some(PinSource::Descriptor(number)),
             None => self.pin_prompt.then_some(PinSource::Prompt),
         }
+    }
+
+    /// Says it to the configuration of one run; a file is relative to where the person stands.
+    pub(crate) fn tell(self, config: &mut Config) -> io::Result<()> {
+        config.pin = self.once();
+        if let Some(pin_file) = self.pin_file {
+            config.pin_file = Some(std::path::absolute(pin_file)?);
+        }
+        Ok(())
     }
 }
 

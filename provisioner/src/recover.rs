@@ -23,8 +23,11 @@ use traveler::{Change, Entry};
 
 use crate::audit::read_checkpoint;
 use crate::cli::{Format, print};
+use crate::config::Config;
 use crate::figures::hex;
 use crate::keys::LogKey;
+use crate::pin::PinArgs;
+use crate::serve;
 use crate::site::Site;
 
 /// Entries in one transaction.
@@ -34,19 +37,38 @@ pub(crate) const ASIDE: &str = "checkpoint.before-recover";
 /// Some remember more than could be brought back.
 const LOST: u8 = 1;
 
+/// The arguments of `recover`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct RecoverArgs {
+    /// The newest export of this log that anybody has.
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    /// A checkpoint that a station or witness remembers; may be given again.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    #[command(flatten)]
+    pin: PinArgs,
+    /// Accept a software token in place of an HSM.
+    #[arg(long)]
+    allow_simulated_hsm: bool,
+}
+
 /// `provisioner recover`, with the log's key as it is in the HSM.
-pub(crate) fn run(
-    site: &Site,
-    signer: &Arc<LogKey>,
-    bundle: &Path,
-    remembered: &[PathBuf],
-    format: Format,
-) -> Result<ExitCode> {
+pub(crate) fn run(site: &Site, args: RecoverArgs, format: Format) -> Result<ExitCode> {
+    let mut config = Config::read(site.data())?;
+    config.allow_simulated_hsm |= args.allow_simulated_hsm;
+    args.pin.tell(&mut config)?;
+    let hsm = serve::open_hsm(site, &config)?;
+    let signer = &Arc::new(serve::log_key(site, &hsm)?);
+    let bundle = args.bundle.as_path();
     let key = site.vkey()?;
     let mut seen = Vec::new();
-    for file in remembered {
+    for file in &args.checkpoint {
         seen.push(read_checkpoint(file, &key)?.1);
     }
+    // No root, only how many: enough to know that some are lost, and what the server holds the log
+    // against when it starts.
+    let mark = hsm.high_water(key.name())?.unwrap_or(0);
     let before = check(site, &key, bundle)?;
     let tripwires = Tripwires::read(site, &key)?;
     hold(bundle, &key, &tripwires.seen)?;
@@ -55,7 +77,7 @@ pub(crate) fn run(
     let after = bring_back(site, signer, bundle, &key, before)?;
     tripwires.done()?;
 
-    let most = seen.iter().map(|seen| seen.size).max().unwrap_or(0);
+    let most = seen.iter().map(|seen| seen.size).fold(mark, u64::max);
     let (size, root) = (after.size, after.root);
     let good = most <= size && goes_on(site, &seen)?;
     let lost = most.saturating_sub(size);
@@ -71,7 +93,7 @@ pub(crate) fn run(
         let mut text = format!("{before} entries were there, {size} are there now\n");
         if lost > 0 {
             text.push_str(&format!(
-                "{lost} entries are lost: a checkpoint over {most} is remembered and no bundle \
+                "{lost} entries are lost: a log of {most} entries is remembered and no bundle \
                  here has entry {size} and those after it. Find a newer bundle and run this \
                  again; until then whoever remembers them rightly refuses this log.\n"
             ));

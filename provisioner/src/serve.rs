@@ -71,7 +71,7 @@ pub enum ServeError {
     #[error(
         "the token saw a log of {kept} entries and this one has {entries}: it was restored from an \
          older backup, and issuing from it could give a secret twice; put the newest data back, or \
-         reconcile it with the stations' journals (`provisioner recover`)"
+         make it whole from the newest export (`provisioner recover`)"
     )]
     RolledBack {
         /// Entries that the token saw.
