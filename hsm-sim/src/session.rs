@@ -253,11 +253,8 @@ impl Desk {
             }
             Err(error) => return Err(error.into()),
         }
-        if self
-            .model
-            .sessions
-            .is_some_and(|most| state.sessions >= most)
-        {
+        let most = self.model.sessions;
+        if most.is_some_and(|most| state.sessions >= most) {
             let text = format!("all of its {} sessions are in use", state.sessions);
             return Err(v1::Failure::new(v1::Code::TooManySessions, text));
         }
