@@ -222,10 +222,14 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
         .provisioner(&renamed)
         .refused(2, "this witness is called w.example/2");
 
-    // The log goes on; the restored one does not, and neither does another history of it.
+    // The log goes on; the restored one does not, and neither does another history of it, made by
+    // whoever holds an older token, too.
     watched.site.stop();
-    let [log, kept] = ["ledger.db", "kept.db"].map(|name| watched.site.data().join(name));
+    let data = watched.site.data();
+    let [log, kept] = ["ledger.db", "kept.db"].map(|name| data.join(name));
+    let [token, older_token] = ["hsm/soft.store", "hsm/older.store"].map(|name| data.join(name));
     std::fs::copy(&log, &kept).unwrap();
+    std::fs::copy(&token, &older_token).unwrap();
     watched.site.serve();
     watched.site.order("PLUG-1", 5, 20);
     let again = watched.export("export");
@@ -242,6 +246,9 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     let refused = watched.witness(&older);
     let says = "signed over 3 entries, the newest here over 2";
     refused.refused(1, says);
+    let serve = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"];
+    provisioner_on(&data, &serve).refused(2, "the token saw a log of 3 entries");
+    std::fs::rename(&older_token, &token).unwrap();
     watched.site.serve();
     watched.site.order("PLUG-1", 6, 20);
     watched.site.order("PLUG-1", 7, 20);

@@ -34,8 +34,8 @@ pub(crate) struct Pool {
     places: Mutex<Places>,
     /// Told once each time a place becomes free.
     freed: Condvar,
-    /// The PIN was wrong, which holds for as long as this process lives.
-    wrong: Mutex<bool>,
+    /// Told to all when a login has ended.
+    opened: Condvar,
 }
 
 /// `idle.len() + lent <= POOL_MAX` always.
@@ -46,6 +46,10 @@ struct Places {
     lent: usize,
     /// Commands that failed also on a new connection: those who waited meanwhile are not tried.
     broke: u64,
+    /// Some thread is logging in.
+    opening: bool,
+    /// The PIN was wrong, which holds for as long as this process lives.
+    wrong: bool,
 }
 
 impl Pool {
@@ -55,13 +59,15 @@ impl Pool {
             idle: Vec::new(),
             lent: 0,
             broke: 0,
+            opening: false,
+            wrong: false,
         });
         Pool {
             connect,
             pin,
             places,
             freed: Condvar::new(),
-            wrong: Mutex::new(false),
+            opened: Condvar::new(),
         }
     }
 
@@ -138,20 +144,34 @@ impl Pool {
     }
 
     /// Connects and logs in. One at a time: of many who would try a wrong PIN one does, and of many
-    /// who would wait for a token that hangs one waits.
+    /// who would wait for a token that hangs one waits. Whoever waited while a login failed is told
+    /// then, also when another one comes first and tries again.
     fn open(&self) -> Result<Box<dyn Stream>, HsmError> {
-        let broke = lock(&self.places).broke;
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        if *wrong {
-            return Err(HsmError::WrongPin);
+        let mut places = lock(&self.places);
+        let broke = places.broke;
+        loop {
+            if places.wrong {
+                return Err(HsmError::WrongPin);
+            }
+            if places.broke != broke {
+                return Err(HsmError::unavailable("it was lost while this call waited"));
+            }
+            if !places.opening {
+                break;
+            }
+            places = self
+                .opened
+                .wait(places)
+                .unwrap_or_else(PoisonError::into_inner);
         }
-        if lock(&self.places).broke != broke {
-            return Err(HsmError::unavailable("it was lost while this call waited"));
-        }
+        places.opening = true;
+        drop(places);
+        let _turn = Turn(self);
         let opened = self.log_in();
         if let Err(error) = &opened {
-            *wrong = *error == HsmError::WrongPin;
-            lock(&self.places).broke += 1;
+            let mut places = lock(&self.places);
+            places.wrong = *error == HsmError::WrongPin;
+            places.broke += 1;
         }
         opened
     }
@@ -193,6 +213,16 @@ impl Drop for Lease<'_> {
         }
         drop(places);
         self.pool.freed.notify_one();
+    }
+}
+
+/// One thread's turn to log in, which ends also after a panic.
+struct Turn<'a>(&'a Pool);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.places).opening = false;
+        self.0.opened.notify_all();
     }
 }
 
