@@ -181,6 +181,20 @@ impl Watched {
     }
 }
 
+/// The key of another witness, who has cosigned this export and keeps its name.
+fn second_witness(watched: &Watched, out: &str) -> String {
+    let home = text(&watched.site.path("second"));
+    let witness = ["audit", "witness", "--bundle", out, "--home", &home];
+    let named = |name| {
+        watched
+            .site
+            .provisioner(&[&witness[..], &["--name", name]].concat())
+    };
+    named("w.example/2").ok();
+    named("w.example/3").refused(2, "this witness is called w.example/2");
+    format!("{home}/witness.vkey")
+}
+
 #[test]
 fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     let mut watched = Watched::start();
@@ -201,26 +215,9 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     let told = watched.verify(&out, &["--witness", &key]).ok().json();
     assert_eq!(told["cosigned"][0]["witness"], first["witness"]);
     watched.verify(&out, &[]).ok();
-    let elsewhere = text(&watched.site.path("second"));
-    let other = [
-        "audit",
-        "witness",
-        "--bundle",
-        &out,
-        "--home",
-        &elsewhere,
-        "--name",
-        "w.example/2",
-    ];
-    watched.site.provisioner(&other).ok();
-    let second = format!("{elsewhere}/witness.vkey");
+    let second = second_witness(&watched, &out);
     let both = ["--witness", &key, "--witness", &second];
     watched.verify(&out, &both).ok();
-    let renamed = [&other[..7], &["w.example/3"]].concat();
-    watched
-        .site
-        .provisioner(&renamed)
-        .refused(2, "this witness is called w.example/2");
 
     // The log goes on; the restored one does not, and neither does another history of it, made by
     // whoever holds an older token, too.
