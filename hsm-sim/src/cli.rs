@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Fault, OpenError, ServeError, Server, open_or_create};
+use crate::{Audit, Fault, Model, OpenError, ServeError, Server, open_or_create};
 
 /// Unusable arguments or input.
 const UNUSABLE: u8 = 2;
@@ -58,6 +58,15 @@ enum Verb {
         /// The file that holds the PIN. Without it STORE.pin, which is made with the store.
         #[arg(long)]
         pin_file: Option<PathBuf>,
+        /// Sessions that may be logged in at once [default: as many as connections, 64].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+        sessions: Option<u16>,
+        /// What each command takes at least, in milliseconds.
+        #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+        latency_ms: u64,
+        /// Write each command down here, a line of JSON each, without its data.
+        #[arg(long, value_name = "FILE")]
+        audit: Option<PathBuf>,
     },
     /// Switch what is wrong with a token that is being served.
     Fault {
@@ -114,7 +123,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             socket,
             store,
             pin_file,
-        } => serve(&socket, &store, pin_file.as_deref(), format),
+            sessions,
+            latency_ms,
+            audit,
+        } => {
+            let model = Model {
+                sessions: sessions.map(usize::from),
+                latency: Duration::from_millis(latency_ms),
+                audit: None,
+            };
+            let trail = audit.as_deref();
+            serve(&socket, &store, pin_file.as_deref(), model, trail, format)
+        }
         Verb::Fault { name, socket } => switch(name, &socket, format),
         Verb::Status { socket } => status(&socket, format),
     };
@@ -131,8 +151,16 @@ fn serve(
     socket: &Path,
     store: &Path,
     pin_file: Option<&Path>,
+    mut model: Model,
+    trail: Option<&Path>,
     format: Format,
 ) -> Result<(), Unusable> {
+    if let Some(path) = trail {
+        model.audit = Some(Audit::open(path).map_err(|source| OpenError::File {
+            path: path.to_owned(),
+            source,
+        })?);
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // A program that runs this in its own process has its own log.
     let _ = tracing_subscriber::fmt()
@@ -160,7 +188,7 @@ fn serve(
         store: store.to_owned(),
         source,
     })?;
-    let handle = Server::bind(socket, opened.token)?.spawn()?;
+    let handle = Server::bind_as(socket, opened.token, model)?.spawn()?;
     match format {
         Format::Json => print(&json!({
             "serving": socket.display().to_string(),
@@ -217,10 +245,20 @@ fn status(socket: &Path, format: Format) -> Result<(), Unusable> {
             "serial": token.serial,
             "simulated": token.simulated,
             "fault": fault,
+            "sessions": report.sessions,
+            "resets": report.resets,
+            "pin_tries": token.pin_tries,
             "uses": report.uses,
         }))?,
         Format::Text => {
             say(&format!("{} {}\nfault: {fault}", token.model, token.serial));
+            say(&format!(
+                "sessions: {}, resets: {}",
+                report.sessions, report.resets
+            ));
+            if let Some(left) = token.pin_tries {
+                say(&format!("wrong PINs before it locks: {left}"));
+            }
             for (name, count) in &report.uses {
                 say(&format!("{count:>10} {name}"));
             }

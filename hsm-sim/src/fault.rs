@@ -9,6 +9,8 @@ pub enum Fault {
     None,
     /// As if unplugged: each connection is closed at its next command, which is not done.
     Gone,
+    /// As if stopped: nothing is answered until the fault is switched.
+    Paused,
     /// Each command takes two seconds.
     Slow,
     /// Each command is refused as "not available" and not done; the connection stays.
@@ -16,6 +18,14 @@ pub enum Fault {
     /// Each command is done, and every second reply is lost with its connection, the first one
     /// first; a login is always answered.
     ReplyLost,
+    /// Every eighth command finds that its session's login is forgotten, and is not done.
+    SessionLost,
+    /// Each login is refused as if with a wrong PIN, and counts as one.
+    WrongPin,
+    /// Each command that names a key finds it missing.
+    KeyMissing,
+    /// Once, at the moment it is switched on: every session is lost, and then nothing is wrong.
+    Reset,
     /// The generator gives one byte for ever. Like every fault below, `random` alone is affected.
     Stuck,
     /// The generator counts: each answer is a number, one more than the one before.
@@ -32,12 +42,17 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 16] = [
         Fault::None,
         Fault::Gone,
+        Fault::Paused,
         Fault::Slow,
         Fault::Busy,
         Fault::ReplyLost,
+        Fault::SessionLost,
+        Fault::WrongPin,
+        Fault::KeyMissing,
+        Fault::Reset,
         Fault::Stuck,
         Fault::Counting,
         Fault::Biased,
@@ -61,9 +76,14 @@ impl Fault {
         match self {
             Fault::None => "none",
             Fault::Gone => "gone",
+            Fault::Paused => "paused",
             Fault::Slow => "slow",
             Fault::Busy => "busy",
             Fault::ReplyLost => "reply-lost",
+            Fault::SessionLost => "session-lost",
+            Fault::WrongPin => "wrong-pin",
+            Fault::KeyMissing => "key-missing",
+            Fault::Reset => "reset",
             Fault::Stuck => "stuck",
             Fault::Counting => "counting",
             Fault::Biased => "biased",

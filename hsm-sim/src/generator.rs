@@ -69,7 +69,16 @@ impl Generator {
                     .for_each(|place| *place = (*place & 7).wrapping_mul(37));
             }
             Fault::SeededByTime => out.copy_from_slice(&rand_of(unix_s, out.len())),
-            Fault::None | Fault::Gone | Fault::Slow | Fault::Busy | Fault::ReplyLost => fair(out)?,
+            Fault::None
+            | Fault::Gone
+            | Fault::Paused
+            | Fault::Slow
+            | Fault::Busy
+            | Fault::ReplyLost
+            | Fault::SessionLost
+            | Fault::WrongPin
+            | Fault::KeyMissing
+            | Fault::Reset => fair(out)?,
         }
         self.answers += 1;
         Ok(())

@@ -4,16 +4,19 @@
 //! Unix socket that only this user may use. [`Server`] is the same thing inside another program,
 //! such as the simulated line. See [`Fault`] for what it does to its clients.
 //!
-//! Deliberately absent: a lock-out after wrong PINs, a PKCS#11 module in front of it, and any
+//! The PKCS#11 module in front of it is a crate of its own, below `pkcs11/`. Deliberately absent: any
 //! claim to keep a key from whoever may read this process's memory.
 
 pub mod cli;
 mod fault;
 mod generator;
+mod model;
+mod names;
 mod server;
 mod session;
 mod store_file;
 
 pub use fault::Fault;
+pub use model::{Audit, Model};
 pub use server::{Handle, ServeError, Server, connector};
 pub use store_file::{OpenError, Opened, SystemRandomness, open_or_create};

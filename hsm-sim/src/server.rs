@@ -16,8 +16,8 @@ use std::time::Duration;
 use hsm::{Connect, SoftToken, Stream};
 use rustix::process::Uid;
 
-use crate::Fault;
 use crate::session::Desk;
+use crate::{Fault, Model};
 
 /// Connections at once; a further one is closed unanswered. A client's pool takes 8.
 const CONNECTIONS_MAX: usize = 64;
@@ -75,6 +75,19 @@ impl Server {
     ///
     /// [`ServeError`] by what is in the way.
     pub fn bind(socket: &Path, token: Arc<SoftToken>) -> Result<Server, ServeError> {
+        Server::bind_as(socket, token, Model::default())
+    }
+
+    /// The same for a token of a certain kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn bind_as(
+        socket: &Path,
+        token: Arc<SoftToken>,
+        model: Model,
+    ) -> Result<Server, ServeError> {
         let refused = |source| ServeError::Socket {
             path: socket.to_owned(),
             source,
@@ -89,7 +102,7 @@ impl Server {
         .map_err(refused)?;
         std::fs::set_permissions(socket, PermissionsExt::from_mode(0o600)).map_err(refused)?;
         let room = Room {
-            desk: Desk::new(token),
+            desk: Desk::new(token, model),
             socket: socket.to_owned(),
             inode: inode(socket).map_err(refused)?,
             owner: rustix::process::geteuid(),
@@ -142,6 +155,11 @@ impl Handle {
     /// The fault that is on.
     pub fn fault(&self) -> Fault {
         self.room.desk.fault()
+    }
+
+    /// Commands answered since the start.
+    pub fn commands(&self) -> u64 {
+        self.room.desk.commands()
     }
 
     /// Switches the fault, also for connections that are open.
@@ -207,7 +225,7 @@ impl Room {
 
     /// One connection from its first byte to its last.
     fn attend(&self, number: u64, mut stream: UnixStream) {
-        if let Err(error) = self.desk.serve(&mut stream) {
+        if let Err(error) = self.desk.serve(number, &mut stream) {
             tracing::warn!(connection = number, %error, "connection broke");
         }
         self.connections().remove(&number);

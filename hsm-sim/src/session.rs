@@ -6,22 +6,28 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hsm::message::v1::request::Command;
 use hsm::message::v1::response::Outcome;
 use hsm::message::{self, RANDOM_MAX, v1};
-use hsm::{Hsm, HsmError, Key, Pin, SoftToken};
+use hsm::{Hsm, HsmError, Pin, SoftToken};
 
 use crate::Fault;
 use crate::generator::Generator;
+use crate::model::{Model, PIN_TRIES};
+use crate::names::{key, log, settle, use_name};
 
 /// What [`Fault::Slow`] adds to a command.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// Which command of all finds its login forgotten under [`Fault::SessionLost`]: each eighth.
+const FORGETS: u64 = 8;
+
 /// The token, and what every session knows of it.
 pub(crate) struct Desk {
     token: Arc<SoftToken>,
+    model: Model,
     state: Mutex<State>,
     /// Told when the fault is switched or the desk closes, which ends a slow command's wait.
     changed: Condvar,
@@ -37,19 +43,40 @@ struct State {
     generator: Generator,
     /// Commands answered, by key label and command name.
     uses: BTreeMap<String, u64>,
+    /// Commands that came, whatever became of them.
+    came: u64,
+    /// How often the token was reset; a session of an earlier time is cut off.
+    resets: u64,
+    /// Sessions that are logged in.
+    sessions: usize,
+    /// Wrong PINs since the last right one.
+    wrong_pins: u32,
+}
+
+/// One client's session.
+struct Session {
+    number: u64,
+    logged_in: bool,
+    /// [`State::resets`] when it began.
+    resets: u64,
 }
 
 impl Desk {
-    pub(crate) fn new(token: Arc<SoftToken>) -> Desk {
+    pub(crate) fn new(token: Arc<SoftToken>, model: Model) -> Desk {
         let state = State {
             fault: Fault::None,
             lose_next: true,
             closed: false,
             generator: Generator::default(),
             uses: BTreeMap::new(),
+            came: 0,
+            resets: 0,
+            sessions: 0,
+            wrong_pins: 0,
         };
         Desk {
             token,
+            model,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -59,9 +86,18 @@ impl Desk {
         self.state().fault
     }
 
+    pub(crate) fn commands(&self) -> u64 {
+        self.state().uses.values().sum()
+    }
+
     pub(crate) fn set_fault(&self, fault: Fault) {
         let mut state = self.state();
-        state.fault = fault;
+        if fault == Fault::Reset {
+            state.resets += 1;
+            state.fault = Fault::None;
+        } else {
+            state.fault = fault;
+        }
         state.lose_next = true;
         state.generator = Generator::default();
         self.changed.notify_all();
@@ -83,11 +119,21 @@ impl Desk {
     /// # Errors
     ///
     /// What the stream says, or that it carried something that is no request.
-    pub(crate) fn serve(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
-        let mut logged_in = false;
+    pub(crate) fn serve(&self, number: u64, stream: &mut (impl Read + Write)) -> io::Result<()> {
+        let mut session = Session {
+            number,
+            logged_in: false,
+            resets: self.state().resets,
+        };
+        let ended = self.attend(&mut session, stream);
+        self.log_out(&mut session);
+        ended
+    }
+
+    fn attend(&self, session: &mut Session, stream: &mut (impl Read + Write)) -> io::Result<()> {
         while let Some(request) = message::read::<v1::Request>(stream)? {
             let command = request.command.ok_or(io::ErrorKind::InvalidData)?;
-            let Some(mut response) = self.respond(command, &mut logged_in) else {
+            let Some(mut response) = self.respond(command, session) else {
                 return Ok(());
             };
             let written = message::write(stream, &response);
@@ -98,13 +144,21 @@ impl Desk {
     }
 
     /// `None` when the fault that is on eats the command or its reply.
-    fn respond(&self, command: Command, logged_in: &mut bool) -> Option<v1::Response> {
+    fn respond(&self, command: Command, session: &mut Session) -> Option<v1::Response> {
         match command {
             Command::Fault(v1::Fault { name }) => return Some(self.switch(&name)),
             Command::Status(_) => return Some(settle(self.status())),
             _ => {}
         }
-        match self.fault() {
+        let (fault, came, resets) = {
+            let mut state = self.state();
+            state.came += 1;
+            (state.fault, state.came, state.resets)
+        };
+        if session.resets != resets {
+            return None;
+        }
+        match fault {
             Fault::Gone => return None,
             Fault::Busy => {
                 return Some(
@@ -114,20 +168,19 @@ impl Desk {
                     .into(),
                 );
             }
-            Fault::Slow => self.linger(),
-            Fault::None | Fault::ReplyLost => {}
+            Fault::Slow => self.linger(Fault::Slow, SLOW),
+            Fault::Paused => self.linger(Fault::Paused, Duration::MAX),
+            Fault::SessionLost if came.is_multiple_of(FORGETS) => self.log_out(session),
             // Broken, and as ready to answer as a sound one.
-            Fault::Stuck
-            | Fault::Counting
-            | Fault::Biased
-            | Fault::Repeating
-            | Fault::LowEntropy
-            | Fault::SeededByTime => {}
+            _ => {}
         }
         let is_login = matches!(command, Command::Login(_));
         let name = use_name(&command);
-        let response = settle(self.answer(command, logged_in));
-        *self.state().uses.entry(name).or_default() += 1;
+        let response = settle(self.answer(command, session, fault));
+        *self.state().uses.entry(name.clone()).or_default() += 1;
+        if let Some(audit) = &self.model.audit {
+            audit.write(session.number, &name, &response);
+        }
         if !is_login && self.loses_reply() {
             None
         } else {
@@ -135,13 +188,16 @@ impl Desk {
         }
     }
 
-    fn answer(&self, command: Command, logged_in: &mut bool) -> Result<v1::Response, v1::Response> {
+    fn answer(
+        &self,
+        command: Command,
+        session: &mut Session,
+        fault: Fault,
+    ) -> Result<v1::Response, v1::Failure> {
         match &command {
             Command::Login(login) => {
-                *logged_in = false;
-                let pin = Pin::parse(&login.pin).map_err(|_| HsmError::WrongPin)?;
-                self.token.check_pin(&pin)?;
-                *logged_in = true;
+                self.log_out(session);
+                self.log_in(session, &login.pin, fault)?;
                 Ok(v1::Response::done(Vec::new()))
             }
             Command::Describe(_) => {
@@ -150,20 +206,87 @@ impl Desk {
                     outcome: Some(outcome),
                 })
             }
-            _ if *logged_in => self.use_key(&command).map(v1::Response::done),
-            _ => Err(v1::Response::failure(v1::Code::NotLoggedIn, "log in first")),
+            _ if !session.logged_in => Err(v1::Failure::new(v1::Code::NotLoggedIn, "log in first")),
+            Command::HighWater(it) => {
+                let size = self.token.high_water(log(&it.log)?)?;
+                Ok(v1::Response {
+                    outcome: Some(Outcome::Mark(v1::Mark { size })),
+                })
+            }
+            _ => {
+                let begun = Instant::now();
+                let answer = match &command {
+                    Command::Random(_) => self.use_key(&command),
+                    _ if fault == Fault::KeyMissing => {
+                        let text = "no key has this label";
+                        Err(v1::Failure::new(v1::Code::NoSuchKey, text))
+                    }
+                    _ => self.use_key(&command),
+                };
+                // What its own work took is part of what a command takes.
+                let rest = self.model.latency.saturating_sub(begun.elapsed());
+                if !rest.is_zero() {
+                    std::thread::sleep(rest);
+                }
+                answer.map(v1::Response::done)
+            }
+        }
+    }
+
+    fn log_in(&self, session: &mut Session, pin: &[u8], fault: Fault) -> Result<(), v1::Failure> {
+        let locked = || v1::Failure::new(v1::Code::PinLocked, "too many wrong PINs were given");
+        if self.state().wrong_pins >= PIN_TRIES {
+            return Err(locked());
+        }
+        let right = match fault {
+            Fault::WrongPin => Err(HsmError::WrongPin),
+            _ => Pin::parse(pin)
+                .map_err(|_| HsmError::WrongPin)
+                .and_then(|pin| self.token.check_pin(&pin)),
+        };
+        let mut state = self.state();
+        match right {
+            Ok(()) => state.wrong_pins = 0,
+            Err(HsmError::WrongPin) => {
+                state.wrong_pins = (state.wrong_pins + 1).min(PIN_TRIES);
+                return Err(HsmError::WrongPin.into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let most = self.model.sessions;
+        if most.is_some_and(|most| state.sessions >= most) {
+            let text = format!("all of its {} sessions are in use", state.sessions);
+            return Err(v1::Failure::new(v1::Code::TooManySessions, text));
+        }
+        state.sessions += 1;
+        session.logged_in = true;
+        Ok(())
+    }
+
+    fn log_out(&self, session: &mut Session) {
+        if std::mem::take(&mut session.logged_in) {
+            self.state().sessions -= 1;
         }
     }
 
     /// The commands that are behind the login.
-    fn use_key(&self, command: &Command) -> Result<Vec<u8>, v1::Response> {
+    fn use_key(&self, command: &Command) -> Result<Vec<u8>, v1::Failure> {
         let token = &self.token;
         let done = match command {
             Command::Random(v1::Random { length }) => self.random(*length as usize)?,
             Command::Mac(it) => token.mac(key(&it.key)?, &it.data)?.to_vec(),
             Command::Sign(it) => token.sign(key(&it.key)?, &it.message)?,
             Command::PublicKey(it) => token.public_key(key(&it.key)?)?,
-            Command::Wrap(it) => token.wrap(key(&it.key)?, &it.aad, &it.plaintext)?,
+            Command::Wrap(it) => match <[u8; 12]>::try_from(&it.nonce[..]) {
+                Ok(nonce) => token.wrap_with(key(&it.key)?, &it.aad, &it.plaintext, nonce)?,
+                Err(_) if it.nonce.is_empty() => {
+                    token.wrap(key(&it.key)?, &it.aad, &it.plaintext)?
+                }
+                Err(_) => {
+                    let text = "a nonce has 12 bytes";
+                    return Err(v1::Failure::new(v1::Code::Refused, text));
+                }
+            },
             Command::Unwrap(it) => {
                 let mut plain = token.unwrap(key(&it.key)?, &it.aad, &it.wrapped)?;
                 // Moved, not copied: the response is wiped once it was written.
@@ -173,7 +296,15 @@ impl Desk {
                 token.make_key(key(&it.key)?)?;
                 Vec::new()
             }
-            Command::Login(_) | Command::Describe(_) | Command::Fault(_) | Command::Status(_) => {
+            Command::RaiseHighWater(it) => {
+                token.raise_high_water(log(&it.log)?, it.size)?;
+                Vec::new()
+            }
+            Command::Login(_)
+            | Command::Describe(_)
+            | Command::Fault(_)
+            | Command::Status(_)
+            | Command::HighWater(_) => {
                 unreachable!("answered before a login is asked for")
             }
         };
@@ -212,7 +343,7 @@ impl Desk {
         }
     }
 
-    fn status(&self) -> Result<v1::Response, v1::Response> {
+    fn status(&self) -> Result<v1::Response, v1::Failure> {
         let token = Some(self.description()?);
         let state = self.state();
         let fault = match state.fault {
@@ -223,6 +354,8 @@ impl Desk {
             token,
             fault,
             uses: state.uses.clone(),
+            sessions: state.sessions as u64,
+            resets: state.resets,
         };
         Ok(v1::Response {
             outcome: Some(Outcome::Status(report)),
@@ -231,18 +364,21 @@ impl Desk {
 
     fn description(&self) -> Result<v1::Description, HsmError> {
         let it = self.token.describe()?;
+        let wrong = self.state().wrong_pins;
         Ok(v1::Description {
             model: it.model,
             serial: it.serial,
+            firmware: it.firmware,
             simulated: it.simulated,
+            pin_tries: (wrong > 0).then(|| PIN_TRIES - wrong),
         })
     }
 
-    /// Waits as long as a slow token takes, or until it is slow no more.
-    fn linger(&self) {
+    /// Waits for so long, or until another fault is on.
+    fn linger(&self, on: Fault, most: Duration) {
         let state = self.state();
-        let slow = |state: &mut State| state.fault == Fault::Slow && !state.closed;
-        let waited = self.changed.wait_timeout_while(state, SLOW, slow);
+        let still = |state: &mut State| state.fault == on && !state.closed;
+        let waited = self.changed.wait_timeout_while(state, most, still);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -258,37 +394,5 @@ impl Desk {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn key(label: &str) -> Result<Key, v1::Response> {
-    Key::from_label(label)
-        .ok_or_else(|| v1::Response::failure(v1::Code::NoSuchKey, "no key has this label"))
-}
-
-/// A failure is an answer too.
-fn settle(answer: Result<v1::Response, v1::Response>) -> v1::Response {
-    answer.unwrap_or_else(|failure| failure)
-}
-
-/// What a command is counted as. A label that is no key's is not kept: clients choose those.
-fn use_name(command: &Command) -> String {
-    let (label, verb) = match command {
-        Command::Login(_) => (None, "login"),
-        Command::Describe(_) => (None, "describe"),
-        Command::Random(_) => (None, "random"),
-        Command::Mac(it) => (Some(&it.key), "mac"),
-        Command::Sign(it) => (Some(&it.key), "sign"),
-        Command::PublicKey(it) => (Some(&it.key), "public-key"),
-        Command::Wrap(it) => (Some(&it.key), "wrap"),
-        Command::Unwrap(it) => (Some(&it.key), "unwrap"),
-        Command::MakeKey(it) => (Some(&it.key), "make-key"),
-        Command::Fault(_) => (None, "fault"),
-        Command::Status(_) => (None, "status"),
-    };
-    match label.map(|label| Key::from_label(label)) {
-        None => verb.to_owned(),
-        Some(Some(key)) => format!("{key} {verb}"),
-        Some(None) => format!("unknown {verb}"),
     }
 }

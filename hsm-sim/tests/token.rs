@@ -10,7 +10,7 @@ use hsm::message::v1::request::Command;
 use hsm::message::v1::response::Outcome;
 use hsm::message::{self, v1};
 use hsm::{Hsm, HsmError, Key, Pin, RemoteToken};
-use hsm_sim::{Fault, Handle, Server, connector, open_or_create};
+use hsm_sim::{Audit, Fault, Handle, Model, Server, connector, open_or_create};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -127,6 +127,26 @@ fn a_token_without_keys_says_which_is_missing_and_makes_it() {
 }
 
 #[test]
+fn the_mark_of_a_log_is_kept_over_a_restart() {
+    let Bench {
+        folder,
+        server,
+        token,
+    } = bench();
+    assert_eq!(token.high_water("birthmark/a"), Ok(None));
+    token.raise_high_water("birthmark/a", 9).unwrap();
+    token.raise_high_water("birthmark/a", 3).unwrap();
+    assert_eq!(token.high_water("birthmark/a"), Ok(Some(9)));
+    assert!(matches!(
+        token.raise_high_water("", 3),
+        Err(HsmError::Refused { .. })
+    ));
+    server.stop();
+    let again = open_or_create(&folder.path().join("token"), None).unwrap();
+    assert_eq!(again.token.high_water("birthmark/a"), Ok(Some(9)));
+}
+
+#[test]
 fn many_threads_sign_at_once() {
     let bench = bench();
     let expected = bench.token.sign(Key::DeviceIssuing, b"message").unwrap();
@@ -164,6 +184,97 @@ fn a_token_that_is_gone_or_busy_is_unavailable_and_comes_back() {
         bench.server.set_fault(Fault::None);
         bench.token.mac(Key::Fingerprint, b"data").unwrap();
     }
+}
+
+#[test]
+fn a_forgotten_login_and_a_reset_cost_a_new_one() {
+    let bench = bench();
+    let mac = bench.token.mac(Key::Fingerprint, b"data").unwrap();
+    bench.server.set_fault(Fault::SessionLost);
+    for _ in 0..40 {
+        assert_eq!(bench.token.mac(Key::Fingerprint, b"data"), Ok(mac));
+    }
+    bench.server.set_fault(Fault::None);
+    let before = uses(&bench, "login");
+    assert!(before > 1, "{before} logins");
+    for round in 1..=5 {
+        bench.server.set_fault(Fault::Reset);
+        assert_eq!(bench.server.fault(), Fault::None);
+        assert_eq!(bench.token.mac(Key::Fingerprint, b"data"), Ok(mac));
+        assert!(uses(&bench, "login") >= before + round);
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_is_named() {
+    let bench = bench();
+    bench.server.set_fault(Fault::KeyMissing);
+    let missing = |key| Some(HsmError::NoSuchKey(key));
+    let failed = bench.token.mac(Key::Fingerprint, b"data");
+    assert_eq!(failed.err(), missing(Key::Fingerprint));
+    let failed = bench.token.sign(Key::Log, b"data");
+    assert_eq!(failed.err(), missing(Key::Log));
+    bench.token.random(&mut [0; 8]).unwrap();
+    bench.server.set_fault(Fault::None);
+    bench.token.mac(Key::Fingerprint, b"data").unwrap();
+}
+
+#[test]
+fn wrong_pins_lock_the_token_and_a_client_stops_at_the_first() {
+    let bench = bench();
+    bench.server.set_fault(Fault::WrongPin);
+    let fresh = client(&bench.folder, WITHIN);
+    for _ in 0..20 {
+        assert_eq!(fresh.describe(), Err(HsmError::WrongPin));
+    }
+    bench.server.set_fault(Fault::None);
+    // Twenty questions of one client were one try; nine others lock it for everybody.
+    for _ in 0..9 {
+        let wrong = Pin::parse(b"wrong PIN").unwrap();
+        let stranger = RemoteToken::new(connector(bench.server.socket(), WITHIN), wrong);
+        assert_eq!(stranger.describe(), Err(HsmError::WrongPin));
+    }
+    match client(&bench.folder, WITHIN).describe() {
+        Err(HsmError::Refused { reason }) => assert!(reason.contains("locked"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_token_has_so_many_sessions_and_takes_its_time_and_writes_it_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open_or_create(&folder.path().join("token"), None).unwrap();
+    opened.token.make_key(Key::Fingerprint).unwrap();
+    let socket = folder.path().join("socket");
+    let trail = folder.path().join("trail");
+    let model = Model {
+        sessions: Some(1),
+        latency: Duration::from_millis(20),
+        audit: Some(Audit::open(&trail).unwrap()),
+    };
+    let _server = Server::bind_as(&socket, opened.token, model)
+        .unwrap()
+        .spawn()
+        .unwrap();
+    let first = client(&folder, WITHIN);
+    let begun = Instant::now();
+    for _ in 0..5 {
+        first.mac(Key::Fingerprint, b"data").unwrap();
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    match client(&folder, WITHIN).mac(Key::Fingerprint, b"data") {
+        Err(HsmError::Unavailable { reason }) => assert!(reason.contains("1 sessions"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let text = std::fs::read_to_string(trail).unwrap();
+    let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(
+        count("\"command\":\"fingerprint mac\",\"outcome\":\"done\""),
+        5,
+        "{text}"
+    );
+    assert_eq!(count("CODE_TOO_MANY_SESSIONS"), 1, "{text}");
+    assert!(!text.contains("data"));
 }
 
 #[test]

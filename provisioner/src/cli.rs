@@ -9,14 +9,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use traveler::{OrderId, Serial, Sku, StationName};
+use clap::{Args, Parser, Subcommand};
+use traveler::{OrderId, Sku, StationName};
 
-use crate::config::Config;
-use crate::init::{self, Choice};
+use crate::audit::AuditVerb;
+use crate::config::{Config, HsmPlace};
+pub(crate) use crate::format::{Format, TableFormat};
+use crate::format::{Word, formats};
+use crate::init::{self, InitArgs};
+use crate::operators::{self, OperatorVerb};
+use crate::pin::PinArgs;
+use crate::recover::{self, RecoverArgs};
 use crate::serve::{self, Tail};
 use crate::site::Site;
-use crate::{admin, audit, lint, policy};
+use crate::{admin, audit, backup, lint, offline, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
@@ -31,33 +37,24 @@ struct Cli {
         value_name = "DIR"
     )]
     data: PathBuf,
-    /// How facts are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    /// How facts are printed; csv and jsonl: the tables that `audit export` writes.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    format: Vec<Word>,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// How facts are printed on stdout.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// One JSON object or list, for scripts.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a site: keys, certificates, log, admin and QA credentials.
-    Init {
-        /// Where the keys are: soft:FILE or sim:SOCKET [default: a software token in the data directory].
-        #[arg(long, value_name = "PLACE")]
-        hsm: Option<String>,
-        /// File with the token's PIN [default: made in the data directory].
-        #[arg(long, value_name = "FILE")]
-        pin_file: Option<PathBuf>,
-    },
+    Init(InitArgs),
     /// Run the server.
     Serve(ServeArgs),
     /// What is built.
@@ -75,6 +72,9 @@ enum Verb {
     /// How passwords are minted.
     #[command(subcommand)]
     Policy(PolicyVerb),
+    /// Whose badge is whose. The log holds badges only; names can be erased.
+    #[command(subcommand)]
+    Operator(OperatorVerb),
     /// What happened, and the proof of it.
     #[command(subcommand)]
     Audit(AuditVerb),
@@ -83,6 +83,16 @@ enum Verb {
     /// The first line names the columns: serial, mac, model, ssid, uid, date and password, in any order,
     /// any of them but `password` may be missing. Asks no server and keeps nothing.
     Lint(lint::LintArgs),
+    /// Copy the log into one file, also while the server runs; its newest checkpoint and the
+    /// log's key lie beside it as FILE.checkpoint and FILE.vkey.
+    Backup {
+        /// A new file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make a log that was put back from a copy whole again from an exported bundle, while no
+    /// server runs: exit code 1 when somebody remembers more than the bundle has.
+    Recover(RecoverArgs),
 }
 
 /// Verbs about the line.
@@ -126,12 +136,11 @@ struct ServeArgs {
     /// Where to listen; port 0 lets the system choose.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where the keys are: soft:FILE or sim:SOCKET.
+    /// Where the keys are: soft:FILE, sim:SOCKET or pkcs11:MODULE?token=LABEL.
     #[arg(long, value_name = "PLACE")]
     hsm: Option<String>,
-    /// File with the token's PIN.
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    pin: PinArgs,
     /// Accept a software token in place of an HSM; every entry will say so.
     #[arg(long)]
     allow_simulated_hsm: bool,
@@ -207,39 +216,6 @@ pub(crate) enum StationVerb {
     },
 }
 
-/// Verbs about the record.
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditVerb {
-    /// Recompute everything and name the first entry that is not as it was written.
-    Verify {
-        /// An exported bundle instead of the data directory.
-        #[arg(long, value_name = "DIR")]
-        bundle: Option<PathBuf>,
-        /// File with the log's verifier key [default: the site's, or the bundle's own].
-        #[arg(long, value_name = "FILE")]
-        vkey: Option<PathBuf>,
-        /// A checkpoint that somebody remembers, such as a station's; may be given again.
-        #[arg(long, value_name = "FILE", conflicts_with = "bundle")]
-        checkpoint: Vec<PathBuf>,
-    },
-    /// One unit's entries in order.
-    Unit {
-        /// Which.
-        serial: Serial,
-    },
-    /// One order's count.
-    Order {
-        /// Which.
-        id: OrderId,
-    },
-    /// Write the log as other people's tools read it (C2SP tlog-tiles).
-    Export {
-        /// A new or empty directory, or an older export of the same log.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-}
-
 /// Runs one command.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -260,19 +236,33 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let site = Site::at(&cli.data);
+    let (format, tables) = formats(&cli.format);
+    if !tables.is_empty() && !matches!(cli.verb, Verb::Audit(AuditVerb::Export { .. })) {
+        anyhow::bail!("csv and jsonl are tables of `audit export`: use --format text or json");
+    }
     match cli.verb {
-        Verb::Init { hsm, pin_file } => {
-            let made = init::init(&cli.data, &Choice { hsm, pin_file })?;
-            print(cli.format, &made, || init_text(&made))?;
+        Verb::Init(args) => {
+            let (issuing_csr, choice) = args.chosen();
+            if issuing_csr {
+                let csr = offline::issuing_request(&choice)?;
+                let fact = serde_json::json!({ "csr": csr });
+                print(format, &fact, || csr.clone())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let made = init::init(&cli.data, &choice)?;
+            print(format, &made, || init_text(&made))?;
         }
         Verb::Serve(args) => return serve_until_stopped(&site, args),
-        Verb::Product(verb) => admin::product(&site, verb, cli.format)?,
-        Verb::Order(verb) => admin::order(&site, verb, cli.format)?,
-        Verb::Station(verb) => admin::station(&site, verb, cli.format)?,
-        Verb::Line(verb) => return admin::line(&site, verb, cli.format),
-        Verb::Policy(verb) => return policy::run(verb, cli.format),
-        Verb::Audit(verb) => return audit::run(&site, verb, cli.format),
-        Verb::Lint(args) => return lint::run(&args, cli.format),
+        Verb::Product(verb) => admin::product(&site, verb, format)?,
+        Verb::Order(verb) => admin::order(&site, verb, format)?,
+        Verb::Station(verb) => admin::station(&site, verb, format)?,
+        Verb::Line(verb) => return admin::line(&site, verb, format),
+        Verb::Policy(verb) => return policy::run(verb, format),
+        Verb::Operator(verb) => return operators::run(&site, verb, format),
+        Verb::Recover(args) => return recover::run(&site, args, format),
+        Verb::Backup { out } => backup::run(&site, &out, format)?,
+        Verb::Audit(verb) => return audit::run(&site, verb, format, &tables),
+        Verb::Lint(args) => return lint::run(&args, format),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -290,6 +280,7 @@ fn init_text(made: &init::Made) -> String {
          log         {}\n\
          log key     {}\n\
          keys in     {}\n\
+         ceremony    {data}/ceremony.txt: print it, two people sign it\n\
          admin       {data}/admin\n\
          QA          {data}/qa\n{simulated}",
         made.origin, made.vkey, made.hsm
@@ -304,14 +295,9 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
     if let Some(hsm) = args.hsm {
         // Said on the command line, so relative to where the person stands.
         let here = std::path::absolute(".")?;
-        config.hsm = match crate::config::HsmPlace::parse(&hsm, &here)? {
-            crate::config::HsmPlace::Soft(path) => format!("soft:{}", path.display()),
-            crate::config::HsmPlace::Sim(path) => format!("sim:{}", path.display()),
-        };
+        config.hsm = HsmPlace::parse(&hsm, &here)?.to_string();
     }
-    if let Some(pin_file) = args.pin_file {
-        config.pin_file = std::path::absolute(pin_file)?;
-    }
+    args.pin.tell(&mut config)?;
     config.allow_simulated_hsm |= args.allow_simulated_hsm;
     let filter = tracing_subscriber::EnvFilter::try_new(args.log.as_ref().unwrap_or(&config.log))
         .map_err(|error| anyhow::anyhow!("the log filter is not usable: {error}"))?;

@@ -2,11 +2,14 @@
 //!
 //! Paths in the file are relative to the data directory, so that the directory can be moved.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::pin::PinSource;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -43,8 +46,11 @@ pub enum ConfigError {
         most: u32,
     },
     /// An HSM that this version does not know.
-    #[error("hsm `{0}` is not known: write soft:FILE or sim:SOCKET")]
+    #[error("hsm `{0}` is not known: write soft:FILE, sim:SOCKET or pkcs11:MODULE?token=LABEL")]
     Hsm(String),
+    /// Nobody says where the token's PIN is.
+    #[error("the token's PIN is nowhere: give --pin-file FILE, --pin-fd N or --pin-prompt")]
+    NoPin,
 }
 
 /// Everything `serve` can be told.
@@ -54,10 +60,14 @@ pub struct Config {
     /// Where to listen; port 0 lets the system choose.
     #[serde(default = "Config::default_listen")]
     pub listen: SocketAddr,
-    /// Where the keys are: `soft:FILE` or `sim:SOCKET`.
+    /// Where the keys are: `soft:FILE`, `sim:SOCKET` or `pkcs11:MODULE?token=LABEL`.
     pub hsm: String,
-    /// File with the token's PIN.
-    pub pin_file: PathBuf,
+    /// File with the token's PIN; absent where `serve` is given it each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin_file: Option<PathBuf>,
+    /// Where the PIN comes from this time, when it is said on the command line.
+    #[serde(skip)]
+    pub pin: Option<PinSource>,
     /// Whether a software token may stand in for an HSM.
     #[serde(default)]
     pub allow_simulated_hsm: bool,
@@ -78,11 +88,12 @@ impl Config {
 
     /// A site as `init` makes it.
     #[must_use]
-    pub fn new(hsm: &str, pin_file: &Path) -> Config {
+    pub fn new(hsm: &str, pin_file: Option<&Path>) -> Config {
         Config {
             listen: Config::default_listen(),
             hsm: hsm.to_owned(),
-            pin_file: pin_file.to_owned(),
+            pin_file: pin_file.map(Path::to_owned),
+            pin: None,
             allow_simulated_hsm: false,
             station_certificate_hours: Config::default_station_certificate_hours(),
             log: Config::default_log(),
@@ -117,6 +128,18 @@ impl Config {
         Ok(config)
     }
 
+    /// Where the PIN comes from: what was said this time, or the file of `data`'s configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoPin`] when neither says.
+    pub fn pin_source(&self, data: &Path) -> Result<PinSource, ConfigError> {
+        let file = self.pin_file.as_ref().map(|path| data.join(path));
+        self.pin
+            .clone()
+            .or(file.map(PinSource::File))
+            .ok_or(ConfigError::NoPin)
+    }
+
     fn default_listen() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 7443))
     }
@@ -137,19 +160,75 @@ pub enum HsmPlace {
     Soft(PathBuf),
     /// The software token in a process of its own, behind a Unix socket.
     Sim(PathBuf),
+    /// A token behind the PKCS#11 module of its maker.
+    Pkcs11 {
+        /// The module, a shared library.
+        module: PathBuf,
+        /// The token's label.
+        token: String,
+        /// How many sessions at once, 1 to [`HsmPlace::SESSIONS_MAX`].
+        sessions: usize,
+    },
+}
+
+impl fmt::Display for HsmPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HsmPlace::Soft(path) => write!(f, "soft:{}", path.display()),
+            HsmPlace::Sim(path) => write!(f, "sim:{}", path.display()),
+            HsmPlace::Pkcs11 {
+                module,
+                token,
+                sessions,
+            } => {
+                write!(f, "pkcs11:{}?token={token}", module.display())?;
+                if *sessions != HsmPlace::SESSIONS {
+                    write!(f, "&sessions={sessions}")?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl HsmPlace {
-    /// Parses `soft:FILE` or `sim:SOCKET`; relative paths are below `data`.
+    /// Sessions at once when nothing else is said: as many calls may use the token.
+    pub const SESSIONS: usize = 16;
+
+    /// The most sessions at once.
+    pub const SESSIONS_MAX: usize = 256;
+
+    /// Parses `soft:FILE`, `sim:SOCKET` or `pkcs11:MODULE?token=LABEL`, the last perhaps with
+    /// `&sessions=N`; relative paths are below `data`.
     ///
     /// # Errors
     /// [`ConfigError::Hsm`] for anything else.
     pub fn parse(text: &str, data: &Path) -> Result<HsmPlace, ConfigError> {
+        let unknown = || ConfigError::Hsm(text.to_owned());
         match text.split_once(':') {
             Some(("soft", path)) if !path.is_empty() => Ok(HsmPlace::Soft(data.join(path))),
             Some(("sim", path)) if !path.is_empty() => Ok(HsmPlace::Sim(data.join(path))),
-            _ => Err(ConfigError::Hsm(text.to_owned())),
+            Some(("pkcs11", rest)) => HsmPlace::parse_pkcs11(rest, data).ok_or_else(unknown),
+            _ => Err(unknown()),
         }
+    }
+
+    fn parse_pkcs11(text: &str, data: &Path) -> Option<HsmPlace> {
+        let (module, query) = text.split_once('?')?;
+        let (mut token, mut sessions) = (None, HsmPlace::SESSIONS);
+        for pair in query.split('&') {
+            match pair.split_once('=')? {
+                ("token", label) if !label.is_empty() => token = Some(label.to_owned()),
+                ("sessions", number) => sessions = number.parse().ok()?,
+                _ => return None,
+            }
+        }
+        let good = !module.is_empty() && (1..=HsmPlace::SESSIONS_MAX).contains(&sessions);
+        good.then_some(HsmPlace::Pkcs11 {
+            module: data.join(module),
+            token: token?,
+            sessions,
+        })
     }
 }
 
@@ -187,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_written_config_is_read_back() {
-        let config = Config::new("soft:hsm/soft.store", Path::new("hsm/pin"));
+        let config = Config::new("soft:hsm/soft.store", Some(Path::new("hsm/pin")));
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<Config>(&text).unwrap().hsm, config.hsm);
     }
@@ -203,6 +282,32 @@ mod tests {
             HsmPlace::parse("sim:/run/s", data).unwrap(),
             HsmPlace::Sim("/run/s".into())
         );
-        assert!(HsmPlace::parse("yubi", data).is_err());
+        assert_eq!(
+            HsmPlace::parse("pkcs11:/m.so?token=line 1&sessions=4", data).unwrap(),
+            HsmPlace::Pkcs11 {
+                module: "/m.so".into(),
+                token: "line 1".into(),
+                sessions: 4
+            }
+        );
+        for text in [
+            "soft:/a",
+            "sim:/s",
+            "pkcs11:/m.so?token=a",
+            "pkcs11:/m?token=a&sessions=2",
+        ] {
+            assert_eq!(HsmPlace::parse(text, data).unwrap().to_string(), text);
+        }
+        for text in [
+            "yubi",
+            "soft:",
+            "pkcs11:/m.so",
+            "pkcs11:/m.so?token=",
+            "pkcs11:?token=a",
+            "pkcs11:/m.so?token=a&sessions=0",
+            "pkcs11:/m.so?token=a&pin-value=1234",
+        ] {
+            assert!(HsmPlace::parse(text, data).is_err(), "{text}");
+        }
     }
 }

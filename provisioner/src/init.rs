@@ -12,25 +12,21 @@ use identity::{Issuer, PersonName, Role, Signer, Stamp};
 use ledger::Ledger;
 use thiserror::Error;
 use tlog::CheckpointSigner;
-use traveler::{Change, Event, Timestamp};
+use traveler::{Ceremony, Change, Event, Timestamp};
 use zeroize::Zeroizing;
+
+pub use crate::choice::Choice;
+pub(crate) use crate::choice::InitArgs;
 
 use crate::auth::sha256;
 use crate::authority::{Authority, AuthorityError};
+use crate::ceremony;
 use crate::config::{Config, ConfigError, HsmPlace};
 use crate::keys::{self, CertificateKey, KeysError, LogKey, SystemRandomness};
 use crate::line::{fingerprint_key_id, now};
+use crate::offline;
+use crate::pin::PinSource;
 use crate::site::{self, Site, SiteError};
-
-/// Every key a site needs (DESIGN.md, section 5).
-const KEYS: [Key; 6] = [
-    Key::DeviceRoot,
-    Key::DeviceIssuing,
-    Key::Site,
-    Key::Log,
-    Key::Fingerprint,
-    Key::Ticket,
-];
 
 /// How long a person's credential is valid: one year.
 const PERSON_HOURS: u32 = 365 * 24;
@@ -65,18 +61,20 @@ pub enum InitError {
     /// No key could be made for a person.
     #[error(transparent)]
     Key(#[from] credential::KeyError),
+    /// A chain of another length.
+    #[error(
+        "{} holds {got} certificates: it should hold the issuing certificate and then its root",
+        .path.display()
+    )]
+    Chain {
+        /// Which file.
+        path: PathBuf,
+        /// How many it holds.
+        got: usize,
+    },
     /// The log could not be started.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
-}
-
-/// Where a new site keeps its keys.
-#[derive(Clone, Debug, Default)]
-pub struct Choice {
-    /// `soft:FILE` or `sim:SOCKET`; absent: a software token below the data directory.
-    pub hsm: Option<String>,
-    /// The token's PIN; absent: one is made beside the software token.
-    pub pin_file: Option<PathBuf>,
 }
 
 /// What was made, for the person who asked.
@@ -96,6 +94,8 @@ pub struct Made {
     pub device_root_sha256: String,
     /// SHA-256 of the root certificate of stations and people.
     pub site_root_sha256: String,
+    /// The record of the key ceremony.
+    pub ceremony: Ceremony,
 }
 
 /// Makes a site at `data`.
@@ -147,17 +147,19 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
         keys::create_soft(store, &pin)?;
     }
     let hsm = keys::open(&place, pin, true)?;
-    for key in KEYS {
-        hsm.make_key(key)?;
-    }
+    let token = hsm.describe()?;
+    let wanted = match &choice.issuing_cert {
+        Some(_) => &offline::KEYS[..],
+        None => &Key::ALL,
+    };
+    let ceremony = ceremony::hold(&*hsm, &token, &choice.operators, wanted)?;
     let time = now();
-    let (device_root, site_root) = certificates(site, &hsm, time)?;
+    let (device_root, site_root) = certificates(site, &hsm, choice, time)?;
     let mut id = [0; 8];
     hsm.random(&mut id)?;
     let origin = format!("birthmark/{}", traveler::KeyId(id));
     let signer = LogKey::new(&hsm, &origin)?;
     let vkey = signer.vkey().to_string();
-    let token = hsm.describe()?;
     let first = Event::LogOpened {
         origin: origin.clone(),
         vkey: vkey.clone(),
@@ -165,6 +167,7 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
         fingerprint_key: fingerprint_key_id(&*hsm)?,
         device_root_sha256: sha256(&device_root),
         site_root_sha256: sha256(&site_root),
+        ceremony: Some(Box::new(ceremony.clone())),
     };
     let change = Change {
         time,
@@ -172,6 +175,7 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
         events: vec![first],
     };
     Ledger::create(&site.ledger(), &signer, change)?;
+    record(site, &ceremony, &origin, &vkey, time)?;
     site::write_new(&site.vkey_file(), format!("{vkey}\n").as_bytes(), false)?;
     let authority = Authority::open(&hsm, site)?;
     for (who, role) in [
@@ -190,7 +194,28 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
         simulated_hsm: token.simulated,
         device_root_sha256: sha256(&device_root).to_string(),
         site_root_sha256: sha256(&site_root).to_string(),
+        ceremony,
     })
+}
+
+/// The ceremony's record for a script and for two people with a pen.
+fn record(
+    site: &Site,
+    ceremony: &Ceremony,
+    origin: &str,
+    vkey: &str,
+    time: Timestamp,
+) -> Result<(), SiteError> {
+    let text = ceremony::text(ceremony, origin, vkey, time);
+    let json = serde_json::json!({
+        "time": time, "origin": origin, "vkey": vkey, "ceremony": ceremony
+    });
+    site::write_new(
+        &site.data().join("ceremony.json"),
+        format!("{json:#}\n").as_bytes(),
+        false,
+    )?;
+    site::write_new(&site.data().join("ceremony.txt"), text.as_bytes(), false)
 }
 
 /// The configuration, and the PIN: the given one, or a new one for a new software token.
@@ -198,21 +223,30 @@ fn place_of_keys(site: &Site, choice: &Choice) -> Result<(Config, Pin), InitErro
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let hsm = match &choice.hsm {
         // Relative to where the person stands, not to the data directory.
-        Some(text) => match HsmPlace::parse(text, &absolute(Path::new(".")))? {
-            HsmPlace::Soft(path) => format!("soft:{}", path.display()),
-            HsmPlace::Sim(path) => format!("sim:{}", path.display()),
-        },
+        Some(text) => HsmPlace::parse(text, &absolute(Path::new(".")))?.to_string(),
         None => "soft:hsm/soft.store".to_owned(),
     };
+    if let Some(source) = &choice.pin {
+        let pin = source.read().map_err(KeysError::Pin)?;
+        return Ok((Config::new(&hsm, None), pin));
+    }
     if let Some(path) = &choice.pin_file {
         let path = absolute(path);
-        return Ok((Config::new(&hsm, &path), keys::read_pin(&path)?));
+        let pin = PinSource::File(path.clone())
+            .read()
+            .map_err(KeysError::Pin)?;
+        return Ok((Config::new(&hsm, Some(&path)), pin));
+    }
+    if choice.hsm.is_some() {
+        // A PIN made here would open no token that is there already.
+        return Err(ConfigError::NoPin.into());
     }
     let relative = Path::new("hsm/pin");
     let pin = random_pin()?;
     site::write_new(&site.data().join(relative), &pin, true)?;
-    let pin = Pin::parse(&pin).map_err(KeysError::Pin)?;
-    Ok((Config::new(&hsm, relative), pin))
+    let path = site.data().join(relative);
+    let pin = PinSource::File(path).read().map_err(KeysError::Pin)?;
+    Ok((Config::new(&hsm, Some(relative)), pin))
 }
 
 fn random_pin() -> Result<Zeroizing<Vec<u8>>, InitError> {
@@ -229,6 +263,7 @@ fn random_pin() -> Result<Zeroizing<Vec<u8>>, InitError> {
 fn certificates(
     site: &Site,
     hsm: &Arc<dyn Hsm>,
+    choice: &Choice,
     not_before: Timestamp,
 ) -> Result<(Vec<u8>, Vec<u8>), InitError> {
     let stamp = || -> Result<Stamp, HsmError> {
@@ -239,26 +274,31 @@ fn certificates(
             not_before,
         })
     };
-    let root_key = CertificateKey::new(hsm, Key::DeviceRoot)?;
     let issuing_key = CertificateKey::new(hsm, Key::DeviceIssuing)?;
     let site_key = CertificateKey::new(hsm, Key::Site)?;
-
-    let root = identity::device_root(&root_key, "Birthmark device id root", stamp()?)?;
-    let issuer = Issuer {
-        signer: &root_key,
-        certificate: &root.der,
+    let (issuing, root) = match &choice.issuing_cert {
+        Some(path) => offline::chain(path, &issuing_key)?,
+        None => {
+            let root_key = CertificateKey::new(hsm, Key::DeviceRoot)?;
+            let root = identity::device_root(&root_key, "Birthmark device id root", stamp()?)?.der;
+            let issuer = Issuer {
+                signer: &root_key,
+                certificate: &root,
+            };
+            let (name, spki) = (offline::ISSUING, issuing_key.spki());
+            let issuing = identity::device_issuing(issuer, name, spki, stamp()?)?;
+            (issuing.der, root)
+        }
     };
-    let name = "Birthmark device id issuing";
-    let issuing = identity::device_issuing(issuer, name, issuing_key.spki(), stamp()?)?;
     let site_root = identity::site_root(&site_key, "Birthmark site root", stamp()?)?;
     for (path, der) in [
-        (site.device_root(), &root.der),
-        (site.device_issuing(), &issuing.der),
+        (site.device_root(), &root),
+        (site.device_issuing(), &issuing),
         (site.site_root(), &site_root.der),
     ] {
         site::write_new(&path, identity::pem("CERTIFICATE", der).as_bytes(), false)?;
     }
-    Ok((root.der, site_root.der))
+    Ok((root, site_root.der))
 }
 
 /// A person's key and certificate, in a folder of their own to be handed over.
@@ -330,7 +370,7 @@ mod tests {
         let data = dir.path().join("site");
         let choice = Choice {
             hsm: Some("yubi:1".into()),
-            pin_file: None,
+            ..Choice::default()
         };
         assert!(init(&data, &choice).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

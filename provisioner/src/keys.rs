@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hsm::{
-    Connect, Hsm, HsmError, Key, Pin, PinLength, Randomness, RemoteToken, SoftToken, Storage,
+    Connect, Hsm, HsmError, Key, Pin, Pkcs11Token, Randomness, RemoteToken, SoftToken, Storage,
 };
 use ring::rand::SecureRandom;
 use thiserror::Error;
 use tlog::{CheckpointSigner, SignError, VerifierKey};
 
 use crate::config::HsmPlace;
+use crate::pin::PinError;
 use crate::site::{self, SiteError};
 
 /// How long one command to a token elsewhere may take before it counts as gone.
@@ -28,27 +29,14 @@ pub enum KeysError {
     /// The token refused or is not there.
     #[error(transparent)]
     Hsm(#[from] HsmError),
-    /// The file holds no PIN.
-    #[error("the PIN file is not usable")]
-    Pin(#[from] PinLength),
+    /// There is no PIN.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// Only a software token is there and nobody allowed it.
     #[error(
         "the keys are in a software token: start with --allow-simulated-hsm to accept that every entry says so"
     )]
     Simulated,
-}
-
-/// Reads a PIN from its file.
-///
-/// # Errors
-/// [`KeysError`] when the file cannot be read or holds no PIN.
-pub(crate) fn read_pin(path: &Path) -> Result<Pin, KeysError> {
-    let bytes = std::fs::read(path).map_err(|source| SiteError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let bytes = zeroize::Zeroizing::new(bytes);
-    Ok(Pin::parse(&bytes)?)
 }
 
 /// Opens the token at `place`.
@@ -75,6 +63,11 @@ pub(crate) fn open(
             )?)
         }
         HsmPlace::Sim(path) => Arc::new(RemoteToken::new(connector(path.clone()), pin)),
+        HsmPlace::Pkcs11 {
+            module,
+            token,
+            sessions,
+        } => Arc::new(Pkcs11Token::open(module, token, pin, *sessions)?),
     };
     if token.describe()?.simulated && !allow_simulated {
         return Err(KeysError::Simulated);

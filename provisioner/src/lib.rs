@@ -5,7 +5,10 @@
 //! is unfit, `resume` gives a secret again, `line` holds what the path works with, `close` ends
 //! attempts, `services` is the gRPC face,
 //! `serve` the listener, `auth` who may call, `status` the one map from errors to gRPC codes.
-//! `init` makes a site, `admin`, `audit` and `lint` are the command line.
+//! `breaker` stands before the token, `ceremony` writes down how its keys came to be, `pin` is where
+//! its PIN comes from, `offline` a root that is kept elsewhere. `init` makes a site, `backup` copies
+//! its log and `recover` makes a copy whole again, `admin`, `audit` and `lint` are the command line,
+//! `operators` the one file with names.
 //!
 //! Deliberately absent: a store of passwords. A password exists here only between `mint` and the
 //! reply, and afterwards inside tickets that only the HSM can open and stations keep.
@@ -14,6 +17,11 @@ pub mod admin;
 mod audit;
 mod auth;
 pub mod authority;
+mod backup;
+mod breaker;
+mod ceremony;
+mod choice;
+mod chores;
 pub mod cli;
 mod close;
 pub mod config;
@@ -21,13 +29,18 @@ mod connections;
 mod draw;
 mod enrol;
 mod figures;
+mod format;
 pub mod init;
 mod issue;
 pub mod keys;
 mod line;
 mod lint;
+pub mod offline;
+mod operators;
 mod orders;
+pub mod pin;
 mod policy;
+mod recover;
 mod resume;
 pub mod serve;
 mod services;

@@ -3,6 +3,7 @@
 //! All of it is synchronous and may block for one fsync or one HSM command; `services` calls it on
 //! blocking threads.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use traveler::{Change, Event, KeyId, StationName, Timestamp};
 
 use crate::auth::Caller;
 use crate::authority::Authority;
+use crate::breaker::Breaker;
 use crate::status::Denied;
 use crate::stop::Unwritten;
 use crate::turns::Turns;
@@ -19,7 +21,11 @@ use crate::watch::Watch;
 
 /// The server without its network.
 pub(crate) struct Line {
+    /// The token, behind `breaker`.
     pub(crate) hsm: Arc<dyn Hsm>,
+    pub(crate) breaker: Arc<Breaker>,
+    /// The log's size when the token's mark of it was last raised.
+    pub(crate) marked: AtomicU64,
     pub(crate) authority: Authority,
     pub(crate) fingerprint_key: KeyId,
     pub(crate) station_certificate_hours: u32,
@@ -35,7 +41,7 @@ pub(crate) struct Line {
 /// What [`Line::new`] is made of.
 pub(crate) struct Parts {
     /// The token.
-    pub(crate) hsm: Arc<dyn Hsm>,
+    pub(crate) breaker: Arc<Breaker>,
     /// The certificates that sign.
     pub(crate) authority: Authority,
     /// The thread that writes the ledger.
@@ -53,10 +59,12 @@ impl Line {
     /// [`HsmError`] when the token cannot say who it is.
     pub(crate) fn new(parts: Parts) -> Result<Line, HsmError> {
         Ok(Line {
-            fingerprint_key: fingerprint_key_id(&*parts.hsm)?,
-            simulated: parts.hsm.describe()?.simulated,
+            fingerprint_key: fingerprint_key_id(&*parts.breaker)?,
+            simulated: parts.breaker.describe()?.simulated,
             readers: Readers::default(),
-            hsm: parts.hsm,
+            hsm: parts.breaker.clone(),
+            breaker: parts.breaker,
+            marked: AtomicU64::new(0),
             authority: parts.authority,
             station_certificate_hours: parts.station_certificate_hours,
             vkey: parts.vkey,
@@ -75,6 +83,11 @@ impl Line {
             simulated_hsm: self.simulated,
             events,
         })
+    }
+
+    /// The log's origin, under which the token keeps its mark.
+    pub(crate) fn origin(&self) -> &str {
+        self.writer.vkey().name()
     }
 
     /// Signs a checkpoint over what was written while the HSM was away.

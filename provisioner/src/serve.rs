@@ -9,6 +9,7 @@ use api::v1::administration_server::AdministrationServer;
 use api::v1::audit_server::AuditServer;
 use api::v1::enrolment_server::EnrolmentServer;
 use api::v1::provisioning_server::ProvisioningServer;
+use hsm::Hsm;
 use ledger::{Ledger, Writer};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,14 +17,16 @@ use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic_health::ServingStatus;
 
 use crate::auth::{Group, only};
 use crate::authority::{Authority, AuthorityError};
+use crate::breaker::Breaker;
+use crate::chores;
 use crate::config::{Config, ConfigError, HsmPlace};
 use crate::connections::accept;
 use crate::keys::{self, KeysError, LogKey};
 use crate::line::{Line, Parts};
+use crate::recover;
 use crate::services::Services;
 use crate::site::{self, Site, SiteError};
 use crate::tls::{ServerCertificate, TlsError, server_config};
@@ -39,12 +42,6 @@ const CALL_WITHIN: Duration = Duration::from_secs(30);
 
 /// The longest message a stranger may send, in bytes: a token and a request of at most 4,096.
 const ENROL_MAX: usize = 16_384;
-
-/// How often the HSM is asked whether it is there, for `grpc.health.v1`.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
-
-/// How often the server's certificate is made anew.
-const RENEW_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Why the server does not run.
 #[derive(Debug, Error)]
@@ -67,6 +64,21 @@ pub enum ServeError {
          belongs to another server; restore it, or name the right --data and --hsm"
     )]
     ForeignLog,
+    /// `recover` broke off: the log is shorter than what was signed, and what says so is aside.
+    #[error("`provisioner recover` broke off and the log is not whole yet: run it again")]
+    Recovering,
+    /// The database is older than what the token saw signed.
+    #[error(
+        "the token saw a log of {kept} entries and this one has {entries}: it was restored from an \
+         older backup, and issuing from it could give a secret twice; put the newest data back, or \
+         make it whole from the newest export (`provisioner recover`)"
+    )]
+    RolledBack {
+        /// Entries that the token saw.
+        kept: u64,
+        /// Entries that the log has.
+        entries: u64,
+    },
     /// The ledger cannot be opened.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
@@ -126,20 +138,43 @@ impl Running {
     }
 }
 
+/// Opens the HSM of a site.
+///
+/// # Errors
+/// [`ServeError`].
+pub(crate) fn open_hsm(site: &Site, config: &Config) -> Result<Arc<dyn Hsm>, ServeError> {
+    let place = HsmPlace::parse(&config.hsm, site.data())?;
+    let source = config.pin_source(site.data())?;
+    let pin = source.read().map_err(KeysError::Pin)?;
+    Ok(keys::open(&place, pin, config.allow_simulated_hsm)?)
+}
+
+/// The log's key, when the token holds the one of this site.
+///
+/// # Errors
+/// [`ServeError::ForeignLog`] when it does not.
+pub(crate) fn log_key(site: &Site, hsm: &Arc<dyn Hsm>) -> Result<LogKey, ServeError> {
+    let vkey = site.vkey()?;
+    let signer = LogKey::new(hsm, vkey.name()).map_err(KeysError::Hsm)?;
+    if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
+        return Err(ServeError::ForeignLog);
+    }
+    Ok(signer)
+}
+
 /// Opens the line of a site: HSM, certificates, ledger.
 ///
 /// # Errors
 /// [`ServeError`], before anything is listened on.
 pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line, ServeError> {
-    let place = HsmPlace::parse(&config.hsm, site.data())?;
-    let pin = keys::read_pin(&site.data().join(&config.pin_file))?;
-    let hsm = keys::open(&place, pin, config.allow_simulated_hsm)?;
+    if site.data().join(recover::ASIDE).exists() {
+        return Err(ServeError::Recovering);
+    }
+    let breaker = Arc::new(Breaker::new(open_hsm(site, config)?));
+    let hsm: Arc<dyn Hsm> = breaker.clone();
     let authority = Authority::open(&hsm, site)?;
     let vkey = site.vkey()?;
-    let signer = LogKey::new(&hsm, vkey.name()).map_err(KeysError::Hsm)?;
-    if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
-        return Err(ServeError::ForeignLog);
-    }
+    let signer = log_key(site, &hsm)?;
     let ledger = match tail {
         Tail::Refuse => Ledger::open(&site.ledger())?,
         Tail::Sign => Ledger::open_unsigned(&site.ledger())?,
@@ -148,17 +183,26 @@ pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line
         // No append would pass: better said now than to the first station.
         return Err(ServeError::ForeignLog);
     }
+    not_rolled_back(&*hsm, vkey.name(), ledger.reader()?.size()?)?;
     let writer = Writer::spawn(ledger, Arc::new(signer));
     let station_certificate_hours = config.station_certificate_hours;
     let vkey = vkey.to_string();
     let parts = Parts {
-        hsm,
+        breaker,
         authority,
         writer,
         vkey,
         station_certificate_hours,
     };
     Ok(Line::new(parts).map_err(KeysError::Hsm)?)
+}
+
+/// The token remembers how far the log was signed; an older database is not that log.
+fn not_rolled_back(hsm: &dyn Hsm, log: &str, entries: u64) -> Result<(), ServeError> {
+    match hsm.high_water(log).map_err(KeysError::Hsm)? {
+        Some(kept) if kept > entries => Err(ServeError::RolledBack { kept, entries }),
+        _ => Ok(()),
+    }
 }
 
 /// Starts to listen. The address in `DIR/listening` tells the site's own commands where.
@@ -199,7 +243,7 @@ async fn serve(
     let (stop, stopping) = watch::channel(false);
     let connections = accept(listener, TlsAcceptor::from(Arc::new(tls)), stopping.clone());
     let (health_reporter, health) = tonic_health::server::health_reporter();
-    let chores = tokio::spawn(chores(Arc::clone(&line), certificate, health_reporter));
+    let chores = tokio::spawn(chores::run(Arc::clone(&line), certificate, health_reporter));
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(api::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -252,7 +296,10 @@ fn close(mut line: Arc<Line>) {
     let give_up = std::time::Instant::now() + FINISH_WITHIN;
     loop {
         match Arc::try_unwrap(line) {
-            Ok(alone) => return alone.close(),
+            Ok(alone) => {
+                chores::raise_mark(&alone);
+                return alone.close();
+            }
             Err(shared) if std::time::Instant::now() < give_up => {
                 line = shared;
                 std::thread::sleep(Duration::from_millis(5));
@@ -260,46 +307,6 @@ fn close(mut line: Arc<Line>) {
             Err(_) => return, // the process ends; the ledger is as a power cut would leave it
         }
     }
-}
-
-/// Keeps health true and the server's certificate fresh.
-async fn chores(
-    line: Arc<Line>,
-    certificate: Arc<ServerCertificate>,
-    health: tonic_health::server::HealthReporter,
-) {
-    let mut probe = tokio::time::interval(PROBE_EVERY);
-    let mut renew = tokio::time::interval(RENEW_EVERY);
-    renew.reset();
-    loop {
-        tokio::select! {
-            _ = probe.tick() => {
-                let asked = Arc::clone(&line);
-                let there = tokio::task::spawn_blocking(move || is_well(&asked)).await;
-                let status = match there {
-                    Ok(true) => ServingStatus::Serving,
-                    _ => ServingStatus::NotServing,
-                };
-                health.set_service_status("", status).await;
-            }
-            _ = renew.tick() => {
-                let (line, certificate) = (Arc::clone(&line), Arc::clone(&certificate));
-                let renewed = tokio::task::spawn_blocking(move || certificate.renew(&line.authority));
-                if let Ok(Err(error)) = renewed.await {
-                    tracing::warn!(%error, "the server's certificate was not renewed");
-                }
-            }
-        }
-    }
-}
-
-/// Whether the HSM answers. Then what was written while it was away gets its checkpoint.
-fn is_well(line: &Line) -> bool {
-    if let Err(error) = line.hsm.describe() {
-        tracing::warn!(%error, "the HSM does not answer: nothing is issued");
-        return false;
-    }
-    line.sign_pending().is_ok()
 }
 
 /// Runs until `until` resolves, then stops in good order.

@@ -1,6 +1,6 @@
 //! The data directory: which file is where, and that it is whole.
 //!
-//! Everything in it but `hsm/`, `admin/` and `qa/` may be shown to anybody.
+//! Everything in it but `hsm/`, `admin/`, `qa/` and `operators.toml` may be shown to anybody.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -167,4 +167,41 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), SiteError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Replaces a file in one step and durably, readable by its owner alone when `secret`.
+///
+/// A crash leaves the old file or the new one, and after the return only the new one.
+///
+/// # Errors
+/// [`SiteError::File`].
+pub fn replace_durably(path: &Path, bytes: &[u8], secret: bool) -> Result<(), SiteError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let fresh = path.with_file_name(name);
+    let mode = if secret { 0o600 } else { 0o644 };
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        sync_folder_of(path)
+    };
+    write().map_err(|source| SiteError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Makes a file's name durable.
+pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -198,6 +198,7 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NotStopped(_) => (Code::FailedPrecondition, Reason::WrongState),
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),
+        R::NoRoom { .. } => (Code::ResourceExhausted, Reason::LedgerUnavailable),
         R::LogOpening | R::Empty => (Code::Internal, Reason::LedgerUnavailable),
     };
     status(code, reason, refused)

@@ -9,10 +9,12 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod audit;
 mod binaries;
 mod kill;
 mod proof;
 mod refusals;
 mod scripts;
 mod site;
+mod softhsm;
 mod units;

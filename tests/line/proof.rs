@@ -10,16 +10,16 @@ use crate::binaries::{Done, binaries, run};
 use crate::site::{PLAIN, Site, provisioner_on, text};
 use crate::units::flash;
 
-const UNITS: usize = 6;
+pub(crate) const UNITS: usize = 6;
 
 /// A demo that has ended; its folder goes with it.
-struct Demo {
+pub(crate) struct Demo {
     folder: tempfile::TempDir,
     said: Value,
 }
 
 impl Demo {
-    fn run() -> Demo {
+    pub(crate) fn run() -> Demo {
         let folder = tempfile::tempdir().unwrap();
         let said = Demo::command(folder.path()).ok().json();
         Demo { folder, said }
@@ -34,16 +34,16 @@ impl Demo {
         )
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.path("provisioner")
     }
 
     /// The entries' bytes as the log keeps them.
-    fn entries(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn entries(&self) -> Vec<Vec<u8>> {
         let reader = Reader::open(&self.data().join("ledger.db")).unwrap();
         let size = reader.size().unwrap();
         (0..size)
@@ -51,7 +51,7 @@ impl Demo {
             .collect()
     }
 
-    fn serials() -> impl Iterator<Item = String> {
+    pub(crate) fn serials() -> impl Iterator<Item = String> {
         (1..=UNITS).map(|number| format!("CAM2-{number:05}"))
     }
 }

@@ -281,3 +281,48 @@ fn every_verb_that_prints_facts_prints_json() {
     assert_eq!(end_of(&mut token), Some(0));
     assert!(status.unwrap().ok().json().is_object());
 }
+
+/// A small load, so that its figures are there and its units are sealed; how fast is for people.
+#[test]
+fn a_load_seals_every_unit_and_says_what_it_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = text(&folder.path().join("load"));
+    let load = |more: &[&str]| {
+        let load = [
+            "load",
+            "--units",
+            "40",
+            "--clients",
+            "4",
+            "--format",
+            "json",
+        ];
+        run(&binaries().line_sim, &[&load[..], more].concat())
+    };
+    let told = load(&["--data", &data]).ok().json();
+    assert_eq!((&told["ok"], &told["sealed"]), (&true.into(), &40.into()));
+    assert_eq!(told["log_findings"], 0);
+    let number = |fact: &Value| fact.as_f64().unwrap_or_else(|| panic!("{told}"));
+    for name in [
+        "units_per_s",
+        "server_cpu_ms_per_unit",
+        "resident_mb",
+        "batches_per_unit",
+    ] {
+        assert!(number(&told[name]) > 0.0, "{name}: {told}");
+    }
+    // Three entries a unit; a batch may hold several, and none is without a sync.
+    let entries = number(&told["batches_per_unit"]) * number(&told["entries_per_batch"]);
+    assert!((2.9..3.1).contains(&entries), "{told}");
+    for spread in ["unit_ms", "issue_ms"] {
+        let of = &told[spread];
+        let [p50, p99, most] = ["p50", "p99", "max"].map(|name| number(&of[name]));
+        assert!(0.0 < p50 && p50 <= p99 && p99 <= most, "{told}");
+    }
+    load(&["--data", &data]).refused(2, "name a new folder with --data");
+    load(&["--provisioner", &text(&folder.path().join("none"))]).refused(2, "name it with");
+    load(&["--rate", "0"]).refused(2, "0.01 to 100000");
+    // With a rate, 40 units take what the clock says and not less.
+    let paced = load(&["--rate", "40"]).ok().json();
+    assert!(paced["seconds"].as_f64().unwrap() >= 39.0 / 40.0, "{paced}");
+}

@@ -30,6 +30,9 @@ const GRPC_CODES: &str = "Aborted AlreadyExists Cancelled DataLoss DeadlineExcee
     FailedPrecondition Internal InvalidArgument NotFound Ok OutOfRange PermissionDenied \
     ResourceExhausted Unauthenticated Unavailable Unimplemented Unknown";
 
+/// The one place of unsafe code: what C calls.
+const C_INTERFACE: &str = "hsm-sim/pkcs11/src/";
+
 /// Files whose tests may sleep.
 const SLEEPERS: &[&str] = &[
     "station-cli/src/drive.rs", // in tokio's paused time, which no test waits for
@@ -152,6 +155,8 @@ fn no_unsafe() {
             a("unsafe impl Send for X {}"),
             a("#[unsafe(no_mangle)]"),
             a("#![allow(unsafe_code)]"),
+            ("hsm-sim/src/a.rs", "let x = unsafe { *pointer };"),
+            ("hsm-sim/pkcs11/build.rs", "let x = unsafe { *pointer };"),
             (
                 "Cargo.toml",
                 "[workspace.lints.rust]\nunsafe_code = \"warn\"\n",
@@ -160,6 +165,7 @@ fn no_unsafe() {
         &[
             a("#![forbid(unsafe_code)]"),
             a("// unsafe { } would be refused"),
+            ("hsm-sim/pkcs11/src/a.rs", "let x = unsafe { *pointer };"),
             (
                 "Cargo.toml",
                 "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n",
@@ -172,6 +178,9 @@ fn no_unsafe() {
 fn unsafe_offences(path: &str, text: &str) -> Vec<Offence> {
     if path == "Cargo.toml" && !text.contains("\nunsafe_code = \"forbid\"\n") {
         return vec![(1, "the workspace does not forbid unsafe_code".to_owned())];
+    }
+    if path.starts_with(C_INTERFACE) {
+        return Vec::new(); // clippy asks each block there for its reason
     }
     let forms = [
         "unsafe {",

@@ -40,6 +40,10 @@ const NAMES: &[(&str, &str)] = &[
     ("", "seal_in_place"),
     ("", "SealingKey"),
     ("station-cli/src/port.rs", "NoDevice"),
+    // PKCS #11's.
+    ("crates/hsm/src/pkcs11/", "R::Device"),
+    ("hsm-sim/pkcs11/", "_DEVICE"),
+    ("hsm-sim/pkcs11/", "ulDeviceError"),
     // The certificate of one unit, beside `device_root` and `device_issuing`.
     ("crates/identity/", " device,"),
     ("crates/identity/", " device("),

@@ -28,6 +28,7 @@ pub(crate) struct Far {
     open: AtomicUsize,
     pub(crate) most_open: AtomicUsize,
     pub(crate) commands: AtomicUsize,
+    pub(crate) logins: AtomicUsize,
     pub(crate) down: Mutex<bool>,
 }
 
@@ -72,6 +73,7 @@ impl Drop for Line {
 impl Line {
     fn answer(&mut self, command: Command) -> Option<v1::Response> {
         if let Command::Login(login) = &command {
+            self.far.logins.fetch_add(1, Ordering::SeqCst);
             self.logged_in = login.pin == b"1234";
             let wrong = v1::Response::failure(v1::Code::WrongPin, "");
             return Some(if self.logged_in {

@@ -1,11 +1,13 @@
 //! The few HSM commands, the software token, and the client of a token elsewhere.
 //!
-//! Two things are behind [`Hsm`]: [`SoftToken`], the token in process, its keys in a store that is
-//! encrypted under a PIN; and [`RemoteToken`], which speaks `proto/hsm/v1` to one elsewhere.
+//! Three things are behind [`Hsm`]: [`SoftToken`], the token in process, its keys in a store that is
+//! encrypted under a PIN; [`RemoteToken`], which speaks `proto/hsm/v1` to one elsewhere; and
+//! [`Pkcs11Token`], a real one behind the PKCS#11 module of its maker.
 //!
 //! Deliberately absent: a call that returns a private key; sockets, files, clocks and a source of
 //! randomness, which are all arguments ([`Connect`], [`Storage`], [`Randomness`]), so that a seed
-//! replays a token's keys and signatures; and any question of the form "was this MACed before?".
+//! replays a token's keys and signatures (what a PKCS#11 module does is its own); and any question
+//! of the form "was this MACed before?".
 
 mod error;
 #[cfg(test)]
@@ -14,6 +16,7 @@ mod key;
 mod material;
 pub mod message;
 mod pin;
+mod pkcs11;
 mod pool;
 mod remote;
 mod soft;
@@ -26,6 +29,7 @@ use zeroize::Zeroizing;
 pub use error::HsmError;
 pub use key::{Key, Kind};
 pub use pin::{Pin, PinLength};
+pub use pkcs11::Pkcs11Token;
 pub use pool::{Connect, Stream};
 pub use remote::RemoteToken;
 pub use soft::SoftToken;
@@ -71,6 +75,55 @@ pub trait Hsm: Send + Sync {
 
     /// Makes the key if it is not there. When it returns, the key is on record.
     fn make_key(&self, key: Key) -> Result<(), HsmError>;
+
+    /// What the token says about where the key has been. A key that lies in a file could leave
+    /// the token, and that is what is said unless a token knows better.
+    fn key_facts(&self, key: Key) -> Result<KeyFacts, HsmError> {
+        let _ = key;
+        Ok(KeyFacts::IN_A_FILE)
+    }
+
+    /// The highest size to which [`Hsm::raise_high_water`] raised the mark of the log with this
+    /// origin; `None` when it never did, or when the token keeps no mark. Whoever restores an old
+    /// database, but not the token, is given away by it.
+    fn high_water(&self, log: &str) -> Result<Option<u64>, HsmError> {
+        let _ = log;
+        Ok(None)
+    }
+
+    /// Raises the mark to `size` entries, and never lowers it. Durable when it returns; a token
+    /// that keeps no mark answers `Ok` and keeps none. Costs a write: call it at a bounded rate,
+    /// and at the end.
+    fn raise_high_water(&self, log: &str, size: u64) -> Result<(), HsmError> {
+        let _ = (log, size);
+        Ok(())
+    }
+}
+
+/// Where a key has been, as its token says (PKCS #11 v2.40, section 4.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// The token does not show it.
+    pub sensitive: bool,
+    /// It can leave the token, wrapped or in the clear.
+    pub extractable: bool,
+    /// It was sensitive all its life.
+    pub always_sensitive: bool,
+    /// It was never extractable.
+    pub never_extractable: bool,
+    /// It was made by the token and not brought to it.
+    pub made_inside: bool,
+}
+
+impl KeyFacts {
+    /// A key of a software token: made by it, and in a file that others may copy.
+    pub const IN_A_FILE: KeyFacts = KeyFacts {
+        sensitive: false,
+        extractable: true,
+        always_sensitive: false,
+        never_extractable: false,
+        made_inside: true,
+    };
 }
 
 /// Who a token says it is.
@@ -80,6 +133,8 @@ pub struct Description {
     pub model: String,
     /// Tells one token from another; no format is promised.
     pub serial: String,
+    /// Version of what runs in the token; empty when it does not say.
+    pub firmware: String,
     /// True for a token whose keys lie in a file: every entry written under it says so.
     pub simulated: bool,
 }

@@ -22,10 +22,11 @@ pub(crate) const NONCE: usize = 12;
 pub(crate) const OVERHEAD: usize = NONCE + 16;
 
 /// SubjectPublicKeyInfo up to the point: id-ecPublicKey, prime256v1 (RFC 5480).
-const P256_SPKI: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\
+pub(crate) const P256_SPKI: &[u8] =
+    b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\
     \x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 /// SubjectPublicKeyInfo up to the key: id-Ed25519 (RFC 8410).
-const ED25519_SPKI: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+pub(crate) const ED25519_SPKI: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 
 /// A key that is ready for use, and the secret it came from (for writing the store anew).
 pub(crate) struct Material {

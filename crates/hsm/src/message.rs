@@ -91,13 +91,7 @@ impl v1::Response {
 
     /// The answer that says why not.
     pub fn failure(code: v1::Code, message: impl Into<String>) -> v1::Response {
-        let failure = v1::Failure {
-            code: code.into(),
-            message: message.into(),
-        };
-        v1::Response {
-            outcome: Some(v1::response::Outcome::Failure(failure)),
-        }
+        v1::Failure::new(code, message).into()
     }
 
     /// Wipes what the answer carries, once it was written.
@@ -108,8 +102,22 @@ impl v1::Response {
     }
 }
 
+impl From<v1::Failure> for v1::Response {
+    fn from(failure: v1::Failure) -> v1::Response {
+        v1::Response {
+            outcome: Some(v1::response::Outcome::Failure(failure)),
+        }
+    }
+}
+
 impl From<HsmError> for v1::Response {
     fn from(error: HsmError) -> v1::Response {
+        v1::Failure::from(error).into()
+    }
+}
+
+impl From<HsmError> for v1::Failure {
+    fn from(error: HsmError) -> v1::Failure {
         use v1::Code;
         let code = match &error {
             HsmError::WrongPin => Code::WrongPin,
@@ -124,11 +132,19 @@ impl From<HsmError> for v1::Response {
             HsmError::Unavailable { reason } | HsmError::Refused { reason } => reason,
             other => other.to_string(),
         };
-        v1::Response::failure(code, message)
+        v1::Failure::new(code, message)
     }
 }
 
 impl v1::Failure {
+    /// Why not, in lower case, for people.
+    pub fn new(code: v1::Code, message: impl Into<String>) -> v1::Failure {
+        v1::Failure {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
     /// What the failure of a command about `key` means to the caller. Nothing but the code is
     /// acted upon; the text is passed on to people, cut to a bounded length.
     pub(crate) fn to_error(&self, key: Option<Key>) -> HsmError {
@@ -146,9 +162,11 @@ impl v1::Failure {
             (Code::NoSuchKey | Code::WrongKeyKind | Code::Refused | Code::TooLong, _) => {
                 HsmError::refused(text)
             }
-            (Code::Unspecified | Code::NotLoggedIn | Code::Unavailable, _) => {
-                HsmError::unavailable(text)
-            }
+            (Code::PinLocked, _) => HsmError::refused(format!("it is locked: {text}")),
+            (
+                Code::Unspecified | Code::NotLoggedIn | Code::Unavailable | Code::TooManySessions,
+                _,
+            ) => HsmError::unavailable(text),
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! A connection that breaks is thrown away and the command is asked again, once, on a new one:
 //! every command may be repeated without harm, also when it was done and only its reply was lost.
-//! A token that cannot be reached is said to be so at once; how long anything may take is up to
+//! A token that cannot be reached is said to be so at once, also to those who wait for a place; how long anything may take is up to
 //! the streams that [`Connect`] makes, which should have time-outs.
 //!
 //! Deliberately absent: a breaker and its clock, which belong to the server; and a second try of a
@@ -34,6 +34,8 @@ pub(crate) struct Pool {
     places: Mutex<Places>,
     /// Told once each time a place becomes free.
     freed: Condvar,
+    /// Told to all when a login has ended.
+    opened: Condvar,
 }
 
 /// `idle.len() + lent <= POOL_MAX` always.
@@ -42,6 +44,12 @@ struct Places {
     idle: Vec<Box<dyn Stream>>,
     /// In some thread's hands, or being opened by one.
     lent: usize,
+    /// Commands that failed also on a new connection: those who waited meanwhile are not tried.
+    broke: u64,
+    /// Some thread is logging in.
+    opening: bool,
+    /// The PIN was wrong, which holds for as long as this process lives.
+    wrong: bool,
 }
 
 impl Pool {
@@ -50,36 +58,47 @@ impl Pool {
         let places = Mutex::new(Places {
             idle: Vec::new(),
             lent: 0,
+            broke: 0,
+            opening: false,
+            wrong: false,
         });
         Pool {
             connect,
             pin,
             places,
             freed: Condvar::new(),
+            opened: Condvar::new(),
         }
     }
 
     /// Asks once, and once more on a new connection when the first one broke. A failure that the
     /// token answers is an `Err` that speaks of `key`.
     pub(crate) fn call(&self, command: Command, key: Option<Key>) -> Result<Outcome, HsmError> {
+        settle(self.twice(command)?, key)
+    }
+
+    fn twice(&self, command: Command) -> Result<Outcome, HsmError> {
         let request = v1::Request {
             command: Some(command),
         };
         let first = match self.ask(&request, false)? {
-            Asked::Answered(outcome) => return settle(outcome, key),
+            Asked::Answered(outcome) => return Ok(outcome),
             Asked::Broken(error) => error,
         };
         match self.ask(&request, true)? {
-            Asked::Answered(outcome) => settle(outcome, key),
-            Asked::Broken(second) => Err(HsmError::unavailable(format!(
-                "the connection broke ({first}), and so did the next ({second})"
-            ))),
+            Asked::Answered(outcome) => Ok(outcome),
+            Asked::Broken(second) => {
+                lock(&self.places).broke += 1;
+                Err(HsmError::unavailable(format!(
+                    "the connection broke ({first}), and so did the next ({second})"
+                )))
+            }
         }
     }
 
     /// One command on one connection. `Err` when there is no connection to be had.
     fn ask(&self, request: &v1::Request, fresh: bool) -> Result<Asked, HsmError> {
-        let mut lease = self.lease();
+        let mut lease = self.lease()?;
         let mut stream = match lease.stream.take() {
             Some(idle) if !fresh => idle,
             _ => self.open()?,
@@ -101,25 +120,63 @@ impl Pool {
     }
 
     /// A place in the pool, with an idle connection if there is one.
-    fn lease(&self) -> Lease<'_> {
+    fn lease(&self) -> Result<Lease<'_>, HsmError> {
         let mut places = lock(&self.places);
+        let broke = places.broke;
         while places.idle.is_empty() && places.lent >= POOL_MAX {
             places = self
                 .freed
                 .wait(places)
                 .unwrap_or_else(PoisonError::into_inner);
+            if places.broke != broke {
+                // Another one may wait for the place that was offered to this one.
+                self.freed.notify_one();
+                return Err(HsmError::unavailable("it was lost while this call waited"));
+            }
         }
         let stream = places.idle.pop();
         places.lent += 1;
-        Lease {
+        Ok(Lease {
             pool: self,
             stream,
             healthy: false,
-        }
+        })
     }
 
-    /// Connects and logs in.
+    /// Connects and logs in. One at a time: of many who would try a wrong PIN one does, and of many
+    /// who would wait for a token that hangs one waits. Whoever waited while a login failed is told
+    /// then, also when another one comes first and tries again.
     fn open(&self) -> Result<Box<dyn Stream>, HsmError> {
+        let mut places = lock(&self.places);
+        let broke = places.broke;
+        loop {
+            if places.wrong {
+                return Err(HsmError::WrongPin);
+            }
+            if places.broke != broke {
+                return Err(HsmError::unavailable("it was lost while this call waited"));
+            }
+            if !places.opening {
+                break;
+            }
+            places = self
+                .opened
+                .wait(places)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        places.opening = true;
+        drop(places);
+        let _turn = Turn(self);
+        let opened = self.log_in();
+        if let Err(error) = &opened {
+            let mut places = lock(&self.places);
+            places.wrong = *error == HsmError::WrongPin;
+            places.broke += 1;
+        }
+        opened
+    }
+
+    fn log_in(&self) -> Result<Box<dyn Stream>, HsmError> {
         let unreachable = |error: io::Error| HsmError::unavailable(error.to_string());
         let mut stream = (self.connect)().map_err(unreachable)?;
         let login = self.pin.expose(|pin| v1::Login { pin: pin.to_vec() });
@@ -156,6 +213,16 @@ impl Drop for Lease<'_> {
         }
         drop(places);
         self.pool.freed.notify_one();
+    }
+}
+
+/// One thread's turn to log in, which ends also after a panic.
+struct Turn<'a>(&'a Pool);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.places).opening = false;
+        self.0.opened.notify_all();
     }
 }
 
@@ -235,7 +302,9 @@ mod tests {
     fn a_wrong_pin_is_tried_once() {
         let (token, far) = client("4321", &[]);
         assert_eq!(token.make_key(Key::Log), Err(HsmError::WrongPin));
-        assert_eq!(far.connects.load(Ordering::SeqCst), 1);
+        assert_eq!(far.logins.load(Ordering::SeqCst), 1);
+        assert_eq!(token.make_key(Key::Log), Err(HsmError::WrongPin));
+        assert_eq!(far.logins.load(Ordering::SeqCst), 1);
         assert_eq!(far.commands.load(Ordering::SeqCst), 0);
     }
 

@@ -43,6 +43,7 @@ impl Hsm for RemoteToken {
             Outcome::Description(it) => Ok(Description {
                 model: it.model,
                 serial: it.serial,
+                firmware: it.firmware,
                 simulated: it.simulated,
             }),
             _ => Err(HsmError::out_of_turn()),
@@ -102,6 +103,7 @@ impl Hsm for RemoteToken {
             key: key_label,
             aad: aad.to_vec(),
             plaintext: plain.to_vec(),
+            nonce: Vec::new(),
         };
         self.bytes(Command::Wrap(wrap), Some(key))
             .map(|bytes| bytes.to_vec())
@@ -126,6 +128,21 @@ impl Hsm for RemoteToken {
             key: key.label().to_owned(),
         };
         self.bytes(Command::MakeKey(make), Some(key)).map(|_| ())
+    }
+
+    fn high_water(&self, log: &str) -> Result<Option<u64>, HsmError> {
+        let log = log.to_owned();
+        let command = Command::HighWater(v1::HighWater { log });
+        match self.pool.call(command, None)? {
+            Outcome::Mark(mark) => Ok(mark.size),
+            _ => Err(HsmError::out_of_turn()),
+        }
+    }
+
+    fn raise_high_water(&self, log: &str, size: u64) -> Result<(), HsmError> {
+        let log = log.to_owned();
+        let raise = v1::RaiseHighWater { log, size };
+        self.bytes(Command::RaiseHighWater(raise), None).map(|_| ())
     }
 }
 

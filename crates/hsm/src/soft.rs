@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::material::{Material, NONCE, OVERHEAD, Secret};
-use crate::store::{self, Cost, SALT, StoreKey};
+use crate::store::{self, Cost, MARKS_MAX, Marks, SALT, StoreKey};
 use crate::{Description, Hsm, HsmError, Key, Pin, Randomness, Storage, bounded};
 
 /// How often a P-256 secret is drawn before the generator is called unfit. A fit one needs a second
@@ -24,10 +24,18 @@ pub struct SoftToken {
     keys: [OnceLock<Material>; Key::ALL.len()],
     random: Mutex<Box<dyn Randomness>>,
     storage: Box<dyn Storage>,
-    /// The store as last saved. Whoever makes a key holds this lock until it is saved.
-    store: Mutex<Vec<u8>>,
+    /// The store as last saved. Whoever changes it holds this lock until it is saved.
+    store: Mutex<Saved>,
     /// Held while a PIN is checked: bounds the memory that guesses take, and slows them.
     door: Mutex<()>,
+    /// What [`StoreKey::fold`] makes of the right PIN, once it was shown: whoever may read this
+    /// memory reads the keys, and a right PIN is not made to wait again.
+    shown: OnceLock<[u8; 32]>,
+}
+
+struct Saved {
+    bytes: Vec<u8>,
+    marks: Marks,
 }
 
 impl SoftToken {
@@ -49,10 +57,12 @@ impl SoftToken {
         random.fill(&mut nonce)?;
 
         let store_key = StoreKey::new(pin, Cost::NORMAL, salt)?;
-        let store = store_key.write(serial, [].into_iter(), nonce);
-        save(storage.as_ref(), &store)?;
+        let marks = Marks::new();
+        let bytes = store_key.write(serial, [].into_iter(), &marks, nonce);
+        save(storage.as_ref(), &bytes)?;
+        let saved = Saved { bytes, marks };
         Ok(SoftToken::assemble(
-            serial, store_key, store, random, storage,
+            serial, store_key, saved, random, storage,
         ))
     }
 
@@ -69,8 +79,11 @@ impl SoftToken {
         storage: Box<dyn Storage>,
     ) -> Result<SoftToken, HsmError> {
         let (store_key, contents) = store::open(store, pin)?;
-        let token =
-            SoftToken::assemble(contents.serial, store_key, store.to_vec(), random, storage);
+        let saved = Saved {
+            bytes: store.to_vec(),
+            marks: contents.marks,
+        };
+        let token = SoftToken::assemble(contents.serial, store_key, saved, random, storage);
         for material in contents.keys {
             let slot = &token.keys[material.key() as usize];
             let repeat = slot.set(material).is_err();
@@ -85,7 +98,7 @@ impl SoftToken {
     fn assemble(
         serial: [u8; 8],
         store_key: StoreKey,
-        store: Vec<u8>,
+        store: Saved,
         random: Box<dyn Randomness>,
         storage: Box<dyn Storage>,
     ) -> SoftToken {
@@ -97,30 +110,64 @@ impl SoftToken {
             storage,
             store: Mutex::new(store),
             door: Mutex::new(()),
+            shown: OnceLock::new(),
         }
     }
 
     /// The store as last saved, encrypted under the PIN.
     pub fn to_store(&self) -> Vec<u8> {
-        lock(&self.store).clone()
+        lock(&self.store).bytes.clone()
     }
 
-    /// Whether `pin` is this token's, for whoever lets others in. As slow as [`SoftToken::open`],
-    /// right or wrong, and one at a time.
+    /// Whether `pin` is this token's, for whoever lets others in. As slow as [`SoftToken::open`], and
+    /// one at a time, unless it is the right one and was shown before.
     ///
     /// # Errors
     ///
     /// [`HsmError::WrongPin`].
     pub fn check_pin(&self, pin: &Pin) -> Result<(), HsmError> {
+        let folded = self.store_key.fold(pin);
+        if self.shown.get() == Some(&folded) {
+            return Ok(());
+        }
         let store = self.to_store();
         let _one_at_a_time = lock(&self.door);
-        store::open(&store, pin).map(|_| ())
+        store::open(&store, pin)?;
+        let _ = self.shown.set(folded); // another thread was first, with the same
+        Ok(())
+    }
+
+    /// [`Hsm::wrap`] with a nonce of the caller's, as PKCS#11 has it. One nonce twice under one key
+    /// gives both texts away: only for who keeps count of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Hsm::wrap`].
+    pub fn wrap_with(
+        &self,
+        key: Key,
+        aad: &[u8],
+        plain: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Result<Vec<u8>, HsmError> {
+        bounded(aad.len().saturating_add(plain.len()))?;
+        self.material(key)?.wrap(aad, plain, nonce)
     }
 
     fn material(&self, key: Key) -> Result<&Material, HsmError> {
         self.keys[key as usize]
             .get()
             .ok_or(HsmError::NoSuchKey(key))
+    }
+
+    /// Saves the keys, one more and the marks. The caller holds the store's lock.
+    fn save(&self, more: Option<&Material>, marks: &Marks) -> Result<Vec<u8>, HsmError> {
+        let mut nonce = [0; NONCE];
+        self.random(&mut nonce)?;
+        let keys = self.keys.iter().filter_map(OnceLock::get).chain(more);
+        let bytes = self.store_key.write(self.serial, keys, marks, nonce);
+        save(self.storage.as_ref(), &bytes)?;
+        Ok(bytes)
     }
 
     /// Draws a new secret for `key`; a generator that gives none that fits is unfit.
@@ -151,6 +198,7 @@ impl Hsm for SoftToken {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
+            firmware: env!("CARGO_PKG_VERSION").to_owned(),
             simulated: true,
         })
     }
@@ -174,11 +222,9 @@ impl Hsm for SoftToken {
     }
 
     fn wrap(&self, key: Key, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, HsmError> {
-        bounded(aad.len().saturating_add(plain.len()))?;
-        let material = self.material(key)?;
         let mut nonce = [0; NONCE];
         self.random(&mut nonce)?;
-        material.wrap(aad, plain, nonce)
+        self.wrap_with(key, aad, plain, nonce)
     }
 
     fn unwrap(&self, key: Key, aad: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, HsmError> {
@@ -197,22 +243,41 @@ impl Hsm for SoftToken {
             return Ok(());
         }
         let material = self.draw(key)?;
-        let mut nonce = [0; NONCE];
-        self.random(&mut nonce)?;
-        let keys = self
-            .keys
-            .iter()
-            .filter_map(OnceLock::get)
-            .chain([&material]);
-        let next = self.store_key.write(self.serial, keys, nonce);
-        save(self.storage.as_ref(), &next)?;
-
-        // A crash before this line: the key is on disk or it is not; nobody has used it.
-        *store = next;
+        // A crash in here: the key is on disk or it is not; nobody has used it.
+        store.bytes = self.save(Some(&material), &store.marks)?;
         let repeat = slot.set(material).is_err();
         assert!(!repeat, "only the holder of the store's lock sets a key");
         Ok(())
     }
+
+    fn high_water(&self, log: &str) -> Result<Option<u64>, HsmError> {
+        Ok(lock(&self.store).marks.get(&name(log)).copied())
+    }
+
+    fn raise_high_water(&self, log: &str, size: u64) -> Result<(), HsmError> {
+        let mut store = lock(&self.store);
+        let mut marks = store.marks.clone();
+        if marks.get(&name(log)).is_some_and(|kept| *kept >= size) {
+            return Ok(());
+        }
+        marks.insert(name(log), size);
+        if marks.len() > MARKS_MAX {
+            let reason = format!("the token keeps the marks of {MARKS_MAX} logs already");
+            return Err(HsmError::refused(reason));
+        }
+        // A crash in here: the older mark or the new one is found, and either is true.
+        store.bytes = self.save(None, &marks)?;
+        store.marks = marks;
+        Ok(())
+    }
+}
+
+/// What a log's mark is kept under.
+fn name(log: &str) -> [u8; 16] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, log.as_bytes());
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest.as_ref()[..16]);
+    name
 }
 
 fn save(storage: &dyn Storage, store: &[u8]) -> Result<(), HsmError> {
@@ -341,8 +406,10 @@ mod tests {
     fn a_wrong_pin_opens_nothing() {
         let (token, disk) = token(Counting(0));
         assert_eq!(open(&disk, "12345").err(), Some(HsmError::WrongPin));
-        assert_eq!(token.check_pin(&pin("4321")), Err(HsmError::WrongPin));
-        assert_eq!(token.check_pin(&pin("1234")), Ok(()));
+        for _ in 0..2 {
+            assert_eq!(token.check_pin(&pin("4321")), Err(HsmError::WrongPin));
+            assert_eq!(token.check_pin(&pin("1234")), Ok(()));
+        }
     }
 
     #[test]
@@ -389,6 +456,32 @@ mod tests {
             ));
             assert_eq!(token.public_key(key), Err(HsmError::NoSuchKey(key)));
         }
+    }
+
+    #[test]
+    fn a_mark_rises_and_is_found_by_whoever_opens_the_store() {
+        let (token, disk) = token(Counting(0));
+        token.make_key(Key::Log).unwrap();
+        assert_eq!(token.high_water("a"), Ok(None));
+        for (raised, kept) in [(7, 7), (5, 7), (9, 9)] {
+            token.raise_high_water("a", raised).unwrap();
+            assert_eq!(token.high_water("a"), Ok(Some(kept)));
+        }
+        let again = open(&disk, "1234").unwrap();
+        assert_eq!(again.high_water("a"), Ok(Some(9)));
+        assert_eq!(again.high_water("b"), Ok(None));
+        assert_eq!(again.public_key(Key::Log), token.public_key(Key::Log));
+        disk.full.store(true, Ordering::SeqCst);
+        assert!(token.raise_high_water("a", 10).is_err());
+        assert_eq!(token.high_water("a"), Ok(Some(9)));
+        disk.full.store(false, Ordering::SeqCst);
+        for log in 1..MARKS_MAX {
+            token.raise_high_water(&log.to_string(), 1).unwrap();
+        }
+        assert!(matches!(
+            token.raise_high_water("one too many", 1),
+            Err(HsmError::Refused { .. })
+        ));
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //!   | nonce 12 | AES-256-GCM(serial 8 | count u8 | count x (key number u8 | secret 32)) | tag 16
 //! ```
 //!
+//! A record of number 240 is no key but a high-water mark: 16 bytes that name a log, a size u64, and
+//! 8 zeros.
+//!
 //! Integers are big-endian. The header is bound in as associated data. A wrong PIN and an altered
 //! byte are the same thing to AES-GCM, so both say [`HsmError::WrongPin`]; only a store that is not
 //! even shaped like one says [`HsmError::Store`]. The parameters are bounded before they are used:
@@ -12,6 +15,8 @@
 //!
 //! Deliberately absent: protection against an older store put back in place; the ledger notices
 //! the keys that are missing then.
+
+use std::collections::BTreeMap;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use ring::aead;
@@ -25,7 +30,16 @@ const VERSION: u8 = 1;
 pub(crate) const SALT: usize = 16;
 const HEADER: usize = MAGIC.len() + 1 + 3 * 4 + SALT;
 const RECORD: usize = 1 + 32;
-const CONTENTS_MAX: usize = 8 + 1 + 6 * RECORD;
+const CONTENTS_MAX: usize = 8 + 1 + (6 + MARKS_MAX) * RECORD;
+
+/// The number of a record that is a high-water mark. Never one of a key.
+const MARK: u8 = 240;
+
+/// Logs whose marks one token keeps: one that was set up again and again is bounded, too.
+pub(crate) const MARKS_MAX: usize = 8;
+
+/// How far each log was signed, by the first 16 bytes of SHA-256 of its origin.
+pub(crate) type Marks = BTreeMap<[u8; 16], u64>;
 
 /// What deriving the store's key from a PIN costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,11 +106,20 @@ impl StoreKey {
         })
     }
 
+    /// A digest of a PIN under this store's salt: not for storing.
+    pub(crate) fn fold(&self, pin: &Pin) -> [u8; 32] {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &self.header);
+        let mut folded = [0; 32];
+        pin.expose(|pin| folded.copy_from_slice(ring::hmac::sign(&key, pin).as_ref()));
+        folded
+    }
+
     /// The store's bytes. `nonce` is never used twice.
     pub(crate) fn write<'a>(
         &self,
         serial: [u8; 8],
         keys: impl Iterator<Item = &'a Material>,
+        marks: &Marks,
         nonce: [u8; NONCE],
     ) -> Vec<u8> {
         // Never grows, so that no copy of a secret stays behind.
@@ -108,6 +131,13 @@ impl StoreKey {
             contents.push(material.key().number());
             contents.extend_from_slice(material.secret().as_slice());
         }
+        for (log, size) in marks {
+            contents[8] += 1;
+            contents.push(MARK);
+            contents.extend_from_slice(log);
+            contents.extend_from_slice(&size.to_be_bytes());
+            contents.extend_from_slice(&[0; 8]);
+        }
         let body = material::encrypt(&self.key, nonce, &self.header, &contents);
         [&self.header[..], &body].concat()
     }
@@ -117,6 +147,7 @@ impl StoreKey {
 pub(crate) struct Contents {
     pub(crate) serial: [u8; 8],
     pub(crate) keys: Vec<Material>,
+    pub(crate) marks: Marks,
 }
 
 /// Opens a store.
@@ -161,7 +192,15 @@ fn read(contents: &[u8]) -> Result<Contents, HsmError> {
         return Err(malformed());
     }
     let mut keys: Vec<Material> = Vec::with_capacity(Key::ALL.len());
+    let mut marks = Marks::new();
     for record in records {
+        if let [MARK, mark @ ..] = record {
+            let (log, size) = read_mark(mark).ok_or_else(malformed)?;
+            if marks.len() == MARKS_MAX || marks.insert(log, size).is_some() {
+                return Err(malformed());
+            }
+            continue;
+        }
         let key = Key::from_number(record[0]).ok_or_else(malformed)?;
         if keys.iter().any(|known| known.key() == key) {
             return Err(malformed());
@@ -173,7 +212,17 @@ fn read(contents: &[u8]) -> Result<Contents, HsmError> {
     Ok(Contents {
         serial: *serial,
         keys,
+        marks,
     })
+}
+
+fn read_mark(record: &[u8; 32]) -> Option<([u8; 16], u64)> {
+    let (log, rest) = record.split_first_chunk::<16>()?;
+    let (size, zeros) = rest.split_first_chunk::<8>()?;
+    zeros
+        .iter()
+        .all(|byte| *byte == 0)
+        .then(|| (*log, u64::from_be_bytes(*size)))
 }
 
 #[cfg(test)]
@@ -200,7 +249,7 @@ mod tests {
 
     fn store() -> Vec<u8> {
         let key = StoreKey::new(&pin("1234"), QUICK, [9; SALT]).unwrap();
-        key.write([7; 8], keys().iter(), [5; NONCE])
+        key.write([7; 8], keys().iter(), &Marks::new(), [5; NONCE])
     }
 
     fn check(store: &[u8], expected: Option<HsmError>) {
@@ -278,7 +327,7 @@ mod tests {
             &with(5, &[0, 4, 0, 1]),
             malformed("its argon2 parameters are out of bounds"),
         );
-        let long = [&store[..], &[0; 200]].concat();
+        let long = [&store[..], &[0; 500]].concat();
         check(&long, malformed("it is longer than a store can be"));
         for length in 0..store.len() {
             match open(&store[..length], &pin("1234")).err() {
@@ -304,6 +353,30 @@ mod tests {
         ] {
             assert!(matches!(read(&wrong), Err(HsmError::Store { .. })));
         }
+    }
+
+    #[test]
+    fn marks_are_kept_beside_the_keys_and_bounded() {
+        let key = StoreKey::new(&pin("1234"), QUICK, [9; SALT]).unwrap();
+        let marks = |count: u8| -> Marks {
+            (0..count)
+                .map(|log| ([log; 16], u64::MAX - u64::from(log)))
+                .collect()
+        };
+        let most = key.write([7; 8], keys().iter(), &marks(8), [5; NONCE]);
+        let (_, contents) = open(&most, &pin("1234")).unwrap();
+        assert_eq!(contents.marks, marks(8));
+        assert_eq!(contents.keys.len(), 2);
+        let more = key.write([7; 8], keys().iter(), &marks(9), [5; NONCE]);
+        assert!(matches!(
+            open(&more, &pin("1234")).err(),
+            Some(HsmError::Store { .. })
+        ));
+        let twice = [&[MARK][..], &[1; 24], &[0; 8]].concat().repeat(2);
+        let contents = [&[7; 8][..], &[2], &twice].concat();
+        assert!(read(&contents).is_err());
+        let unclean = [&[7; 8][..], &[1], &[MARK], &[1; 32]].concat();
+        assert!(read(&unclean).is_err());
     }
 
     #[test]

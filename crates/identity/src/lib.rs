@@ -20,6 +20,6 @@ pub use key::{KeyError, SignError, Signer, VerifyError, verify};
 pub use peer::{Peer, PeerError, PersonName, PersonNameError, Role, parse_peer};
 pub use pem::pem;
 pub use profile::{
-    Certificate, IdentityError, Issuer, Stamp, device, device_issuing, device_root, sha256,
-    site_leaf, site_root,
+    Certificate, IdentityError, Issuer, Stamp, check_issuing, device, device_issuing, device_root,
+    issuing_request, sha256, site_leaf, site_root,
 };

@@ -119,6 +119,67 @@ pub fn device_issuing(
     signed(&authority(common_name(name), 0, stamp, NEVER), spki, root)
 }
 
+/// A request (PKCS#10, DER) for the issuing certificate, for a root that is kept elsewhere. It asks
+/// for a name and proves that the key is held; what the certificate may do is the root's to say.
+///
+/// # Errors
+/// [`IdentityError::Key`], [`IdentityError::Sign`], [`IdentityError::Encode`].
+pub fn issuing_request(signer: &dyn Signer, name: &str) -> Result<Vec<u8>, IdentityError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(name);
+    let key = SigningAdapter::new(signer)?;
+    match (params.serialize_request(&key), key.failure()) {
+        (Ok(request), _) => Ok(request.der().to_vec()),
+        (Err(_), Some(failure)) => Err(IdentityError::Sign(failure)),
+        (Err(error), None) => Err(IdentityError::Encode(error.to_string())),
+    }
+}
+
+/// Checks an issuing certificate that a root elsewhere has signed: it is an authority's, of our key,
+/// in force now, and signed by that root, which signed itself.
+///
+/// # Errors
+/// [`IdentityError::Issuer`] with what is wrong.
+pub fn check_issuing(
+    issuing: &[u8],
+    root: &[u8],
+    spki: &[u8],
+    now: Timestamp,
+) -> Result<(), IdentityError> {
+    use IdentityError::Issuer as Refused;
+    let parse = |der| match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        _ => Err(Refused("cannot be read")),
+    };
+    let (issuing, root) = (parse(issuing)?, parse(root)?);
+    if !issuing.is_ca() || !root.is_ca() {
+        return Err(Refused("is not an authority's"));
+    }
+    if issuing.public_key().raw != spki {
+        return Err(Refused("is of another key than the token's"));
+    }
+    let signs = |certificate: &X509Certificate<'_>| {
+        let usage = certificate.key_usage().ok().flatten();
+        usage.is_none_or(|usage| usage.value.key_cert_sign())
+    };
+    if !signs(&issuing) || !signs(&root) {
+        return Err(Refused("may not sign certificates"));
+    }
+    let now = x509_parser::time::ASN1Time::from_timestamp(now.unix_ms() / 1000)
+        .map_err(|_| Refused("cannot be held against this clock"))?;
+    if !issuing.validity().is_valid_at(now) || !root.validity().is_valid_at(now) {
+        return Err(Refused("is not in force now"));
+    }
+    if issuing.issuer() != root.subject() {
+        return Err(Refused("names another root than the one beside it"));
+    }
+    let by_root = issuing.verify_signature(Some(root.public_key())).is_ok();
+    if !by_root || root.verify_signature(None).is_err() {
+        return Err(Refused("is not signed by the root beside it"));
+    }
+    Ok(())
+}
+
 /// The root of the site: signs server, stations and people.
 ///
 /// # Errors

@@ -4,24 +4,29 @@
 //! written first and the checkpoint last, so a broken-off export claims nothing it has not got.
 
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
-use tlog::{Hash, Level, TilePath, VerifierKey};
+use tlog::{Checkpoint, Hash, Level, TilePath, VerifierKey, decode_bundle};
 
+use crate::ahead::{Ahead, Numbered};
 use crate::files::{file_error, open_checkpoint};
-use crate::replay::{Findings, Replay, Report, StoredHashes};
+use crate::folder::{check_strangers, read};
+use crate::memory::Memory;
+use crate::remembered::{goes_on_from, peaks};
+use crate::replay::{Replay, Report};
+use crate::rows::{OrderRow, UnitRow};
 use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};
 use crate::table::int;
-use crate::{Error, schema};
+use crate::tile_hashes::TileHashes;
+use crate::{Audit, Error, schema};
 
 /// Longest checkpoint file that is read.
 const NOTE_MAX: u64 = 1_000_000;
 /// Longest tile: a bundle of 256 entries of 65,535 bytes, each behind its length.
-const TILE_MAX: u64 = 256 * 65_537;
+pub(crate) const TILE_MAX: u64 = 256 * 65_537;
 /// Bytes of a hash.
-const HASH: usize = 32;
+pub(crate) const HASH: usize = 32;
 
 /// What was exported.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -63,7 +68,7 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
         return Err(Error::Altered(checkpoint.size));
     }
     unaltered(&connection, checkpoint.size)?;
-    own_folder(out, vkey, &connection, checkpoint.size)?;
+    let earlier = own_folder(out, vkey, &connection, checkpoint.size)?;
     let mut written = 0;
     for tile in tlog::tiles(checkpoint.size) {
         write(
@@ -73,8 +78,12 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
         written += 1;
     }
     write(&out.join("vkey"), format!("{vkey}\n").as_bytes())?;
+    // The same tree head with the lines of witnesses under it is worth more than without.
+    let cosigned = earlier.filter(|earlier| {
+        tlog::open_note(earlier, std::slice::from_ref(vkey)).is_ok_and(|earlier| earlier == text)
+    });
     let fresh = out.join("checkpoint.new");
-    write(&fresh, note.as_bytes())?;
+    write(&fresh, cosigned.unwrap_or(note.clone()).as_bytes())?;
     let target = out.join("checkpoint");
     fs::rename(&fresh, &target).map_err(|source| file_error(&target, source))?;
     Ok(Exported {
@@ -88,24 +97,121 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
 /// root that was signed, and the rules over all of it.
 ///
 /// Read is what the checkpoint covers and no more. Tiles above it are of an export that broke
-/// off, or somebody else's; they are no part of what is reported.
+/// off, or somebody else's; they are no part of what is reported. A file that is no tile at all
+/// is a finding.
 ///
 /// # Errors
 /// [`Error::NotALog`] when the folder holds no checkpoint. Whatever is wrong is a finding.
 pub fn verify_bundle(dir: &Path, vkey: &VerifierKey) -> Result<Report, Error> {
-    let mut replay = Replay::new(vkey);
+    verify_bundle_with(dir, vkey, &Audit::default())
+}
+
+/// The same as [`verify_bundle`], held against what others remember, from a trusted checkpoint
+/// on, or with more threads.
+///
+/// # Errors
+/// Those of [`verify_bundle`].
+pub fn verify_bundle_with(
+    dir: &Path,
+    vkey: &VerifierKey,
+    audit: &Audit<'_>,
+) -> Result<Report, Error> {
+    Ok(walk(dir, vkey, audit)?.report())
+}
+
+/// What the entries of an exported folder add up to, by name, when the whole of it is good.
+#[derive(Clone, Debug, Default)]
+pub struct Holdings {
+    /// Every order.
+    pub orders: Vec<OrderRow>,
+    /// Every unit at its newest attempt.
+    pub units: Vec<UnitRow>,
+}
+
+/// Verifies an exported folder whole and says what its entries add up to.
+///
+/// # Errors
+/// Those of [`verify_bundle`].
+pub fn holdings(
+    dir: &Path,
+    vkey: &VerifierKey,
+    audit: &Audit<'_>,
+) -> Result<(Report, Holdings), Error> {
+    let mut replay = walk(dir, vkey, audit)?;
+    let Memory { orders, units, .. } = std::mem::take(&mut replay.memory);
+    let mut orders: Vec<OrderRow> = orders.0.into_values().collect();
+    let mut units: Vec<UnitRow> = units.0.into_values().collect();
+    orders.sort_by(|a, b| a.order.cmp(&b.order));
+    units.sort_by(|a, b| a.serial.cmp(&b.serial));
+    Ok((replay.report(), Holdings { orders, units }))
+}
+
+/// Hands out the entries of an exported folder from entry `from` on, byte for byte.
+///
+/// # Errors
+/// What the folder says, and what `each` fails with. Nothing is verified: see [`holdings`].
+pub fn bundle_entries(
+    dir: &Path,
+    vkey: &VerifierKey,
+    from: u64,
+    each: &mut dyn FnMut(u64, &[u8]) -> std::io::Result<()>,
+) -> Result<(), Error> {
+    let (_, checkpoint) = signed_by(dir, vkey)?;
+    let checkpoint = checkpoint.map_err(|why| Error::NotALog {
+        path: dir.to_owned(),
+        why,
+    })?;
+    let damaged = |path: &Path, why: String| file_error(path, std::io::Error::other(why));
+    for tile in bundles(from, checkpoint.size) {
+        let path = dir.join(tile.to_string());
+        let bytes = read(&path, TILE_MAX).map_err(|source| file_error(&path, source))?;
+        let entries = decode_bundle(&bytes, tile.width);
+        let entries = entries.map_err(|error| damaged(&path, error.to_string()))?;
+        for (seq, entry) in (tile.start()..)
+            .zip(entries)
+            .filter(|(seq, _)| *seq >= from)
+        {
+            each(seq, entry).map_err(|source| file_error(&path, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// The folder's note, and the checkpoint in it or why it is none of this key's.
+fn signed_by(
+    dir: &Path,
+    vkey: &VerifierKey,
+) -> Result<(String, Result<Checkpoint, String>), Error> {
     let note = read(&dir.join("checkpoint"), NOTE_MAX).map_err(|source| Error::NotALog {
         path: dir.to_owned(),
         why: format!("no checkpoint: {source}"),
     })?;
     let note = String::from_utf8_lossy(&note).into_owned();
-    let checkpoint = match open_checkpoint(&note, vkey) {
+    let checkpoint = open_checkpoint(&note, vkey);
+    Ok((note, checkpoint))
+}
+
+/// The entry bundles of a tree of `size`, from the one with entry `from` on.
+fn bundles(from: u64, size: u64) -> impl Iterator<Item = TilePath> {
+    let wide = u64::from(tlog::TILE_WIDTH);
+    (from / wide..size.div_ceil(wide)).map(move |index| TilePath {
+        level: Level::Entries,
+        index,
+        width: (size - index * wide).min(wide) as u16,
+    })
+}
+
+/// The whole way through a folder.
+fn walk<'a>(dir: &Path, vkey: &'a VerifierKey, audit: &Audit<'_>) -> Result<Replay<'a>, Error> {
+    let mut replay = Replay::new(vkey);
+    let (note, checkpoint) = signed_by(dir, vkey)?;
+    let checkpoint = match checkpoint {
         Ok(checkpoint) => checkpoint,
         Err(why) => {
             replay
                 .findings
                 .add(None, format!("the checkpoint is not good: {why}"));
-            return Ok(replay.report());
+            return Ok(replay);
         }
     };
     if read(&dir.join("vkey"), NOTE_MAX).ok() != Some(format!("{vkey}\n").into_bytes()) {
@@ -113,31 +219,65 @@ pub fn verify_bundle(dir: &Path, vkey: &VerifierKey) -> Result<Report, Error> {
             .findings
             .add(None, "the file vkey does not hold the key that was given");
     }
-    let mut hashes = TileHashes {
-        dir,
-        size: checkpoint.size,
-        open: Vec::new(),
-    };
-    for tile in tlog::tiles(checkpoint.size).filter(|tile| tile.level == Level::Entries) {
-        let entries = read(&dir.join(tile.to_string()), TILE_MAX).map_err(|e| e.to_string());
-        let decoded = entries.as_ref().map_err(String::clone).and_then(|bytes| {
-            tlog::decode_bundle(bytes, tile.width).map_err(|error| error.to_string())
+    let mut hashes = TileHashes::of(dir, checkpoint.size);
+    if let Some(trusted) = audit.since {
+        let known = if trusted.size <= checkpoint.size {
+            peaks(trusted.size, &mut |position| hashes.at(position)).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        if !replay.skip(trusted, known) {
+            return Ok(replay);
+        }
+    }
+    feed(&mut replay, &mut hashes, dir, audit.threads);
+    if replay.size == checkpoint.size {
+        replay.checkpoint(&note);
+        goes_on_from(&mut replay, audit.remembered, &mut |position| {
+            hashes.at(position)
         });
-        match decoded {
-            Ok(entries) => entries.into_iter().for_each(|entry| {
-                replay.feed(Some(entry), &mut hashes);
-            }),
-            Err(why) => {
-                // Which of its entries was hit cannot be told, so none of them is believed.
-                replay.findings.add(tile.start(), format!("{tile}: {why}"));
-                break;
+    }
+    check_strangers(dir, &mut replay.findings);
+    Ok(replay)
+}
+
+/// Feeds every entry below the folder's checkpoint, from where the replay stands.
+fn feed(replay: &mut Replay<'_>, hashes: &mut TileHashes<'_>, dir: &Path, threads: usize) {
+    let (from, size) = (replay.size, hashes.size());
+    let mut tiles = bundles(from, size);
+    let mut open = Vec::new().into_iter();
+    let mut ahead = Ahead::new(threads);
+    let mut read_next = || -> Result<Option<Numbered>, (u64, String)> {
+        loop {
+            if let Some(entry) = open.next() {
+                return Ok(Some(entry));
+            }
+            let Some(tile) = tiles.next() else {
+                return Ok(None);
+            };
+            // Which of its entries was hit cannot be told, so none of them is believed.
+            let broken = |why: String| (tile.start(), format!("{tile}: {why}"));
+            let bytes = read(&dir.join(tile.to_string()), TILE_MAX);
+            let bytes = bytes.map_err(|error| broken(error.to_string()))?;
+            let entries = decode_bundle(&bytes, tile.width);
+            let entries = entries.map_err(|error| broken(error.to_string()))?;
+            let entries = (tile.start()..).zip(entries.into_iter().map(<[u8]>::to_vec));
+            let entries: Vec<_> = entries.filter(|(seq, _)| *seq >= from).collect();
+            open = entries.into_iter();
+        }
+    };
+    loop {
+        match ahead.next(&mut read_next) {
+            Ok(Some((_, entry))) => {
+                replay.feed(Some(entry), hashes);
+            }
+            Ok(None) => return,
+            Err((seq, what)) => {
+                replay.findings.add(seq, what);
+                return;
             }
         }
     }
-    if replay.size == checkpoint.size {
-        replay.checkpoint(&note);
-    }
-    Ok(replay.report())
 }
 
 /// Every entry leads to its leaf hash, and those to every hash above them.
@@ -164,29 +304,29 @@ fn unaltered(connection: &Connection, size: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// The folder is empty, or an earlier and not longer export of this log.
+/// The folder is empty, or an earlier and not longer export of this log, whose note it gives.
 fn own_folder(
     out: &Path,
     vkey: &VerifierKey,
     connection: &Connection,
     entries: u64,
-) -> Result<(), Error> {
+) -> Result<Option<String>, Error> {
     fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
     let mut files = fs::read_dir(out).map_err(|source| file_error(out, source))?;
     if files.next().is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let checkpoint = read(&out.join("checkpoint"), NOTE_MAX).ok();
     let Some(note) = checkpoint.and_then(|bytes| String::from_utf8(bytes).ok()) else {
         // An export that broke off has tiles and no checkpoint, and nothing else.
-        let ours = ["tile", "vkey", "checkpoint.new"];
+        let ours = ["tile", "tables", "vkey", "checkpoint.new"];
         let foreign = fs::read_dir(out)
             .map_err(|source| file_error(out, source))?
             .any(|file| file.is_ok_and(|file| !ours.iter().any(|name| file.file_name() == *name)));
         return if foreign {
             Err(Error::ForeignDirectory(out.to_owned()))
         } else {
-            Ok(())
+            Ok(None)
         };
     };
     match open_checkpoint(&note, vkey) {
@@ -198,7 +338,7 @@ fn own_folder(
         Ok(earlier) if root_of(connection, earlier.size)? != earlier.root => {
             Err(Error::Altered(earlier.size))
         }
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Some(note)),
         Err(_) => Err(Error::ForeignDirectory(out.to_owned())),
     }
 }
@@ -226,67 +366,4 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
     made.and_then(|()| fs::write(path, bytes))
         .map_err(|source| file_error(path, source))
-}
-
-/// A file that is not longer than it may be.
-fn read(path: &Path, longest: u64) -> std::io::Result<Vec<u8>> {
-    if fs::metadata(path)?.len() > longest {
-        return Err(std::io::Error::new(
-            ErrorKind::InvalidData,
-            "the file is too long",
-        ));
-    }
-    fs::read(path)
-}
-
-/// The hashes in the tiles of a folder: those of levels 0, 8, 16, ... of the tree.
-struct TileHashes<'a> {
-    dir: &'a Path,
-    size: u64,
-    /// The tile last read of each tile level, by index, with its bytes when it could be read.
-    open: Vec<(u64, Option<Vec<u8>>)>,
-}
-
-impl StoredHashes for TileHashes<'_> {
-    fn stored(&mut self, level: u8, n: u64, findings: &mut Findings) -> Option<Hash> {
-        if !level.is_multiple_of(8) {
-            return None;
-        }
-        let (row, index, place) = (usize::from(level / 8), n / 256, (n % 256) as usize);
-        if self.open.len() <= row {
-            self.open.push((u64::MAX, None));
-        }
-        if self.open[row].0 != index {
-            self.open[row] = (index, self.tile(level, index, findings));
-        }
-        let bytes = self.open[row].1.as_ref()?;
-        bytes.get(place * HASH..(place + 1) * HASH)?.try_into().ok()
-    }
-}
-
-impl TileHashes<'_> {
-    fn tile(&self, level: u8, index: u64, findings: &mut Findings) -> Option<Vec<u8>> {
-        let there = self.size >> level;
-        let width = (there - index * 256).min(256) as u16;
-        let tile = TilePath {
-            level: Level::Hashes(level / 8),
-            index,
-            width,
-        };
-        let path: PathBuf = self.dir.join(tile.to_string());
-        match read(&path, TILE_MAX) {
-            Ok(bytes) if bytes.len() == usize::from(width) * HASH => return Some(bytes),
-            Ok(bytes) => findings.add(
-                tile_first(level, index),
-                format!("{tile}: it is {} bytes", bytes.len()),
-            ),
-            Err(error) => findings.add(tile_first(level, index), format!("{tile}: {error}")),
-        }
-        None
-    }
-}
-
-/// The first entry under a tile.
-fn tile_first(level: u8, index: u64) -> u64 {
-    (index * 256) << level
 }

@@ -30,6 +30,17 @@ pub enum Error {
         /// The newest version known here.
         known: u32,
     },
+    /// Written by an older version of this software, and not opened for writing since.
+    #[error(
+        "the log has the shape of version {found}, this software reads version {known}: start the \
+         server once, which brings it up to date"
+    )]
+    Older {
+        /// The version of the file.
+        found: u32,
+        /// The version that is read.
+        known: u32,
+    },
     /// The first entry was not accepted.
     #[error("the log cannot begin like this")]
     FirstEntry(#[source] Refused),
@@ -79,6 +90,17 @@ pub enum Error {
     /// The directory holds something else.
     #[error("{} is not empty and not an earlier export of this log", .0.display())]
     ForeignDirectory(PathBuf),
+    /// The key index beside the database. What it holds is made again from the tables.
+    #[error("the key index beside the log cannot be used")]
+    Index(#[source] std::io::Error),
+    /// The key index was made when the row was there.
+    #[error("row {row} of table {table} was taken away: run audit verify")]
+    RowLost {
+        /// The table.
+        table: &'static str,
+        /// The entry that made the row.
+        row: u64,
+    },
     /// A file beside the database.
     #[error("{}", .path.display())]
     File {

@@ -1,4 +1,4 @@
-//! Two files beside the database: the lock, and the newest checkpoint.
+//! Two files beside the database: the lock, and the newest checkpoint; and the name of a folder.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -107,6 +107,11 @@ pub(crate) fn file_error(path: &Path, source: std::io::Error) -> Error {
         path: path.to_owned(),
         source,
     }
+}
+
+/// The folder of the key index.
+pub(crate) fn keys_path(database: &Path) -> PathBuf {
+    database.with_extension("keys")
 }
 
 fn checkpoint_path(database: &Path) -> PathBuf {

@@ -5,29 +5,47 @@
 //! no check-then-insert. Deliberately absent: sockets, clocks, randomness and secrets; a
 //! password's keyed fingerprint is the nearest thing to one that comes by here.
 
+mod ahead;
+mod backup;
 mod bundle;
+pub mod contract;
+mod disk;
+mod end;
 mod error;
 mod files;
+mod folder;
+#[cfg(feature = "measure")]
+mod history;
+mod index;
 mod log;
 mod memory;
 mod reader;
 mod refused;
+mod remembered;
 mod replay;
+mod room;
 mod rows;
 mod rules;
 mod schema;
 mod sql;
+mod stream;
 mod table;
 mod tail;
+mod tile_hashes;
+mod tip;
 mod verify;
 mod writer;
 
-pub use bundle::{Exported, export, verify_bundle};
+pub use backup::{Backup, backup};
+pub use bundle::{
+    Exported, Holdings, bundle_entries, export, holdings, verify_bundle, verify_bundle_with,
+};
+pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
-pub use log::{Appended, Ledger};
+pub use log::{Appended, Ledger, Options};
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};
 pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, UnitRow};
-pub use verify::verify;
+pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

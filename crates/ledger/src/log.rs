@@ -1,33 +1,58 @@
 //! The log, open for writing: one connection, one process, one transaction per batch.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tlog::{Checkpoint, CheckpointSigner, Hash, VerifierKey};
+use tlog::{CheckpointSigner, VerifierKey};
 use traveler::Change;
 
-use crate::files::{
-    Beside, Lock, checkpoint_beside, open_checkpoint, place_checkpoint, sync_folder,
-};
+use crate::disk::{Disk, Folder};
+use crate::end::{End, not_backwards, sign};
+use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
+use crate::index::{Index, RUN_ENTRIES, Shared};
+use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
 use crate::rows::LogRow;
 use crate::table::Table;
 use crate::{Error, Reader, Refused, schema, sql};
 
+/// Batches and entries after which the write-ahead log is folded in: it stays below 20 MB, and
+/// three syncs are shared by that many.
+const FOLD_BATCHES: u64 = 128;
+const FOLD_ENTRIES: u64 = 4_096;
+
+/// How the files beside the database are kept; the default is what a server wants.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Where the key index is kept [default: a folder beside the database].
+    pub disk: Option<Arc<dyn Disk>>,
+    /// Entries between two files of the key index [default: 65,536].
+    pub run_entries: Option<u64>,
+    /// Batches after which the write-ahead log is folded into the database [default: 128].
+    pub fold_batches: Option<u64>,
+    /// Free bytes of the disk below which no unit is issued [default: 64 MiB].
+    pub least_free: Option<u64>,
+    /// Bytes set aside to finish what is under way when the disk is full [default: 16 MiB].
+    pub reserve: Option<u64>,
+}
+
 /// The log and the right to write it.
 pub struct Ledger {
     /// Before the lock, so that it is closed while the lock is still held.
-    connection: Connection,
+    pub(crate) connection: Connection,
     path: PathBuf,
     vkey: VerifierKey,
     /// Set when it is opened and after each commit; nothing is signed on top of anything else.
-    end: End,
+    pub(crate) end: End,
+    pub(crate) index: Index,
+    /// Size of the log when its write-ahead log was folded in last.
+    pub(crate) folded_at: u64,
+    /// Batches committed since.
+    unfolded: u64,
+    fold_batches: u64,
+    room: Room,
+    syncs: u64,
     _lock: Lock,
-}
-
-/// Where the log ends, as this process found it or wrote it.
-struct End {
-    size: u64,
-    root: Hash,
 }
 
 /// Where a change's entries are.
@@ -60,9 +85,15 @@ impl Ledger {
         let vkey = signer.vkey().clone();
         let mut ledger = Ledger {
             end: End::of(&connection)?,
+            index: Options::default().index(&connection, path)?,
             connection,
             path: path.to_owned(),
             vkey,
+            folded_at: 0,
+            unfolded: 0,
+            fold_batches: FOLD_BATCHES,
+            room: Options::default().room(path),
+            syncs: 0,
             _lock: lock,
         };
         if let [traveler::Event::LogOpened { origin, vkey, .. }] = &first.events[..] {
@@ -86,8 +117,16 @@ impl Ledger {
     /// [`Error::Altered`] when a signed checkpoint contradicts it, [`Error::Unsigned`],
     /// [`Error::NotALog`].
     pub fn open(path: &Path) -> Result<Ledger, Error> {
-        let (ledger, from) = Ledger::open_signed_up_to(path)?;
-        let entries = ledger.end.size;
+        Ledger::open_with(path, &Options::default())
+    }
+
+    /// The same with the files beside the database kept otherwise.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::open`].
+    pub fn open_with(path: &Path, options: &Options) -> Result<Ledger, Error> {
+        let (ledger, from) = Ledger::open_signed_up_to(path, options)?;
+        let entries = ledger.end.tip.size();
         if from < entries {
             return Err(Error::Unsigned { from, entries });
         }
@@ -100,11 +139,11 @@ impl Ledger {
     /// # Errors
     /// Those of [`Ledger::open`] but [`Error::Unsigned`].
     pub fn open_unsigned(path: &Path) -> Result<Ledger, Error> {
-        Ok(Ledger::open_signed_up_to(path)?.0)
+        Ok(Ledger::open_signed_up_to(path, &Options::default())?.0)
     }
 
     /// The log, and how many of its entries are signed over.
-    fn open_signed_up_to(path: &Path) -> Result<(Ledger, u64), Error> {
+    fn open_signed_up_to(path: &Path, options: &Options) -> Result<(Ledger, u64), Error> {
         let not_a_log = |why: String| Error::NotALog {
             path: path.to_owned(),
             why,
@@ -118,13 +157,20 @@ impl Ledger {
             .ok_or_else(|| not_a_log("it has no first entry".to_owned()))?;
         let vkey = VerifierKey::parse(&row.vkey).map_err(|error| not_a_log(error.to_string()))?;
         let signed = not_backwards(&connection, path, &vkey)?;
-        let ledger = Ledger {
+        let mut ledger = Ledger {
             end: End::of(&connection)?,
+            index: options.index(&connection, path)?,
             connection,
             path: path.to_owned(),
             vkey,
+            folded_at: 0,
+            unfolded: 0,
+            fold_batches: options.fold_batches.unwrap_or(FOLD_BATCHES),
+            room: options.room(path),
+            syncs: 0,
             _lock: lock,
         };
+        ledger.folded_at = ledger.end.tip.size();
         Ok((ledger, signed))
     }
 
@@ -136,42 +182,109 @@ impl Ledger {
     ///
     /// # Errors
     /// When nothing of the batch is known to be written: ask again, the rules make it safe.
-    /// [`Error::Unsigned`], [`Error::Altered`] or [`Error::WentBackwards`] when somebody else wrote
+    /// [`Error::Database`] when the disk is full to the last reserve; before, new units are refused
+    /// with [`Refused::NoRoom`]. [`Error::Unsigned`], [`Error::Altered`] or [`Error::WentBackwards`] when somebody else wrote
     /// to the log since; asking again does not help then.
     pub fn append(
         &mut self,
         batch: &[Change],
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
+        self.room.look();
+        match self.write_batch(batch, signer) {
+            Err(error) if is_full(&error) && self.room.let_go() => self.write_batch(batch, signer),
+            written => written,
+        }
+    }
+
+    fn write_batch(
+        &mut self,
+        batch: &[Change],
+        signer: &dyn CheckpointSigner,
+    ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.right_key(&signer.vkey().to_string())?;
+        self.ready_index()?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         self.end.is_still(&transaction)?;
-        let before = self.end.size;
-        let mut size = before;
+        let mut tip = self.end.tip.clone();
+        self.index.take_back(0); // what a batch that failed left behind
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
-            let written = sql::write_change(&transaction, change, size)?;
-            outcomes.push(written.map(|after| {
-                let first = std::mem::replace(&mut size, after);
-                Appended {
-                    first,
-                    last: after - 1,
-                }
+            if let Some(refused) = self.room.refuses(change) {
+                outcomes.push(Err(refused));
+                continue;
+            }
+            let first = tip.size();
+            let written = sql::write_change(&transaction, &mut self.index, &mut tip, change)?;
+            outcomes.push(written.map(|()| Appended {
+                first,
+                last: tip.size() - 1,
             }));
         }
-        if size == before {
+        if tip.size() == self.end.tip.size() {
             return Ok(outcomes);
         }
-        let end = End::of(&transaction)?;
+        let end = End::at(tip, self.end.version);
         let note = sign(&transaction, &end, signer)?.ok();
         // Crash before this line: nothing happened, every caller asks again.
         transaction.commit()?;
         // Crash after it: all is durable and nobody was told. Callers ask again and are refused
         // by the rules with where the unit stands, which is their answer.
         self.end = end;
+        self.index.keep();
+        self.unfolded += 1;
+        self.syncs += 1;
         self.place(note);
         Ok(outcomes)
+    }
+
+    /// Does what can wait until the callers are answered: folds the write-ahead log into the
+    /// database and keeps the key index compact. `idle` when nobody waits. True when there is more
+    /// to do.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Database`]: no entry is lost by it, and it is tried again later.
+    pub fn maintain(&mut self, idle: bool) -> Result<bool, Error> {
+        let entries = self.end.tip.size() - self.folded_at;
+        if self.unfolded >= self.fold_batches || entries >= FOLD_ENTRIES {
+            self.fold()?;
+        }
+        let (size, root) = (self.end.tip.size(), self.end.root);
+        self.index.maintain(size, root, idle)
+    }
+
+    /// How often this process made what it wrote to the log durable: one sync for each batch and
+    /// each checkpoint that was signed later, three for each time the write-ahead log is folded in
+    /// (it, the database, and its first page when it begins anew). Files of the key index not counted.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Copies what the write-ahead log holds into the database, so that it begins anew. A crash on
+    /// the way leaves the write-ahead log, and it is copied again.
+    pub(crate) fn fold(&mut self) -> Result<(), Error> {
+        let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], busy)?;
+        self.folded_at = self.end.tip.size();
+        self.unfolded = 0;
+        self.syncs += 3;
+        Ok(())
+    }
+
+    /// The key index speaks of all entries, and has room for those of the next batch.
+    fn ready_index(&mut self) -> Result<(), Error> {
+        if self.index.is_broken() {
+            self.index.heal(&self.connection)?;
+        }
+        // Whoever appends without end and never maintains is made to.
+        let unfolded = self.end.tip.size() - self.folded_at < 4 * FOLD_ENTRIES;
+        if unfolded && self.index.has_room(self.end.tip.size()) {
+            return Ok(());
+        }
+        self.maintain(false).map(drop)
     }
 
     /// Signs over entries that have no checkpoint yet. True when there were any.
@@ -185,11 +298,12 @@ impl Ledger {
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         self.end.is_still(&transaction)?;
         let newest = sql::newest_checkpoint(&transaction)?;
-        if newest.is_some_and(|(signed, _)| signed == self.end.size) {
+        if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
             return Ok(false);
         }
         let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
         transaction.commit()?;
+        self.syncs += 1;
         self.place(Some(note));
         Ok(true)
     }
@@ -199,7 +313,12 @@ impl Ledger {
     /// # Errors
     /// When the file cannot be opened again.
     pub fn reader(&self) -> Result<Reader, Error> {
-        Reader::open(&self.path)
+        Reader::beside_writer(&self.path, self.index.shared())
+    }
+
+    /// What readers of this process find keys by.
+    pub(crate) fn keys(&self) -> Arc<Shared> {
+        self.index.shared()
     }
 
     /// Where the log is.
@@ -256,79 +375,15 @@ impl Ledger {
     }
 }
 
-impl End {
-    fn of(connection: &Connection) -> Result<End, Error> {
-        let size = sql::size(connection)?;
-        let root = sql::root_of(connection, size)?;
-        Ok(End { size, root })
+impl Options {
+    fn room(&self, path: &Path) -> Room {
+        let least_free = self.least_free.unwrap_or(LEAST_FREE);
+        Room::hold(path, least_free, self.reserve.unwrap_or(RESERVE))
     }
 
-    /// Nobody wrote to the log but this process: what others put there is never signed.
-    fn is_still(&self, connection: &Connection) -> Result<(), Error> {
-        let (from, entries) = (self.size, sql::size(connection)?);
-        if entries < from {
-            let signed = from;
-            return Err(Error::WentBackwards { signed, entries });
-        }
-        if sql::root_of(connection, from)? != self.root {
-            return Err(Error::Altered(from));
-        }
-        if entries > from {
-            return Err(Error::Unsigned { from, entries });
-        }
-        Ok(())
+    fn index(&self, connection: &Connection, path: &Path) -> Result<Index, Error> {
+        let folder = || Arc::new(Folder::at(&keys_path(path))) as Arc<dyn Disk>;
+        let disk = self.disk.clone().unwrap_or_else(folder);
+        Index::open(connection, disk, self.run_entries.unwrap_or(RUN_ENTRIES))
     }
-}
-
-/// What was signed once must still be there. How many entries the newest checkpoint covers.
-fn not_backwards(connection: &Connection, path: &Path, vkey: &VerifierKey) -> Result<u64, Error> {
-    let entries = sql::size(connection)?;
-    let in_row = match sql::newest_checkpoint(connection)? {
-        Some((size, note)) => {
-            // A row that is not good would hide what nobody signed.
-            let good = open_checkpoint(&note, vkey).ok();
-            let good = good.filter(|checkpoint| checkpoint.size == size);
-            Some(good.ok_or(Error::Altered(size))?)
-        }
-        None => None,
-    };
-    let signed = in_row.as_ref().map_or(0, |checkpoint| checkpoint.size);
-    let beside = match checkpoint_beside(path, vkey)? {
-        Beside::Signed(checkpoint) => Some(checkpoint),
-        Beside::Missing | Beside::Torn | Beside::Foreign(_) => None,
-    };
-    for Checkpoint { size, root, .. } in in_row.into_iter().chain(beside) {
-        if size > entries {
-            let signed = size;
-            return Err(Error::WentBackwards { signed, entries });
-        }
-        if sql::root_of(connection, size)? != root {
-            return Err(Error::Altered(size));
-        }
-    }
-    Ok(signed)
-}
-
-/// Signs the whole log, which the transaction leaves at `end`, and keeps the note in it.
-///
-/// The outer error is the database's; the inner one is the key's, and costs no entry.
-fn sign(
-    connection: &Connection,
-    end: &End,
-    signer: &dyn CheckpointSigner,
-) -> Result<Result<String, tlog::SignError>, Error> {
-    let checkpoint = Checkpoint {
-        origin: signer.vkey().name().to_owned(),
-        size: end.size,
-        root: end.root,
-    };
-    let note = match tlog::sign_note(&checkpoint.to_text(), signer) {
-        Ok(note) => note,
-        Err(error) => return Ok(Err(error)),
-    };
-    let sql = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)";
-    connection
-        .prepare_cached(sql)?
-        .execute((crate::table::int(end.size), &note))?;
-    Ok(Ok(note))
 }

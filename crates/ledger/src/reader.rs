@@ -4,12 +4,14 @@
 //! question by password fingerprint.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 use tlog::{Checkpoint, Hash};
 use traveler::{DeviceId, Digest, OrderId, Serial, Sku, State, StationName};
 
-use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, StopRow, UnitRow};
+use crate::index::{Cold, Keys, Shared};
+use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, StepRow, StopRow, UnitRow};
 use crate::rules::View;
 use crate::sql::{self, SqlView, hash_error, newest_checkpoint, root_of, stored_hash};
 use crate::table::{Table, int};
@@ -18,6 +20,7 @@ use crate::{Error, schema};
 /// A read connection. Each thread wants its own.
 pub struct Reader {
     connection: Connection,
+    keys: Box<dyn Keys + Send>,
 }
 
 /// That an entry is in the log, checkable by anyone with the log's verifier key.
@@ -57,9 +60,26 @@ impl Reader {
                 why,
             });
         }
+        let keys = Box::new(Cold::beside(path));
+        Reader::asking(path, keys)
+    }
+
+    /// The same in the process that writes, whose index is in memory.
+    pub(crate) fn beside_writer(path: &Path, keys: Arc<Shared>) -> Result<Reader, Error> {
+        Reader::asking(path, Box::new(keys))
+    }
+
+    fn asking(path: &Path, keys: Box<dyn Keys + Send>) -> Result<Reader, Error> {
         let connection = schema::reader(path)?;
         schema::check_version(&connection, path)?;
-        Ok(Reader { connection })
+        Ok(Reader { connection, keys })
+    }
+
+    fn view(&self) -> SqlView<'_> {
+        SqlView {
+            connection: &self.connection,
+            keys: self.keys.as_ref(),
+        }
     }
 
     /// Which log this is.
@@ -83,7 +103,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn order(&self, order: &OrderId) -> Result<Option<OrderRow>, Error> {
-        Ok(SqlView(&self.connection).order(order)?)
+        self.view().order(order)
     }
 
     /// Every order, by name.
@@ -99,7 +119,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn unit(&self, serial: &Serial) -> Result<Option<UnitRow>, Error> {
-        Ok(SqlView(&self.connection).unit(serial)?)
+        self.view().unit(serial)
     }
 
     /// The unit that a piece of silicon is; none when its newest attempt was voided.
@@ -107,7 +127,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn unit_by_device(&self, device_id: &DeviceId) -> Result<Option<UnitRow>, Error> {
-        match SqlView(&self.connection).device(device_id)? {
+        match self.view().device(device_id)? {
             Some(DeviceRow {
                 serial,
                 released: false,
@@ -131,11 +151,32 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn traveler(&self, serial: &Serial) -> Result<Vec<Vec<u8>>, Error> {
-        let sql = "SELECT bytes FROM steps JOIN entries USING (seq) WHERE serial = ?1 \
-            ORDER BY steps.seq";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([serial.as_str()], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut entries = Vec::new();
+        for step in self.steps(serial)? {
+            entries.extend(self.entry(step.seq)?);
+        }
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// A unit's steps, the newest first.
+    fn steps(&self, serial: &Serial) -> Result<Vec<StepRow>, Error> {
+        let mut steps: Vec<StepRow> = Vec::new();
+        let mut next = self.unit(serial)?.map(|unit| unit.last_seq);
+        while let Some(seq) = next {
+            let step = StepRow::find(&self.connection, "WHERE seq = ?1", [int(seq)])?;
+            // Each step is before the one that names it: a row that was altered makes no circle.
+            let step = step.filter(|step| {
+                step.serial == *serial && step.before.is_none_or(|before| before < seq)
+            });
+            let step = step.ok_or(Error::RowLost {
+                table: StepRow::NAME,
+                row: seq,
+            })?;
+            next = step.before;
+            steps.push(step);
+        }
+        Ok(steps)
     }
 
     /// The newest entry that brought a unit to `state`: the answer to a repeated call.
@@ -143,11 +184,9 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn last_step_seq(&self, serial: &Serial, state: State) -> Result<Option<u64>, Error> {
-        let sql = "SELECT max(seq) FROM steps WHERE serial = ?1 AND state = ?2";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let params = [serial.as_str(), state.as_str()];
-        let seq: Option<i64> = statement.query_row(params, |row| row.get(0))?;
-        Ok(seq.map(i64::unsigned_abs))
+        let steps = self.steps(serial)?;
+        let newest = steps.iter().find(|step| step.state == state);
+        Ok(newest.map(|step| step.seq))
     }
 
     /// One station.
@@ -155,7 +194,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn station(&self, station: &StationName) -> Result<Option<StationRow>, Error> {
-        Ok(SqlView(&self.connection).station(station)?)
+        self.view().station(station)
     }
 
     /// Every station, by name.
@@ -171,9 +210,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn station_by_token(&self, token_sha256: &Digest) -> Result<Option<StationName>, Error> {
-        Ok(SqlView(&self.connection)
-            .token(token_sha256)?
-            .map(|row| row.station))
+        Ok(self.view().token(token_sha256)?.map(|row| row.station))
     }
 
     /// Why nothing is issued, while the line is stopped.
@@ -181,10 +218,7 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn stop(&self) -> Result<Option<StopRow>, Error> {
-        if !schema::has_stops(&self.connection)? {
-            return Ok(None);
-        }
-        Ok(SqlView(&self.connection).stop()?)
+        self.view().stop()
     }
 
     /// The newest definition of a product.
@@ -235,12 +269,39 @@ impl Reader {
             .optional()?)
     }
 
+    /// Hands out the entries from entry `from` on, in order and byte for byte, as they were when
+    /// it was called.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn entries(&self, from: u64, each: &mut dyn FnMut(u64, &[u8])) -> Result<(), Error> {
+        let sql = "SELECT seq, bytes FROM entries WHERE seq >= ?1 ORDER BY seq";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([int(from)])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)?.unsigned_abs();
+            let bytes = row.get_ref(1)?.as_blob();
+            each(seq, bytes.map_err(rusqlite::Error::from)?);
+        }
+        Ok(())
+    }
+
     /// The newest signed checkpoint.
     ///
     /// # Errors
     /// What the database says.
     pub fn checkpoint(&self) -> Result<Option<String>, Error> {
         Ok(newest_checkpoint(&self.connection)?.map(|(_, note)| note))
+    }
+
+    /// Signed checkpoints there are: one for each batch that was made durable.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn batches(&self) -> Result<u64, Error> {
+        let sql = "SELECT count(*) FROM checkpoints";
+        let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
     }
 
     /// Proof that entry `seq` is in the log; none when no signed checkpoint covers it yet.

@@ -23,6 +23,15 @@ pub enum Refused {
         bytes: usize,
     },
 
+    /// The disk is nearly full.
+    #[error(
+        "the server's disk has {free_mb} MB left: units under way are finished, no new one begins"
+    )]
+    NoRoom {
+        /// What is free, in millions of bytes.
+        free_mb: u64,
+    },
+
     /// The definition's digest is another one.
     #[error("the digest given for product {0} is not that of its definition")]
     DefinitionDigest(Sku),

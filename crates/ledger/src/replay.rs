@@ -4,12 +4,14 @@
 //! stored one. So one altered byte is reported where it is, and not again by every root above it;
 //! and when nothing is reported, all stored hashes were the computed ones.
 
-use tlog::{EMPTY_ROOT, Hash, VerifierKey, leaf_hash, node_hash};
-use traveler::Entry;
+use std::collections::HashSet;
+
+use tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, leaf_hash, node_hash};
+use traveler::{Entry, Event, Fingerprint};
 
 use crate::files::open_checkpoint;
 use crate::memory::Memory;
-use crate::rows::Row;
+use crate::rows::{Row, StepRow};
 use crate::rules::{Stop, admit};
 
 /// Findings that are listed; a ruined file has no more to say after that many.
@@ -24,6 +26,9 @@ pub struct Report {
     pub size: u64,
     /// The root over those.
     pub root: Hash,
+    /// Entries that a trusted checkpoint vouches for and that were not read again; 0 in a whole
+    /// audit.
+    pub trusted: u64,
     /// What is wrong; empty when the log is whole.
     pub findings: Vec<Finding>,
 }
@@ -54,6 +59,29 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// An entry with what can be said of it without its neighbours; threads make these ahead.
+pub(crate) struct Prepared {
+    leaf: Hash,
+    entry: Result<Entry, serde_json::Error>,
+}
+
+impl Prepared {
+    pub(crate) fn new(bytes: &[u8]) -> Prepared {
+        Prepared {
+            leaf: leaf_hash(bytes),
+            entry: Entry::from_bytes(bytes),
+        }
+    }
+}
+
+/// How entries are judged.
+enum Judge {
+    /// By the rules, over all entries before them.
+    Rules,
+    /// By their form alone, and against each other: what came before was not read.
+    Form(HashSet<Fingerprint>),
+}
+
 /// Where the stored hash of a complete subtree comes from.
 pub(crate) trait StoredHashes {
     /// The hash of subtree `n` of `level`; none when it is not kept or was reported missing.
@@ -66,6 +94,16 @@ pub(crate) trait StoredHashes {
 pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
+    /// Whether nothing more is listed.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= FINDINGS_MAX
+    }
+
+    /// The first of them as a sentence.
+    pub(crate) fn first(&self) -> String {
+        self.0.first().map(Finding::to_string).unwrap_or_default()
+    }
+
     pub(crate) fn add(&mut self, seq: impl Into<Option<u64>>, what: impl Into<String>) {
         if self.0.len() < FINDINGS_MAX {
             self.0.push(Finding {
@@ -92,6 +130,8 @@ pub(crate) struct Replay<'a> {
     /// Entries that the log key has signed over, whether or not the root is still theirs: above
     /// them anybody can have written.
     pub(crate) covered: u64,
+    trusted: u64,
+    judge: Judge,
 }
 
 impl<'a> Replay<'a> {
@@ -104,19 +144,43 @@ impl<'a> Replay<'a> {
             peaks: Vec::new(),
             signed: (0, EMPTY_ROOT),
             covered: 0,
+            trusted: 0,
+            judge: Judge::Rules,
         }
     }
 
+    /// Begins behind the entries that a trusted checkpoint covers, when `peaks`, the hashes of
+    /// their complete subtrees from the widest, lead to its root. False when they do not.
+    pub(crate) fn skip(&mut self, trusted: &Checkpoint, peaks: Vec<Hash>) -> bool {
+        self.peaks = peaks;
+        if self.root() != trusted.root {
+            self.peaks.clear();
+            let what = format!(
+                "the first {} entries are not those that the trusted checkpoint was signed over",
+                trusted.size
+            );
+            self.findings.add(None, what);
+            return false;
+        }
+        self.size = trusted.size;
+        self.signed = (trusted.size, trusted.root);
+        self.covered = trusted.size;
+        self.trusted = trusted.size;
+        self.judge = Judge::Form(HashSet::new());
+        true
+    }
+
     /// Takes the next entry. `None` stands for one that is missing; its stored hash is believed
-    /// so that what comes after it can still be checked. Gives the rows the entry makes.
+    /// so that what comes after it can still be checked. Gives the steps the entry makes; all other
+    /// rows are in the memory.
     pub(crate) fn feed(
         &mut self,
-        bytes: Option<&[u8]>,
+        entry: Option<Prepared>,
         stored: &mut impl StoredHashes,
-    ) -> Vec<Row> {
+    ) -> Vec<StepRow> {
         let seq = self.size;
         let kept = stored.stored(0, seq, &mut self.findings);
-        let computed = bytes.map(leaf_hash);
+        let computed = entry.as_ref().map(|entry| entry.leaf);
         match (computed, kept) {
             (None, _) => self.findings.add(seq, "it is missing"),
             (Some(computed), Some(kept)) if computed != kept => {
@@ -139,7 +203,7 @@ impl<'a> Replay<'a> {
         }
         self.peaks.push(newest);
         self.size += 1;
-        bytes.map_or_else(Vec::new, |bytes| self.follow(seq, bytes))
+        entry.map_or_else(Vec::new, |entry| self.follow(seq, entry.entry))
     }
 
     /// Checks a checkpoint over exactly the entries fed so far.
@@ -179,19 +243,25 @@ impl<'a> Replay<'a> {
             .unwrap_or(EMPTY_ROOT)
     }
 
+    /// Size and root of the newest good checkpoint.
+    pub(crate) fn signed(&self) -> (u64, Hash) {
+        self.signed
+    }
+
     pub(crate) fn report(self) -> Report {
         let (size, root) = self.signed;
         Report {
             entries: self.size,
             size,
             root,
+            trusted: self.trusted,
             findings: self.findings.0,
         }
     }
 
     /// Lets the rules judge the entry once more.
-    fn follow(&mut self, seq: u64, bytes: &[u8]) -> Vec<Row> {
-        let entry = match Entry::from_bytes(bytes) {
+    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Vec<StepRow> {
+        let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 self.findings
@@ -204,11 +274,26 @@ impl<'a> Replay<'a> {
             self.findings.add(seq, what);
             return Vec::new();
         }
+        if let Judge::Form(seen) = &mut self.judge {
+            if let Event::Issued(issued) = &entry.event
+                && !seen.insert(issued.fingerprint)
+            {
+                let what = "its password is that of another entry behind the trusted checkpoint";
+                self.findings.add(seq, what);
+            }
+            return Vec::new();
+        }
         match admit(&self.memory, &entry) {
             Ok(rows) => {
-                rows.iter().for_each(|row| self.memory.put(row.clone()));
                 self.check_key(&rows);
-                rows
+                let mut steps = Vec::new();
+                for row in rows {
+                    match row {
+                        Row::Step(step) => steps.push(step),
+                        row => self.memory.put(row),
+                    }
+                }
+                steps
             }
             Err(Stop::Refused(refused)) => {
                 self.findings

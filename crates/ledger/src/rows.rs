@@ -51,6 +51,8 @@ pub struct UnitRow {
     pub attempt: Attempt,
     /// Where it stands.
     pub state: State,
+    /// The entry that issued its first attempt.
+    pub first_seq: u64,
     /// The entry that issued the newest attempt.
     pub issued_seq: u64,
     /// The unit's newest entry.
@@ -176,6 +178,8 @@ pub(crate) struct TokenRow {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct DeviceRow {
     pub(crate) device_id: DeviceId,
+    /// The entry it was met with first.
+    pub(crate) first_seq: u64,
     pub(crate) serial: Serial,
     pub(crate) released: bool,
     pub(crate) seq: u64,
@@ -204,6 +208,8 @@ pub(crate) struct StepRow {
     pub(crate) serial: Serial,
     pub(crate) seq: u64,
     pub(crate) state: State,
+    /// The unit's step before this one.
+    pub(crate) before: Option<u64>,
 }
 
 /// One row that an entry makes or replaces.

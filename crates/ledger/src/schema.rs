@@ -3,15 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_log.sql"),
     include_str!("../migrations/0002_stops.sql"),
+    include_str!("../migrations/0003_flat.sql"),
 ];
+/// The migration that gave the tables of units the shape in which they are read.
+const FLAT: u32 = 3;
 /// Prepared statements kept per connection; there are about 40.
 const STATEMENTS: usize = 64;
 /// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
@@ -27,12 +31,34 @@ pub(crate) fn writer(path: &Path, create: bool) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL syncs the WAL at each commit: what `append` has answered survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -65_536)?; // 64 MiB
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Folded in by `Ledger::maintain`, when nobody waits for it.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -16_384)?; // 16 MiB: what is written is at the end
     // No stale copy of an entry stays in a page that was split: whoever searches the file for an
     // entry finds the one that counts, and an altered byte of it is an altered entry.
     connection.pragma_update(None, "secure_delete", true)?;
     migrate(&mut connection, MIGRATIONS.len() as u32)?;
+    connection.authorizer(Some(keeps))?;
     Ok(connection)
+}
+
+/// What was recorded is kept for the longer of 10 years and the product's support period, and
+/// nothing here deletes it then either: no statement of this software that deletes or changes an
+/// entry, a hash or a checkpoint, or takes away a table or index, is even prepared.
+fn keeps(context: AuthContext<'_>) -> Authorization {
+    let kept = |table: &str| ["entries", "hashes", "checkpoints"].contains(&table);
+    match context.action {
+        AuthAction::Delete { table_name } | AuthAction::Update { table_name, .. }
+            if kept(table_name) =>
+        {
+            Authorization::Deny
+        }
+        AuthAction::DropTable { .. }
+        | AuthAction::DropIndex { .. }
+        | AuthAction::AlterTable { .. } => Authorization::Deny,
+        _ => Authorization::Allow,
+    }
 }
 
 /// A connection that only reads.
@@ -61,13 +87,13 @@ pub(crate) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
             found,
             known: MIGRATIONS.len() as u32,
         }),
+        // The tables of units had another shape: reading on would find nothing, or all of it damaged.
+        found if found < FLAT => Err(Error::Older {
+            found,
+            known: MIGRATIONS.len() as u32,
+        }),
         _ => Ok(()),
     }
-}
-
-/// Whether the file has the table of stops: one that only older software wrote has none.
-pub(crate) fn has_stops(connection: &Connection) -> Result<bool, Error> {
-    Ok(version(connection)? >= 2)
 }
 
 fn prepare(connection: &Connection) -> Result<(), Error> {
@@ -120,7 +146,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 2
+                known: 3
             })
         ));
         let reader = reader(&path).unwrap();
@@ -141,10 +167,42 @@ mod tests {
             old.execute(sql, []).unwrap();
         }
         let connection = writer(&path, false).unwrap();
-        assert_eq!(version(&connection).unwrap(), 2);
+        assert_eq!(version(&connection).unwrap(), 3);
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
         assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);
+    }
+
+    #[test]
+    fn nothing_deletes_or_changes_what_was_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = writer(&folder.path().join("log.db"), true).unwrap();
+        let fill = [
+            "INSERT INTO entries VALUES (0, x'00')",
+            "INSERT INTO hashes VALUES (0, zeroblob(32))",
+            "INSERT INTO checkpoints VALUES (1, 'signed')",
+        ];
+        for sql in fill {
+            connection.execute(sql, []).unwrap();
+        }
+        for sql in [
+            "DELETE FROM entries",
+            "DELETE FROM hashes WHERE position = 0",
+            "DELETE FROM checkpoints",
+            "UPDATE entries SET bytes = x'01'",
+            "UPDATE hashes SET hash = zeroblob(32)",
+            "UPDATE checkpoints SET note = 'forged'",
+            "INSERT INTO entries VALUES (0, x'01') ON CONFLICT (seq) DO UPDATE SET bytes = x'01'",
+            "DROP TABLE entries",
+            "ALTER TABLE entries RENAME TO gone",
+            "DROP INDEX units_open",
+        ] {
+            assert!(connection.execute(sql, []).is_err(), "{sql}");
+        }
+        let bytes: Vec<u8> = connection
+            .query_row("SELECT bytes FROM entries", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(bytes, [0]);
     }
 
     #[test]

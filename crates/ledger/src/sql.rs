@@ -1,73 +1,114 @@
 //! The log in SQL: the rules' view of it, and the writes of one accepted entry.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 use tlog::Hash;
 use traveler::{
     Change, DeviceId, Digest, Entry, Fingerprint, KeyId, OrderId, Serial, Sku, StationName,
 };
 
+use crate::index::{self, Index, Keyed, Keys};
 use crate::rows::{
     DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
+use crate::tip::Tip;
 use crate::{Error, Refused};
 
 /// The rules' view, as the running transaction sees it.
-pub(crate) struct SqlView<'a>(pub(crate) &'a Connection);
+pub(crate) struct SqlView<'a> {
+    pub(crate) connection: &'a Connection,
+    /// Where rows are that are not found by number.
+    pub(crate) keys: &'a dyn Keys,
+}
 
 impl View for SqlView<'_> {
-    type Error = rusqlite::Error;
+    type Error = Error;
 
-    fn fingerprint_key(&self) -> rusqlite::Result<Option<KeyId>> {
-        Ok(LogRow::find(self.0, "", [])?.map(|row| row.fingerprint_key))
+    fn fingerprint_key(&self) -> Result<Option<KeyId>, Error> {
+        Ok(LogRow::find(self.connection, "", [])?.map(|row| row.fingerprint_key))
     }
 
-    fn product(&self, product: &Sku) -> rusqlite::Result<Option<Digest>> {
+    fn product(&self, product: &Sku) -> Result<Option<Digest>, Error> {
         let sql = "SELECT product_sha256 FROM products WHERE product = ?1 \
             ORDER BY seq DESC LIMIT 1";
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(sql)?;
         let digest = statement
             .query_row([product.as_str()], |row| row.get(0))
             .optional()?;
         Ok(digest.map(Digest))
     }
 
-    fn order(&self, order: &OrderId) -> rusqlite::Result<Option<OrderRow>> {
-        OrderRow::find(self.0, "WHERE order_id = ?1", [order.as_str()])
+    fn order(&self, order: &OrderId) -> Result<Option<OrderRow>, Error> {
+        let filter = "WHERE order_id = ?1";
+        Ok(OrderRow::find(self.connection, filter, [order.as_str()])?)
     }
 
-    fn station(&self, station: &StationName) -> rusqlite::Result<Option<StationRow>> {
-        StationRow::find(self.0, "WHERE station = ?1", [station.as_str()])
+    fn station(&self, station: &StationName) -> Result<Option<StationRow>, Error> {
+        let filter = "WHERE station = ?1";
+        Ok(StationRow::find(
+            self.connection,
+            filter,
+            [station.as_str()],
+        )?)
     }
 
-    fn token(&self, token_sha256: &Digest) -> rusqlite::Result<Option<TokenRow>> {
-        TokenRow::find(self.0, "WHERE token_sha256 = ?1", [token_sha256.0])
+    fn token(&self, token_sha256: &Digest) -> Result<Option<TokenRow>, Error> {
+        let filter = "WHERE token_sha256 = ?1";
+        Ok(TokenRow::find(self.connection, filter, [token_sha256.0])?)
     }
 
-    fn unit(&self, serial: &Serial) -> rusqlite::Result<Option<UnitRow>> {
-        UnitRow::find(self.0, "WHERE serial = ?1", [serial.as_str()])
+    fn unit(&self, serial: &Serial) -> Result<Option<UnitRow>, Error> {
+        self.keyed(serial)
     }
 
-    fn device(&self, device_id: &DeviceId) -> rusqlite::Result<Option<DeviceRow>> {
-        DeviceRow::find(self.0, "WHERE device_id = ?1", [device_id.as_str()])
+    fn device(&self, device_id: &DeviceId) -> Result<Option<DeviceRow>, Error> {
+        self.keyed(device_id)
     }
 
-    fn key(&self, public_key_sha256: &Digest) -> rusqlite::Result<Option<DeviceId>> {
-        let row = KeyRow::find(
-            self.0,
-            "WHERE public_key_sha256 = ?1",
-            [public_key_sha256.0],
-        )?;
+    fn key(&self, public_key_sha256: &Digest) -> Result<Option<DeviceId>, Error> {
+        let row: Option<KeyRow> = self.keyed(public_key_sha256)?;
         Ok(row.map(|row| row.device_id))
     }
 
-    fn fingerprint(&self, fingerprint: &Fingerprint) -> rusqlite::Result<bool> {
-        Ok(IssueRow::find(self.0, "WHERE fingerprint = ?1", [fingerprint.0])?.is_some())
+    fn fingerprint(&self, fingerprint: &Fingerprint) -> Result<bool, Error> {
+        Ok(self.keyed::<IssueRow>(fingerprint)?.is_some())
     }
 
-    fn stop(&self) -> rusqlite::Result<Option<StopRow>> {
-        StopRow::find(self.0, "WHERE resumed_seq IS NULL", [])
+    fn stop(&self) -> Result<Option<StopRow>, Error> {
+        let filter = "WHERE resumed_seq IS NULL";
+        Ok(StopRow::find(self.connection, filter, [])?)
+    }
+}
+
+impl SqlView<'_> {
+    /// The row with this key, when there is one: a record of the index leads to it, and the row
+    /// itself says whether it is the one.
+    fn keyed<T: Keyed>(&self, key: &T::Key) -> Result<Option<T>, Error> {
+        let hash = index::hash::<T>(T::bytes(key));
+        let at = format!("WHERE {} = ?1", T::ROW);
+        for value in self.keys.find(self.connection, hash)? {
+            let Some(row) = index::row_of::<T>(value) else {
+                continue;
+            };
+            match T::find(self.connection, &at, [int(row)])? {
+                Some(found) if found.key() == *key => return Ok(Some(found)),
+                Some(_) => {}
+                None => {
+                    let table = T::NAME;
+                    return Err(Error::RowLost { table, row });
+                }
+            }
+        }
+        let Some(from) = self.keys.unindexed_from() else {
+            return Ok(None);
+        };
+        let behind = format!("WHERE {} >= ?1 AND {} = ?2", T::ROW, T::COLUMN);
+        Ok(T::find(
+            self.connection,
+            &behind,
+            (int(from), T::cell(key)),
+        )?)
     }
 }
 
@@ -112,75 +153,129 @@ pub(crate) fn hash_error(size: u64) -> impl Fn(rusqlite::Error) -> Error {
     }
 }
 
-/// Writes one change behind the first `size` entries: all of its events, or none.
+/// Writes one change behind the log's end: all of its events, or none.
 pub(crate) fn write_change(
     connection: &Connection,
+    index: &mut Index,
+    tip: &mut Tip,
     change: &Change,
-    size: u64,
-) -> rusqlite::Result<Result<u64, Refused>> {
-    connection.prepare_cached("SAVEPOINT change")?.execute([])?;
-    let written = write_events(connection, change, size);
-    if written.is_err() {
-        connection
-            .prepare_cached("ROLLBACK TO change")?
-            .execute([])?;
+) -> Result<Result<(), Refused>, Error> {
+    // A first event is refused before anything of it is written: only those behind it need a place
+    // to go back to, which costs a copy of every page that is touched.
+    let several = change.events.len() > 1;
+    let run = |sql| connection.prepare_cached(sql)?.execute([]);
+    if several {
+        run("SAVEPOINT change")?;
     }
-    connection.prepare_cached("RELEASE change")?.execute([])?;
+    let (before, mark) = (tip.clone(), index.mark());
+    let written = write_events(connection, index, tip, change);
+    if several {
+        if written.is_err() {
+            run("ROLLBACK TO change")?;
+            *tip = before;
+            index.take_back(mark);
+        }
+        run("RELEASE change")?;
+    }
     match written {
-        Ok(size) => Ok(Ok(size)),
+        Ok(()) => Ok(Ok(())),
         Err(Stop::Refused(refused)) => Ok(Err(refused)),
         Err(Stop::View(error)) => Err(error),
     }
 }
 
-/// The new size of the log.
 fn write_events(
     connection: &Connection,
+    index: &mut Index,
+    tip: &mut Tip,
     change: &Change,
-    mut size: u64,
-) -> Result<u64, Stop<rusqlite::Error>> {
-    admit_change(&SqlView(connection), &change.events)?;
+) -> Result<(), Stop<Error>> {
+    let view = SqlView {
+        connection,
+        keys: index,
+    };
+    admit_change(&view, &change.events)?;
     for event in &change.events {
         let entry = Entry {
-            seq: size,
+            seq: tip.size(),
             time: change.time,
             simulated_hsm: change.simulated_hsm,
             event: event.clone(),
         };
-        for row in admit(&SqlView(connection), &entry)? {
-            put(connection, &row)?;
+        let view = SqlView {
+            connection,
+            keys: index,
+        };
+        let rows = admit(&view, &entry)?;
+        let bytes = entry.to_bytes();
+        if bytes.len() > Entry::MAX_BYTES {
+            return Err(Stop::Refused(Refused::TooLong { bytes: bytes.len() }));
         }
-        write_entry(connection, size, &entry.to_bytes())?;
-        size += 1;
+        for row in &rows {
+            if index::added(row, entry.seq).is_some() {
+                is_free(connection, index, row)?;
+            }
+        }
+        // Whatever fails from here on is no refusal, and takes the whole batch back.
+        for row in &rows {
+            index.add(index::added(row, entry.seq));
+            put(connection, row)?;
+        }
+        insert_entry(connection, tip, &bytes, tlog::leaf_hash(&bytes))?;
     }
-    Ok(size)
+    Ok(())
 }
 
 /// The entry and the hashes it completes.
-fn write_entry(
+pub(crate) fn insert_entry(
     connection: &Connection,
-    seq: u64,
+    tip: &mut Tip,
     bytes: &[u8],
-) -> Result<(), Stop<rusqlite::Error>> {
-    if bytes.len() > Entry::MAX_BYTES {
-        return Err(Stop::Refused(Refused::TooLong { bytes: bytes.len() }));
-    }
+    leaf: Hash,
+) -> Result<(), Error> {
+    let seq = tip.size();
     let sql = "INSERT INTO entries (seq, bytes) VALUES (?1, ?2)";
     connection.prepare_cached(sql)?.execute((int(seq), bytes))?;
-    let mut read = |position| stored_hash(connection, position);
-    let hashes = tlog::append_hashes(seq, tlog::leaf_hash(bytes), &mut read)?;
     let sql = "INSERT INTO hashes (position, hash) VALUES (?1, ?2)";
     let mut insert = connection.prepare_cached(sql)?;
-    for (position, hash) in (tlog::stored_count(seq)..).zip(hashes) {
+    for (position, hash) in (tlog::stored_count(seq)..).zip(tip.push(leaf)) {
         insert.execute((int(position), hash))?;
     }
     Ok(())
 }
 
-/// Writes a derived row. A constraint that fires here stopped what the rules let through, so
-/// it is the same refusal: two belts, one word.
-fn put(connection: &Connection, row: &Row) -> Result<(), Stop<rusqlite::Error>> {
-    let error = match row {
+/// The second belt: where a key is written, it is looked for once more, whatever the rules said.
+/// It is the same refusal: two belts, one word.
+fn is_free(connection: &Connection, keys: &Index, row: &Row) -> Result<(), Stop<Error>> {
+    let view = SqlView { connection, keys };
+    let refused = match row {
+        Row::Issue(row) => view
+            .fingerprint(&row.fingerprint)?
+            .then_some(Refused::FingerprintUsed),
+        Row::Key(row) => view
+            .key(&row.public_key_sha256)?
+            .map(|device_id| Refused::KeyInUse { device_id }),
+        Row::Device(row) => view
+            .device(&row.device_id)?
+            .map(|row| Refused::DeviceInUse {
+                device_id: row.device_id,
+                serial: row.serial,
+            }),
+        Row::Unit(row) => view.unit(&row.serial)?.map(|row| Refused::SerialInUse {
+            serial: row.serial,
+            state: row.state,
+            station: row.station,
+            order: row.order,
+            since: row.since,
+        }),
+        _ => None,
+    };
+    refused.map_or(Ok(()), |refused| Err(Stop::Refused(refused)))
+}
+
+/// Writes a derived row.
+pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
+    let written = match row {
         Row::Log(row) => row.put(connection),
         Row::Product(row) => row.put(connection),
         Row::Order(row) => row.put(connection),
@@ -193,27 +288,5 @@ fn put(connection: &Connection, row: &Row) -> Result<(), Stop<rusqlite::Error>> 
         Row::Step(row) => row.put(connection),
         Row::Stop(row) => row.put(connection),
     };
-    let Err(error) = error else { return Ok(()) };
-    if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {
-        return Err(Stop::View(error));
-    }
-    match row {
-        Row::Issue(_) => Err(Stop::Refused(Refused::FingerprintUsed)),
-        Row::Key(row) => match SqlView(connection).key(&row.public_key_sha256)? {
-            Some(device_id) => Err(Stop::Refused(Refused::KeyInUse { device_id })),
-            None => Err(Stop::View(error)),
-        },
-        Row::Unit(row) => {
-            let filter = "WHERE device_id = ?1 AND serial <> ?2 \
-                AND state IN ('issued', 'loaded', 'sealed', 'rework')";
-            let params = [row.device_id.as_str(), row.serial.as_str()];
-            match UnitRow::find(connection, filter, params)? {
-                Some(UnitRow {
-                    device_id, serial, ..
-                }) => Err(Stop::Refused(Refused::DeviceInUse { device_id, serial })),
-                None => Err(Stop::View(error)),
-            }
-        }
-        _ => Err(Stop::View(error)),
-    }
+    Ok(written?)
 }

@@ -4,19 +4,38 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Rows as SqlRows};
-use tlog::{Hash, VerifierKey};
+use rusqlite::Connection;
+use tlog::{Checkpoint, VerifierKey};
 
+use crate::ahead::Ahead;
 use crate::files::{Beside, checkpoint_beside, open_checkpoint};
+use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
-use crate::replay::{Findings, Replay, Report, StoredHashes};
-use crate::rows::{Row, StepRow};
+use crate::remembered::{goes_on_from, peaks};
+use crate::replay::{Findings, Replay, Report};
+use crate::rows::StepRow;
+use crate::sql::stored_hash;
+use crate::stream::{HashStream, Stream};
 use crate::table::{Cells, Table, int};
 use crate::tail::{check_beside, check_tail};
 use crate::{Error, schema};
 
 /// Entries between two calls of `progress`.
 const PROGRESS_EVERY: u64 = 1_000;
+
+/// What an audit is held against, and how much of it is done again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Audit<'a> {
+    /// Checkpoints that others remember: the log must go on from each of them.
+    pub remembered: &'a [Checkpoint],
+    /// A checkpoint that an earlier audit ended with. The entries it covers are not read again;
+    /// that the log still begins with them is proven from hashes. Entries behind it are hashed
+    /// and checked for their form, their numbers and repeated passwords among themselves; the
+    /// rules that need the entries before them, and the derived tables, are left to a whole audit.
+    pub since: Option<&'a Checkpoint>,
+    /// Threads that hash and parse ahead of the rules; 0 and 1 do all in one thread.
+    pub threads: usize,
+}
 
 /// Recomputes the whole log at `path` and compares: leaf and node hashes, every checkpoint's root
 /// and signature, the rules over every entry, every derived row, and the file's own structure.
@@ -31,6 +50,20 @@ pub fn verify(
     vkey: &VerifierKey,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, Error> {
+    verify_with(path, vkey, &Audit::default(), progress)
+}
+
+/// The same as [`verify`], held against what others remember, from a trusted checkpoint on, or
+/// with more threads.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_with(
+    path: &Path,
+    vkey: &VerifierKey,
+    audit: &Audit<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, Error> {
     if !path.is_file() {
         let why = "there is no such file".to_owned();
         return Err(Error::NotALog {
@@ -41,11 +74,15 @@ pub fn verify(
     let mut replay = Replay::new(vkey);
     // Read first: a writer may go on, and then the file is ahead of what is checked.
     let beside = checkpoint_beside(path, vkey)?;
-    if let Err(error) = check(path, &mut replay, beside, progress) {
-        replay.findings.add(
+    match check(path, &mut replay, audit, beside, progress) {
+        Ok(()) => {}
+        Err(error @ (Error::Older { .. } | Error::Newer { .. })) => {
+            replay.findings.add(None, error.to_string());
+        }
+        Err(error) => replay.findings.add(
             None,
             format!("the database is damaged: {}", sentence(&error)),
-        );
+        ),
     }
     Ok(replay.report())
 }
@@ -53,18 +90,39 @@ pub fn verify(
 fn check(
     path: &Path,
     replay: &mut Replay<'_>,
+    audit: &Audit<'_>,
     beside: Beside,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Error> {
     let connection = schema::reader(path)?;
     schema::check_version(&connection, path)?;
     connection.execute_batch("BEGIN")?;
-    check_structure(&connection, &mut replay.findings)?;
-    let whole = replay_entries(&connection, replay, progress);
+    if let Some(trusted) = audit.since {
+        let mut read = |position| stored_hash(&connection, position);
+        let found = peaks(trusted.size, &mut read).unwrap_or_default();
+        if !replay.skip(trusted, found) {
+            return Ok(());
+        }
+    } else {
+        check_structure(&connection, &mut replay.findings)?;
+    }
+    let ahead = &mut Ahead::new(audit.threads);
+    let whole = replay_entries(&connection, replay, ahead, progress);
     check_beside(&connection, replay, beside);
     whole?;
     check_tail(replay);
+    let mut read = |position| stored_hash(&connection, position).map_err(|e| e.to_string());
+    goes_on_from(replay, audit.remembered, &mut read);
+    if audit.since.is_some() {
+        return Ok(());
+    }
     let memory = std::mem::take(&mut replay.memory);
+    index::check(
+        &connection,
+        &Cold::beside(path),
+        &memory,
+        &mut replay.findings,
+    )?;
     check_derived(&connection, memory, &mut replay.findings);
     Ok(())
 }
@@ -96,27 +154,38 @@ fn schema_of(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Entries, hashes and checkpoints, side by side in one pass.
+/// Entries, hashes and checkpoints, side by side in one pass, from where the replay stands.
 fn replay_entries(
     connection: &Connection,
     replay: &mut Replay<'_>,
+    ahead: &mut Ahead<rusqlite::Error>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Error> {
-    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let total = count("SELECT count(*) FROM entries")?.unsigned_abs();
-    let hashes_there = count("SELECT count(*) FROM hashes")?.unsigned_abs();
-    let mut entries = connection.prepare("SELECT seq, bytes FROM entries ORDER BY seq")?;
-    let mut hashes = connection.prepare("SELECT position, hash FROM hashes ORDER BY position")?;
-    let mut checkpoints = connection.prepare("SELECT size, note FROM checkpoints ORDER BY size")?;
-    let mut hashes = HashStream {
-        rows: Stream::new(hashes.query([])?),
-        position: 0,
-    };
-    let mut checkpoints = Stream::new(checkpoints.query([])?);
-    let mut entries = Stream::new(entries.query([])?);
+    let start = replay.size;
+    let first_hash = tlog::stored_count(start);
+    // From the very beginning also what has an impossible number is looked at.
+    let from = |first| if start == 0 { i64::MIN } else { int(first) };
+    let count =
+        |sql: &str, first| connection.query_row(sql, [from(first)], |row| row.get::<_, i64>(0));
+    let counted = count("SELECT count(*) FROM entries WHERE seq >= ?1", start)?;
+    let total = start + counted.unsigned_abs();
+    let sql = "SELECT count(*) FROM hashes WHERE position >= ?1";
+    let hashes_there = first_hash + count(sql, first_hash)?.unsigned_abs();
+    let sql = "SELECT seq, bytes FROM entries WHERE seq >= ?1 ORDER BY seq";
+    let mut entries = connection.prepare(sql)?;
+    let sql = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position";
+    let mut hashes = connection.prepare(sql)?;
+    let sql = "SELECT size, note FROM checkpoints WHERE size >= ?1 ORDER BY size";
+    let mut checkpoints = connection.prepare(sql)?;
+    let mut hashes = HashStream::new(hashes.query([from(first_hash)])?, first_hash);
+    let mut checkpoints = Stream::new(checkpoints.query([from(start)])?);
+    let mut entries = Stream::new(entries.query([from(start)])?);
     let mut steps = 0;
+    if start > 0 {
+        check_checkpoints(replay, &mut checkpoints)?;
+    }
 
-    while let Some((seq, bytes)) = entries.next()? {
+    while let Some((seq, entry)) = ahead.next(|| entries.next())? {
         // No place for it: a number that was altered, not a gap of billions of entries.
         if seq < replay.size || seq >= total.max(hashes_there) {
             replay.findings.add(
@@ -132,16 +201,33 @@ fn replay_entries(
             replay.feed(None, &mut hashes);
             check_checkpoints(replay, &mut checkpoints)?;
         }
-        let rows = replay.feed(Some(&bytes), &mut hashes);
-        steps += check_steps(connection, &rows, &mut replay.findings);
+        let made = replay.feed(Some(entry), &mut hashes);
+        steps += check_steps(connection, &made, &mut replay.findings);
         check_checkpoints(replay, &mut checkpoints)?;
         if replay.size.is_multiple_of(PROGRESS_EVERY) {
             progress(replay.size, total);
         }
     }
     progress(replay.size, total);
+    check_rest(replay, &mut hashes, &mut checkpoints)?;
+    if start == 0 {
+        let stray = count("SELECT count(*) FROM steps WHERE seq >= ?1", 0)?.saturating_sub(steps);
+        if stray > 0 {
+            let what = format!("table steps has {stray} rows that no entry speaks of");
+            replay.findings.add(None, what);
+        }
+    }
+    Ok(())
+}
+
+/// What is left when there are no more entries: hashes and checkpoints over more of them.
+fn check_rest(
+    replay: &mut Replay<'_>,
+    hashes: &mut HashStream<'_>,
+    checkpoints: &mut Stream<'_>,
+) -> Result<(), Error> {
     let size = replay.size;
-    if hashes.rows.next()?.is_some() {
+    if hashes.next()?.is_some() {
         let what = "it is missing, and so are all after it: there are hashes of more entries";
         replay.findings.add(size, what);
     }
@@ -152,11 +238,6 @@ fn replay_entries(
         }
         let what = format!("it is missing: a checkpoint over {signed} entries was signed");
         replay.findings.add(size, what);
-    }
-    let stray = count("SELECT count(*) FROM steps")?.saturating_sub(steps);
-    if stray > 0 {
-        let what = format!("table steps has {stray} rows that no entry speaks of");
-        replay.findings.add(None, what);
     }
     Ok(())
 }
@@ -189,10 +270,9 @@ fn check_checkpoints(replay: &mut Replay<'_>, rows: &mut Stream<'_>) -> Result<(
 }
 
 /// The rows of `steps` that an entry makes; how many are there.
-fn check_steps(connection: &Connection, rows: &[Row], findings: &mut Findings) -> i64 {
+fn check_steps(connection: &Connection, steps: &[StepRow], findings: &mut Findings) -> i64 {
     let mut there = 0;
-    for row in rows {
-        let Row::Step(step) = row else { continue };
+    for step in steps {
         let params = (step.serial.as_str(), int(step.seq));
         match StepRow::find(connection, "WHERE serial = ?1 AND seq = ?2", params) {
             Ok(Some(found)) => {
@@ -219,10 +299,7 @@ fn check_derived(connection: &Connection, memory: Memory, findings: &mut Finding
     compare(connection, memory.device_ids, findings);
     compare(connection, memory.keys, findings);
     compare(connection, memory.issues, findings);
-    // Without the table no entry can have made a row of it: software that knows stops makes it.
-    if !memory.stops.0.is_empty() || schema::has_stops(connection).unwrap_or(true) {
-        compare(connection, memory.stops, findings);
-    }
+    compare(connection, memory.stops, findings);
 }
 
 fn compare<T: Table>(connection: &Connection, rows: Rows<T>, findings: &mut Findings) {
@@ -273,93 +350,6 @@ fn compare_rows<T: Table>(
         }
     }
     Ok(())
-}
-
-/// Rows of a number and some bytes, in order, with one row of foresight.
-struct Stream<'a> {
-    rows: SqlRows<'a>,
-    peeked: Option<(u64, Vec<u8>)>,
-}
-
-impl<'a> Stream<'a> {
-    fn new(rows: SqlRows<'a>) -> Stream<'a> {
-        Stream { rows, peeked: None }
-    }
-
-    fn peek(&mut self) -> rusqlite::Result<Option<&(u64, Vec<u8>)>> {
-        if self.peeked.is_none() {
-            self.peeked = match self.rows.next()? {
-                Some(row) => {
-                    // A negative number becomes a huge one, which no entry can have.
-                    let number = row.get::<_, i64>(0)?.cast_unsigned();
-                    let bytes = row
-                        .get_ref(1)?
-                        .as_bytes_or_null()?
-                        .unwrap_or_default()
-                        .to_vec();
-                    Some((number, bytes))
-                }
-                None => None,
-            };
-        }
-        Ok(self.peeked.as_ref())
-    }
-
-    fn next(&mut self) -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
-        self.peek()?;
-        Ok(self.peeked.take())
-    }
-}
-
-/// The stored hashes in their order, which is the order the replay asks in.
-struct HashStream<'a> {
-    rows: Stream<'a>,
-    position: u64,
-}
-
-impl StoredHashes for HashStream<'_> {
-    fn stored(&mut self, level: u8, n: u64, findings: &mut Findings) -> Option<Hash> {
-        let wanted = self.position;
-        self.position += 1;
-        let seq = ((n + 1) << level) - 1;
-        // Numbers that were altered sort where they do not belong.
-        while let Ok(Some((position, _))) = self.rows.peek()
-            && (*position < wanted || i64::try_from(*position).is_err())
-        {
-            findings.add(
-                None,
-                format!(
-                    "there is a hash at the impossible position {}",
-                    position.cast_signed()
-                ),
-            );
-            self.rows.peeked = None;
-        }
-        match self.rows.peek() {
-            Ok(Some((position, _))) if *position == wanted => {}
-            Ok(_) => {
-                findings.add(
-                    seq,
-                    format!("the stored hash at position {wanted} is missing"),
-                );
-                return None;
-            }
-            Err(error) => {
-                let what = format!("the stored hash at position {wanted}: {error}");
-                findings.add(seq, what);
-                return None;
-            }
-        }
-        let (_, bytes) = self.rows.next().ok().flatten()?;
-        let hash = Hash::try_from(bytes).ok();
-        if hash.is_none() {
-            findings.add(
-                seq,
-                format!("the stored hash at position {wanted} is not 32 bytes"),
-            );
-        }
-        hash
-    }
 }
 
 fn sentence(error: &Error) -> String {

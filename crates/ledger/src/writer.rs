@@ -5,13 +5,14 @@
 //! absent: timers. A lone caller is never made to wait for company.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tlog::{CheckpointSigner, VerifierKey};
 use traveler::Change;
 
+use crate::index::Shared;
 use crate::{AppendError, Appended, Error, Ledger, Reader};
 
 /// Changes in one transaction. 256 take about 30 ms to apply; more would only add delay.
@@ -25,6 +26,7 @@ pub struct Writer {
     jobs: SyncSender<Job>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     path: PathBuf,
+    keys: Arc<Shared>,
     vkey: VerifierKey,
 }
 
@@ -40,11 +42,13 @@ impl Writer {
     pub fn spawn(ledger: Ledger, signer: Arc<dyn CheckpointSigner + Send + Sync>) -> Writer {
         let (jobs, queue) = sync_channel(QUEUE);
         let (path, vkey) = (ledger.path().to_owned(), ledger.vkey().clone());
+        let keys = ledger.keys();
         let thread = std::thread::spawn(move || run(ledger, &queue, signer.as_ref()));
         Writer {
             jobs,
             thread: Arc::new(Mutex::new(Some(thread))),
             path,
+            keys,
             vkey,
         }
     }
@@ -82,7 +86,7 @@ impl Writer {
     /// # Errors
     /// When the file cannot be opened again.
     pub fn reader(&self) -> Result<Reader, Error> {
-        Reader::open(&self.path)
+        Reader::beside_writer(&self.path, Arc::clone(&self.keys))
     }
 
     /// The key the log's checkpoints are checked with.
@@ -110,7 +114,9 @@ impl Writer {
 fn run(mut ledger: Ledger, queue: &Receiver<Job>, signer: &dyn CheckpointSigner) {
     let mut open = true;
     while open {
-        let Ok(first) = queue.recv() else { break };
+        let Some(first) = next(&mut ledger, queue) else {
+            break;
+        };
         let (mut changes, mut callers) = (Vec::new(), Vec::new());
         let mut signs = Vec::new();
         for job in std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)) {
@@ -135,6 +141,24 @@ fn run(mut ledger: Ledger, queue: &Receiver<Job>, signer: &dyn CheckpointSigner)
     }
     // Everything is durable; this only tidies up, and `open` can do without.
     let _ = ledger.close();
+}
+
+/// The next job. Until there is one, the ledger tidies up.
+///
+/// What fails there has cost no entry and is tried again; a caller hears of it only when an append
+/// cannot go on without.
+fn next(ledger: &mut Ledger, queue: &Receiver<Job>) -> Option<Job> {
+    let mut more = ledger.maintain(false).unwrap_or(false);
+    loop {
+        match queue.try_recv() {
+            Ok(job) => return Some(job),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) if more => {
+                more = ledger.maintain(true).unwrap_or(false);
+            }
+            Err(TryRecvError::Empty) => return queue.recv().ok(),
+        }
+    }
 }
 
 /// Tells each caller its own outcome. A caller that went away is no trouble.

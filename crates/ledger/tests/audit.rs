@@ -174,7 +174,7 @@ fn one_changed_cell_of_a_derived_row_is_found() {
         for (row, seq) in rows {
             for (n, column) in columns.iter().enumerate() {
                 let mut changed = row.clone();
-                change_one(&mut changed[n]);
+                change_one(&mut changed[n], column);
                 let set = |from: &[Value], to: &Value| {
                     let sql = format!(
                         "UPDATE {table} SET {column} = ?{} WHERE {}",
@@ -196,8 +196,9 @@ fn one_changed_cell_of_a_derived_row_is_found() {
     line.check();
 }
 
-fn change_one(cell: &mut Value) {
+fn change_one(cell: &mut Value, column: &str) {
     match cell {
+        Value::Null if column == "before" => *cell = Value::Integer(1),
         Value::Null => *cell = Value::Blob(vec![1; 32]),
         Value::Integer(number) => *number += if *number > 1 { 1_000 } else { 1 },
         Value::Real(_) => unreachable!("no table has one"),
@@ -248,16 +249,16 @@ fn missing_moved_and_added_rows_are_found() {
     );
     check("DELETE FROM hashes WHERE position = 3", Some(2));
     check("INSERT INTO hashes VALUES (100000, zeroblob(32))", None);
-    check("INSERT INTO steps VALUES ('BM-9', 3, 'issued')", None);
+    check("INSERT INTO steps VALUES (3, 'BM-9', 'issued', NULL)", None);
     check("DELETE FROM steps WHERE seq = 8", Some(8));
     check("DELETE FROM units WHERE serial = 'BM-2'", Some(12));
     check(
-        "INSERT INTO public_keys VALUES (zeroblob(32), '00112233', 3)",
+        "INSERT INTO public_keys VALUES (3, zeroblob(32), '00112233')",
         None,
     );
     check("DELETE FROM issues", None);
     check("UPDATE orders SET closed = 2", Some(20));
-    check("DROP INDEX units_device", None);
+    check("DROP INDEX units_open", None);
     check("PRAGMA user_version = 7", None);
     let swap = "UPDATE entries SET seq = -9 WHERE seq = 7; UPDATE entries SET seq = 7 WHERE \
         seq = 8; UPDATE entries SET seq = 8 WHERE seq = -9";

@@ -8,8 +8,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use traveler::DeviceId;
 
-use crate::demo;
+use crate::bench::{self, Bench};
+use crate::load::{self, Plan};
 use crate::unit::{SimUnit, SimUnitConfig};
+use crate::{demo, softhsm};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
 #[derive(Debug, Parser)]
@@ -31,6 +33,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What the keys of a simulated line are in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Token {
+    /// The project's own simulator, behind its socket.
+    Sim,
+    /// SoftHSM 2, by PKCS#11, as an HSM would be.
+    Softhsm,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Provision a whole order on this machine and show what came of it.
@@ -41,7 +52,31 @@ enum Verb {
         /// How many units, 1 to 10000.
         #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         units: u32,
+        /// What the keys are in.
+        #[arg(long, value_enum, default_value_t = Token::Sim)]
+        hsm: Token,
     },
+    /// Put units through a real server process over mutual TLS on loopback, and say what it cost.
+    Load {
+        /// How many units, 1 to 1000000.
+        #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        units: u32,
+        /// Stations at once, each with a connection of its own, 1 to 256.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+        clients: u16,
+        /// Units started a second, 0.01 to 100000 [default: as fast as they end].
+        #[arg(long, value_name = "R", value_parser = rate)]
+        rate: Option<f64>,
+        /// Where the site is kept, new or empty [default: a temporary folder].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The server's program [default: `provisioner` beside this one].
+        #[arg(long, value_name = "FILE")]
+        provisioner: Option<PathBuf>,
+    },
+    /// Measure a part of the line on this machine.
+    #[command(subcommand)]
+    Bench(Bench),
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
     Unit {
         /// The unit's flash; made when absent.
@@ -60,6 +95,12 @@ enum Verb {
         #[arg(long)]
         no_key: bool,
     },
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok();
+    let rate = rate.filter(|rate| (0.01..=100_000.0).contains(rate));
+    rate.ok_or_else(|| "a number from 0.01 to 100000".to_owned())
 }
 
 /// Runs one command.
@@ -85,7 +126,32 @@ fn run(cli: Cli) -> Result<ExitCode> {
         .enable_all()
         .build()?;
     match cli.verb {
-        Verb::Demo { data, units } => runtime.block_on(demo::demo(data, units, cli.format)),
+        Verb::Bench(bench) => bench::run(bench, cli.format, &runtime),
+        Verb::Demo { data, units, hsm } => {
+            let data = demo::data(data)?;
+            if hsm == Token::Softhsm {
+                let units = units.to_string();
+                let again = ["demo", "--hsm", "softhsm", "--units", &units];
+                softhsm::enter(&data, &data.join("hsm"), again.into_iter(), cli.format)?;
+            }
+            runtime.block_on(demo::demo(data, hsm, units, cli.format))
+        }
+        Verb::Load {
+            units,
+            clients,
+            rate,
+            data,
+            provisioner,
+        } => {
+            let plan = Plan {
+                units,
+                clients,
+                rate,
+                data,
+                provisioner,
+            };
+            runtime.block_on(load::load(plan, cli.format))
+        }
         Verb::Unit {
             flash,
             device_id,

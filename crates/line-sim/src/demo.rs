@@ -15,7 +15,7 @@ use station_cli::{
 use traveler::{DeviceId, Mac, OrderId, Serial};
 use zeroize::Zeroizing;
 
-use crate::cli::{Format, print, say};
+use crate::cli::{Format, Token, print, say};
 use crate::outcomes::Outcomes;
 use crate::printer::LabelReader;
 use crate::search;
@@ -59,13 +59,38 @@ struct Places {
     labels: PathBuf,
 }
 
+/// The folder that was named, or a temporary one that stays.
+pub(crate) fn data(data: Option<PathBuf>) -> Result<PathBuf> {
+    match data {
+        Some(data) => Ok(std::path::absolute(data)?),
+        None => {
+            let folder = tempfile::Builder::new().prefix("birthmark-demo-").tempdir();
+            Ok(folder?.keep())
+        }
+    }
+}
+
 /// Runs the demo.
-pub(crate) async fn demo(data: Option<PathBuf>, units: u32, format: Format) -> Result<ExitCode> {
+pub(crate) async fn demo(
+    data: PathBuf,
+    hsm: Token,
+    units: u32,
+    format: Format,
+) -> Result<ExitCode> {
     let started = Instant::now();
     let places = places(data)?;
     heading("Birthmark: an identity at birth for every unit");
-    step("a token behind a socket, a server behind mutual TLS, a log with its first entry");
-    let town = Town::found(&places.data).await?;
+    let town = match hsm {
+        Token::Sim => Town::found(&places.data).await?,
+        Token::Softhsm => Town::found_on_softhsm(&places.data).await?,
+    };
+    let token = match hsm {
+        Token::Sim => "a token behind a socket",
+        Token::Softhsm => "SoftHSM behind PKCS#11",
+    };
+    step(&format!(
+        "{token}, a server behind mutual TLS, a log with its first entry"
+    ));
     std::fs::write(places.data.join("product.toml"), DEFINITION)?;
     let order = OrderId::parse(&town.order(DEFINITION, PRODUCT, units).await?)?;
     step(&format!(
@@ -112,14 +137,7 @@ pub(crate) async fn demo(data: Option<PathBuf>, units: u32, format: Format) -> R
     })
 }
 
-fn places(data: Option<PathBuf>) -> Result<Places> {
-    let data = match data {
-        Some(data) => data,
-        None => tempfile::Builder::new()
-            .prefix("birthmark-demo-")
-            .tempdir()?
-            .keep(),
-    };
+fn places(data: PathBuf) -> Result<Places> {
     if std::fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!(
             "{} is not empty: name a new folder with --data",

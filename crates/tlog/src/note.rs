@@ -34,9 +34,14 @@ pub enum KeyError {
     /// The id is not that of this name and key.
     #[error("the key's id is not that of its name and bytes: a character was changed")]
     Id,
-    /// Another signature type than Ed25519.
-    #[error("signature type {0:#04x} is not known here; 0x01 (Ed25519) is")]
-    Type(u8),
+    /// A key for another purpose: logs sign with 0x01, witnesses with 0x04.
+    #[error("the key is of signature type {found:#04x}; {asked:#04x} is asked for")]
+    Type {
+        /// The type of the key.
+        found: u8,
+        /// The type that belongs here.
+        asked: u8,
+    },
 }
 
 impl VerifierKey {
@@ -45,26 +50,8 @@ impl VerifierKey {
     /// # Errors
     /// [`KeyError`] on anything else than an Ed25519 verifier key with the right id.
     pub fn parse(text: &str) -> Result<VerifierKey, KeyError> {
-        let (name, rest) = text.split_once('+').ok_or(KeyError::Malformed)?;
-        let (id, key) = rest.split_once('+').ok_or(KeyError::Malformed)?;
-        let key = BASE64.decode(key).map_err(|_| KeyError::Malformed)?;
-        let (&kind, public) = key.split_first().ok_or(KeyError::Malformed)?;
-        if !name_is_valid(name) {
-            return Err(KeyError::Name);
-        }
-        if kind != ED25519_TYPE {
-            return Err(KeyError::Type(kind));
-        }
-        let public = public.try_into().map_err(|_| KeyError::Malformed)?;
-        let parsed = VerifierKey {
-            name: name.to_owned(),
-            public,
-        };
-        if parsed.id_hex() == id {
-            Ok(parsed)
-        } else {
-            Err(KeyError::Id)
-        }
+        let (name, public) = parse_key(text, ED25519_TYPE)?;
+        Ok(VerifierKey { name, public })
     }
 
     /// The name, which is also the log's origin.
@@ -76,8 +63,7 @@ impl VerifierKey {
     /// The first 4 bytes of SHA-256(name || 0x0A || 0x01 || key): a hint which key to try.
     #[must_use]
     pub fn id(&self) -> [u8; 4] {
-        let hash = sha256(&[self.name.as_bytes(), b"\n", &[ED25519_TYPE], &self.public]);
-        [hash[0], hash[1], hash[2], hash[3]]
+        key_id(&self.name, ED25519_TYPE, &self.public)
     }
 
     /// The Ed25519 public key.
@@ -85,17 +71,49 @@ impl VerifierKey {
     pub fn public_key(&self) -> &[u8; 32] {
         &self.public
     }
-
-    fn id_hex(&self) -> String {
-        self.id().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 impl std::fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = [&[ED25519_TYPE][..], &self.public].concat();
-        write!(f, "{}+{}+{}", self.name, self.id_hex(), BASE64.encode(key))
+        f.write_str(&key_text(&self.name, ED25519_TYPE, &self.public))
     }
+}
+
+/// Name and key of the one-line form, when it is of this signature type and its id is right.
+pub(crate) fn parse_key(text: &str, kind: u8) -> Result<(String, [u8; 32]), KeyError> {
+    let (name, rest) = text.split_once('+').ok_or(KeyError::Malformed)?;
+    let (id, key) = rest.split_once('+').ok_or(KeyError::Malformed)?;
+    let key = BASE64.decode(key).map_err(|_| KeyError::Malformed)?;
+    let (&found, public) = key.split_first().ok_or(KeyError::Malformed)?;
+    if !name_is_valid(name) {
+        return Err(KeyError::Name);
+    }
+    if found != kind {
+        return Err(KeyError::Type { found, asked: kind });
+    }
+    let public = public.try_into().map_err(|_| KeyError::Malformed)?;
+    if id_hex(name, kind, &public) == id {
+        Ok((name.to_owned(), public))
+    } else {
+        Err(KeyError::Id)
+    }
+}
+
+/// The one-line form of a key.
+pub(crate) fn key_text(name: &str, kind: u8, public: &[u8; 32]) -> String {
+    let key = BASE64.encode([&[kind][..], public].concat());
+    format!("{name}+{}+{key}", id_hex(name, kind, public))
+}
+
+/// The first 4 bytes of SHA-256(name || 0x0A || type || key), as signature lines carry them.
+pub(crate) fn key_id(name: &str, kind: u8, public: &[u8; 32]) -> [u8; 4] {
+    let hash = sha256(&[name.as_bytes(), b"\n", &[kind], public]);
+    [hash[0], hash[1], hash[2], hash[3]]
+}
+
+fn id_hex(name: &str, kind: u8, public: &[u8; 32]) -> String {
+    let id = key_id(name, kind, public);
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl std::str::FromStr for VerifierKey {
@@ -177,6 +195,29 @@ pub fn sign_note(text: &str, signer: &dyn CheckpointSigner) -> Result<String, Si
 /// # Errors
 /// [`NoteError`]; also when one trusted signature holds and another does not.
 pub fn open_note<'a>(note: &'a str, keys: &[VerifierKey]) -> Result<&'a str, NoteError> {
+    let (text, signatures) = parts(note)?;
+    let mut signed = false;
+    for (name, bytes) in signatures {
+        let (id, signature) = bytes.split_at(4);
+        for key in keys.iter().filter(|key| key.name == name && key.id() == id) {
+            UnparsedPublicKey::new(&ED25519, key.public)
+                .verify(text.as_bytes(), signature)
+                .map_err(|_| NoteError::BadSignature(key.name.clone()))?;
+            signed = true;
+        }
+    }
+    if signed {
+        Ok(text)
+    } else {
+        Err(NoteError::NotSigned)
+    }
+}
+
+/// Name, and 4 bytes of key id before the signature.
+pub(crate) type SignatureLine<'a> = (&'a str, Vec<u8>);
+
+/// A note's text and its signature lines, none of them checked.
+pub(crate) fn parts(note: &str) -> Result<(&str, Vec<SignatureLine<'_>>), NoteError> {
     if note.len() > NOTE_MAX {
         return Err(NoteError::Malformed("it is longer than 1,000,000 bytes"));
     }
@@ -193,33 +234,20 @@ pub fn open_note<'a>(note: &'a str, keys: &[VerifierKey]) -> Result<&'a str, Not
     if lines.split('\n').count() > SIGNATURES_MAX {
         return Err(NoteError::Malformed("more than 100 signatures"));
     }
-    let mut signed = false;
-    for line in lines.split('\n') {
-        let (name, bytes) =
-            signature_line(line).ok_or(NoteError::Malformed("a line that is not a signature"))?;
-        let (id, signature) = bytes.split_at(4);
-        for key in keys.iter().filter(|key| key.name == name && key.id() == id) {
-            UnparsedPublicKey::new(&ED25519, key.public)
-                .verify(text.as_bytes(), signature)
-                .map_err(|_| NoteError::BadSignature(key.name.clone()))?;
-            signed = true;
-        }
-    }
-    if signed {
-        Ok(text)
-    } else {
-        Err(NoteError::NotSigned)
-    }
+    let signature =
+        |line| signature_line(line).ok_or(NoteError::Malformed("a line that is not a signature"));
+    let signatures: Result<_, _> = lines.split('\n').map(signature).collect();
+    Ok((text, signatures?))
 }
 
 /// Name and bytes (4 of key id, then the signature) of one signature line.
-fn signature_line(line: &str) -> Option<(&str, Vec<u8>)> {
+fn signature_line(line: &str) -> Option<SignatureLine<'_>> {
     let (name, signature) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
     let bytes = BASE64.decode(signature).ok()?;
     (name_is_valid(name) && bytes.len() > 4).then_some((name, bytes))
 }
 
-fn name_is_valid(name: &str) -> bool {
+pub(crate) fn name_is_valid(name: &str) -> bool {
     !name.is_empty()
         && !name
             .chars()

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ParseIdError;
+use crate::flat::Text;
 
 /// A SHA-256 digest: of a certificate, a public key, a product file, a bundle.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -59,7 +60,7 @@ macro_rules! hex_bytes {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                let text = String::deserialize(deserializer)?;
+                let Text(text) = Text::deserialize(deserializer)?;
                 $name::parse(&text).map_err(serde::de::Error::custom)
             }
         }

@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, DeviceId, Digest, Fingerprint, KeyId, Mac, OperatorId, OrderId, Serial, Sku, Slot,
-    State, StationName, Timestamp,
+    Attempt, Ceremony, DeviceId, Digest, Fingerprint, KeyId, Mac, OperatorId, OrderId, Serial, Sku,
+    Slot, State, StationName, Timestamp,
 };
 
 /// One line of the log. `seq` is its leaf index and the only order there is.
@@ -45,7 +45,7 @@ impl Entry {
     /// # Errors
     /// When the bytes are not the JSON of an entry this version knows.
     pub fn from_bytes(bytes: &[u8]) -> Result<Entry, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        crate::flat::read(bytes).map_or_else(|| serde_json::from_slice(bytes), Ok)
     }
 }
 
@@ -78,6 +78,9 @@ pub enum Event {
         device_root_sha256: Digest,
         /// SHA-256 of the certificate (DER) that signs stations and people.
         site_root_sha256: Digest,
+        /// How its keys came to be; absent in logs of older servers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ceremony: Option<Box<Ceremony>>,
     },
     /// A product definition came into force.
     ProductApplied {
@@ -427,6 +430,59 @@ mod tests {
                  \"bundle_sha256\":\"{d7}\",\"key_made_on_unit\":true,\
                  \"gate\":{{\"detectors\":\"1\",\"redraws\":0,\"collisions\":0}}}}"
             ),
+        );
+    }
+
+    /// Logs begun before ceremonies were recorded read as they did, byte for byte.
+    #[test]
+    fn the_bytes_of_the_first_entry_with_and_without_a_ceremony() {
+        let opened = |ceremony| Event::LogOpened {
+            origin: "birthmark/x".into(),
+            vkey: "birthmark/x+00000000+AQ==".into(),
+            hsm: "token 1".into(),
+            fingerprint_key: KeyId([4; 8]),
+            device_root_sha256: Digest([1; 32]),
+            site_root_sha256: Digest([2; 32]),
+            ceremony,
+        };
+        let (d1, d2, k) = ("01".repeat(32), "02".repeat(32), "04".repeat(8));
+        let before = format!(
+            "{{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
+             \"kind\":\"log_opened\",\"origin\":\"birthmark/x\",\
+             \"vkey\":\"birthmark/x+00000000+AQ==\",\"hsm\":\"token 1\",\
+             \"fingerprint_key\":\"{k}\",\"device_root_sha256\":\"{d1}\",\
+             \"site_root_sha256\":\"{d2}\""
+        );
+        check(opened(None), &format!("{before}}}"));
+        let key = crate::CeremonyKey {
+            key: "log".into(),
+            algorithm: "Ed25519".into(),
+            id: Some(KeyId([4; 8])),
+            public_key: Some("302a".into()),
+            made: true,
+            sensitive: true,
+            extractable: false,
+            always_sensitive: true,
+            never_extractable: true,
+            made_inside: true,
+        };
+        let ceremony = Ceremony {
+            model: "token".into(),
+            serial: "1".into(),
+            firmware: "2.6".into(),
+            operators: vec!["officer 1".into()],
+            keys: vec![key],
+        };
+        let after = format!(
+            ",\"ceremony\":{{\"model\":\"token\",\"serial\":\"1\",\"firmware\":\"2.6\",\
+             \"operators\":[\"officer 1\"],\"keys\":[{{\"key\":\"log\",\
+             \"algorithm\":\"Ed25519\",\"id\":\"{k}\",\"public_key\":\"302a\",\"made\":true,\
+             \"sensitive\":true,\"extractable\":false,\"always_sensitive\":true,\
+             \"never_extractable\":true,\"made_inside\":true}}]}}}}"
+        );
+        check(
+            opened(Some(Box::new(ceremony))),
+            &format!("{before}{after}"),
         );
     }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::bytes::unhex;
+use crate::flat::Text;
 
 /// A name that does not have the form its kind must have.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -89,7 +90,7 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                let text = String::deserialize(deserializer)?;
+                let Text(text) = Text::deserialize(deserializer)?;
                 $name::parse(&text).map_err(serde::de::Error::custom)
             }
         }
@@ -185,7 +186,7 @@ impl Serialize for Mac {
 
 impl<'de> Deserialize<'de> for Mac {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Mac, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let Text(text) = Text::deserialize(deserializer)?;
         Mac::parse(&text).map_err(serde::de::Error::custom)
     }
 }

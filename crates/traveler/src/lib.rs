@@ -5,12 +5,15 @@
 //! An [`Entry`] cannot carry a password, because no type of this crate can hold one.
 
 mod bytes;
+mod ceremony;
 mod entry;
+mod flat;
 mod id;
 mod state;
 mod timestamp;
 
 pub use bytes::{Digest, Fingerprint, KeyId};
+pub use ceremony::{Ceremony, CeremonyKey};
 pub use entry::{Change, Entry, Event, GateRecord, Issued, LabelProof, Step, VoidCause};
 pub use id::{DeviceId, Mac, OperatorId, OrderId, ParseIdError, Serial, Sku, Slot, StationName};
 pub use state::{Attempt, State};

@@ -4,6 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::flat::Text;
+
 /// Milliseconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Timestamp(i64);
@@ -54,7 +56,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        let Text(text) = Text::deserialize(deserializer)?;
         let at = OffsetDateTime::parse(&text, &Rfc3339).map_err(serde::de::Error::custom)?;
         let ms = at.unix_timestamp() * 1000 + i64::from(at.millisecond());
         Ok(Timestamp::from_unix_ms(ms))

@@ -23,7 +23,11 @@ fn unit(number: u32) -> Unit {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_clients_get_exactly_what_the_order_permits() {
-    let town = Town::start().await;
+    exactly_what_the_order_permits(Town::start().await).await;
+}
+
+/// The same wherever the keys are.
+pub(crate) async fn exactly_what_the_order_permits(town: Town) {
     let order = town.order(QUANTITY).await;
     let bench = town.bench("bench-1").await;
     let next = Arc::new(AtomicU32::new(0));

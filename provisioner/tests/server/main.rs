@@ -10,3 +10,5 @@ mod contention;
 mod generator;
 mod roles;
 mod site;
+mod softhsm;
+mod token;

@@ -58,8 +58,36 @@ impl Town {
         let choice = Choice {
             hsm: Some(format!("sim:{}", socket.display())),
             pin_file: opened.new_pin,
+            ..Choice::default()
         };
         Town::made(dir, choice, Some(bound.spawn().unwrap())).await
+    }
+
+    /// The same with its keys wherever `hsm` says.
+    pub(crate) async fn on(dir: tempfile::TempDir, hsm: String, pin_file: PathBuf) -> Town {
+        let choice = Choice {
+            hsm: Some(hsm),
+            pin_file: Some(pin_file),
+            ..Choice::default()
+        };
+        Town::made(dir, choice, None).await
+    }
+
+    /// What `grpc.health.v1` says: whether it serves.
+    pub(crate) async fn serves(&self) -> bool {
+        use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+        let channel = provisioner::admin::connect(&self.site).await.unwrap();
+        let request = HealthCheckRequest::default();
+        let answer = HealthClient::new(channel).check(request).await.unwrap();
+        answer.into_inner().status == 1
+    }
+
+    /// Starts again on the same data, which may be refused.
+    pub(crate) async fn try_serve(site: &Site) -> Result<Running, serve::ServeError> {
+        let mut config = Config::read(site.data()).unwrap();
+        config.listen = ([127, 0, 0, 1], 0).into();
+        config.allow_simulated_hsm = true;
+        serve::start(site, &config, Tail::Refuse).await
     }
 
     async fn made(dir: tempfile::TempDir, choice: Choice, token: Option<hsm_sim::Handle>) -> Town {
@@ -89,6 +117,17 @@ impl Town {
         entries
             .map(|bytes| serde_json::from_slice(&bytes).unwrap())
             .collect()
+    }
+
+    /// Starts on the data of a site that was stopped.
+    pub(crate) async fn again(site: Site, dir: tempfile::TempDir) -> Town {
+        let running = serve_on(&site).await;
+        Town {
+            site,
+            running,
+            token: None,
+            _dir: dir,
+        }
     }
 
     /// Stops in good order and starts again on the same data.
@@ -347,8 +386,5 @@ fn csr(key: &KeyPair) -> Vec<u8> {
 }
 
 async fn serve_on(site: &Site) -> Running {
-    let mut config = Config::read(site.data()).unwrap();
-    config.listen = ([127, 0, 0, 1], 0).into();
-    config.allow_simulated_hsm = true;
-    serve::start(site, &config, Tail::Refuse).await.unwrap()
+    Town::try_serve(site).await.unwrap()
 }

@@ -21,7 +21,7 @@ pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdic
     }
     let before = view.unit(&step.serial)?;
     may_issue(before.as_ref(), step)?;
-    free_device(view, step)?;
+    let silicon = free_device(view, step)?;
     let new_key = free_key(view, issued)?;
     take_place(&mut order, before.as_ref())?;
     free_fingerprint(view, issued)?;
@@ -41,6 +41,7 @@ pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdic
             station: step.station.clone(),
             attempt: step.attempt,
             state: State::Issued,
+            first_seq: before.as_ref().map_or(entry.seq, |unit| unit.first_seq),
             issued_seq: entry.seq,
             last_seq: entry.seq,
             bundle_sha256: issued.bundle_sha256,
@@ -48,9 +49,15 @@ pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdic
             public_key_sha256: issued.public_key_sha256,
             since: entry.time,
         }),
-        Row::Device(device_row(entry, step, false)),
+        Row::Device(DeviceRow {
+            device_id: step.device_id.clone(),
+            first_seq: silicon.map_or(entry.seq, |row| row.first_seq),
+            serial: step.serial.clone(),
+            released: false,
+            seq: entry.seq,
+        }),
         Row::Order(order),
-        step_row(entry, step, State::Issued),
+        step_row(entry, step, State::Issued, before.as_ref()),
     ];
     if new_key {
         rows.push(Row::Key(KeyRow {
@@ -107,7 +114,7 @@ pub(super) fn follow<V: View>(
         _ => {}
     }
 
-    let mut rows = vec![step_row(entry, step, state)];
+    let mut rows = vec![step_row(entry, step, state, Some(&unit))];
     if state != State::Loaded {
         let Some(mut order) = view.order(&unit.order)? else {
             return refuse(Refused::UnknownOrder(unit.order));
@@ -122,8 +129,12 @@ pub(super) fn follow<V: View>(
     if matches!(state, State::Voided | State::Scrapped) {
         // A voided unit's silicon may have become another serial since; then it is not ours.
         let owner = view.device(&unit.device_id)?;
-        if owner.is_some_and(|row| row.serial == unit.serial) {
-            rows.push(Row::Device(device_row(entry, step, state == State::Voided)));
+        if let Some(row) = owner.filter(|row| row.serial == unit.serial) {
+            rows.push(Row::Device(DeviceRow {
+                released: state == State::Voided,
+                seq: entry.seq,
+                ..row
+            }));
         }
     }
     rows.push(Row::Unit(UnitRow {
@@ -165,8 +176,8 @@ fn may_issue<E>(before: Option<&UnitRow>, step: &Step) -> Result<(), Stop<E>> {
     Ok(())
 }
 
-/// The silicon is new, is this serial's, or its newest attempt was voided.
-fn free_device<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
+/// The silicon is new, is this serial's, or its newest attempt was voided: what is known of it.
+fn free_device<V: View>(view: &V, step: &Step) -> Result<Option<DeviceRow>, Stop<V::Error>> {
     match view.device(&step.device_id)? {
         Some(row) if !row.released && row.serial != step.serial => {
             let device_id = step.device_id.clone();
@@ -175,7 +186,7 @@ fn free_device<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
                 serial: row.serial,
             })
         }
-        _ => Ok(()),
+        row => Ok(row),
     }
 }
 
@@ -360,19 +371,11 @@ fn wrong_state(unit: UnitRow, wanted: State) -> Refused {
     }
 }
 
-fn device_row(entry: &Entry, step: &Step, released: bool) -> DeviceRow {
-    DeviceRow {
-        device_id: step.device_id.clone(),
-        serial: step.serial.clone(),
-        released,
-        seq: entry.seq,
-    }
-}
-
-fn step_row(entry: &Entry, step: &Step, state: State) -> Row {
+fn step_row(entry: &Entry, step: &Step, state: State, before: Option<&UnitRow>) -> Row {
     Row::Step(StepRow {
         serial: step.serial.clone(),
         seq: entry.seq,
         state,
+        before: before.map(|unit| unit.last_seq),
     })
 }

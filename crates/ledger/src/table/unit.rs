@@ -9,18 +9,20 @@ use crate::rows::{DeviceRow, IssueRow, KeyRow, StepRow, UnitRow};
 impl Table for UnitRow {
     type Key = Serial;
     const NAME: &'static str = "units";
-    const SELECT: &'static str = "SELECT serial, device_id, order_id, station, attempt, state, \
-        issued_seq, last_seq, bundle_sha256, certificate_sha256, public_key_sha256, since_ms \
-        FROM units";
-    const PUT: &'static str = "INSERT INTO units (serial, device_id, order_id, station, attempt, \
+    const SELECT: &'static str = "SELECT first_seq, serial, device_id, order_id, station, attempt, \
         state, issued_seq, last_seq, bundle_sha256, certificate_sha256, public_key_sha256, \
-        since_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-        ON CONFLICT (serial) DO UPDATE SET device_id = ?2, order_id = ?3, station = ?4, \
-        attempt = ?5, state = ?6, issued_seq = ?7, last_seq = ?8, bundle_sha256 = ?9, \
-        certificate_sha256 = ?10, public_key_sha256 = ?11, since_ms = ?12";
+        since_ms FROM units";
+    const PUT: &'static str = "INSERT INTO units (first_seq, serial, device_id, order_id, station, \
+        attempt, state, issued_seq, last_seq, bundle_sha256, certificate_sha256, \
+        public_key_sha256, since_ms) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+        ON CONFLICT (first_seq) DO UPDATE SET device_id = ?3, order_id = ?4, station = ?5, \
+        attempt = ?6, state = ?7, issued_seq = ?8, last_seq = ?9, bundle_sha256 = ?10, \
+        certificate_sha256 = ?11, public_key_sha256 = ?12, since_ms = ?13";
 
     fn read(cells: &mut Cells<'_>) -> rusqlite::Result<UnitRow> {
         Ok(UnitRow {
+            first_seq: cells.number()?,
             serial: cells.text::<Serial>()?,
             device_id: cells.text::<DeviceId>()?,
             order: cells.text::<OrderId>()?,
@@ -38,6 +40,7 @@ impl Table for UnitRow {
 
     fn cells(&self) -> Vec<Value> {
         vec![
+            number(int(self.first_seq)),
             text(self.serial.as_str()),
             text(self.device_id.as_str()),
             text(self.order.as_str()),
@@ -65,13 +68,15 @@ impl Table for UnitRow {
 impl Table for DeviceRow {
     type Key = DeviceId;
     const NAME: &'static str = "device_ids";
-    const SELECT: &'static str = "SELECT device_id, serial, released, seq FROM device_ids";
-    const PUT: &'static str = "INSERT INTO device_ids (device_id, serial, released, seq) \
-        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (device_id) DO UPDATE SET serial = ?2, \
-        released = ?3, seq = ?4";
+    const SELECT: &'static str =
+        "SELECT first_seq, device_id, serial, released, seq FROM device_ids";
+    const PUT: &'static str = "INSERT INTO device_ids (first_seq, device_id, serial, released, seq) \
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (first_seq) DO UPDATE SET serial = ?3, \
+        released = ?4, seq = ?5";
 
     fn read(cells: &mut Cells<'_>) -> rusqlite::Result<DeviceRow> {
         Ok(DeviceRow {
+            first_seq: cells.number()?,
             device_id: cells.text::<DeviceId>()?,
             serial: cells.text::<Serial>()?,
             released: cells.flag()?,
@@ -81,6 +86,7 @@ impl Table for DeviceRow {
 
     fn cells(&self) -> Vec<Value> {
         vec![
+            number(int(self.first_seq)),
             text(self.device_id.as_str()),
             text(self.serial.as_str()),
             number(self.released),
@@ -163,20 +169,23 @@ impl Table for IssueRow {
 impl Table for StepRow {
     type Key = u64;
     const NAME: &'static str = "steps";
-    const SELECT: &'static str = "SELECT serial, seq, state FROM steps";
-    const PUT: &'static str = "INSERT INTO steps (serial, seq, state) VALUES (?1, ?2, ?3)";
+    const SELECT: &'static str = "SELECT serial, seq, state, before FROM steps";
+    const PUT: &'static str =
+        "INSERT INTO steps (serial, seq, state, before) VALUES (?1, ?2, ?3, ?4)";
 
     fn read(cells: &mut Cells<'_>) -> rusqlite::Result<StepRow> {
         Ok(StepRow {
             serial: cells.text::<Serial>()?,
             seq: cells.number()?,
             state: cells.word(State::parse)?,
+            before: cells.number_or_none()?,
         })
     }
 
     fn cells(&self) -> Vec<Value> {
         let (serial, state) = (text(self.serial.as_str()), text(self.state.as_str()));
-        vec![serial, number(int(self.seq)), state]
+        let before = self.before.map_or(Value::Null, |seq| number(int(seq)));
+        vec![serial, number(int(self.seq)), state, before]
     }
 
     fn key(&self) -> u64 {

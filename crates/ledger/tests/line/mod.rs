@@ -100,6 +100,7 @@ pub fn log_opened(key: &Key) -> Event {
         fingerprint_key: FINGERPRINT_KEY,
         device_root_sha256: sha256("device root"),
         site_root_sha256: sha256("site root"),
+        ceremony: None,
     }
 }
 

@@ -1,0 +1,42 @@
+//! `line-sim bench`: what a part of the line allows on this machine. `ledger` is the log, `hsm` the
+//! token before it.
+
+mod hsm;
+mod ledger;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use tokio::runtime::Runtime;
+
+use crate::cli::Format;
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// The ledger: append rate as a share of the disk's, duplicate checks, memory and start-up,
+    /// with and without history. Under 5 minutes; 16 GB of disk.
+    Ledger(ledger::Args),
+    /// How much of what a token allows the line makes: SoftHSM, and a token that takes its time.
+    Hsm(hsm::Args),
+    /// Opens a log, says how long that took and how much memory it takes, and waits.
+    #[command(hide = true)]
+    Opened {
+        /// The log.
+        path: PathBuf,
+    },
+}
+
+/// Runs one.
+pub(crate) fn run(bench: Bench, format: Format, runtime: &Runtime) -> Result<ExitCode> {
+    match bench {
+        Bench::Ledger(args) => ledger::run(args, format),
+        Bench::Hsm(args) => hsm::run(args, format, runtime),
+        Bench::Opened { path } => {
+            ledger::start::opened(&path)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

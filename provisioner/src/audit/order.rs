@@ -1,0 +1,336 @@
+//! One order as QA asks about it: the count, and what the entries say of how it came about.
+//!
+//! The count is the order's row; everything else is told by the entries themselves, read once from
+//! the first to the last. Whether they are as they were written is for `audit verify`.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use anyhow::{Result, bail};
+use ledger::OrderRow;
+use serde_json::{Value, json};
+use traveler::{Attempt, Entry, Event, OrderId, Serial, State, Timestamp};
+
+use super::reader;
+use crate::cli::{Format, print};
+use crate::figures::{order_json, order_line, order_record};
+use crate::site::Site;
+
+/// Different reasons for scrap or rework that are counted one by one; people write them freely.
+const REASONS_MAX: usize = 50;
+
+/// `provisioner audit order`
+pub(super) fn run(site: &Site, id: &OrderId, format: Format) -> Result<()> {
+    let reader = reader(site)?;
+    let Some(row) = reader.order(id)? else {
+        bail!("there is no order {id} here: check it, or name the server with --data");
+    };
+    let mut story = Story::default();
+    // An entry is JSON as this software writes it, and an order's name needs no escapes in it.
+    let own = format!("\"order\":\"{id}\"");
+    let mut unreadable = None;
+    reader.entries(0, &mut |seq, bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        if !text.contains(&own) && !text.contains("\"kind\":\"line_") {
+            return;
+        }
+        match Entry::from_bytes(bytes) {
+            Ok(entry) => story.tell(id, &entry),
+            Err(_) => unreadable = unreadable.or(Some(seq)),
+        }
+    })?;
+    if let Some(seq) = unreadable {
+        bail!("entry {seq} cannot be read: run `provisioner audit verify`");
+    }
+    let product_sha256 = row.product_sha256.to_string();
+    let record = order_record(row.clone());
+    let mut fact = order_json(&record);
+    if let (Some(fact), Value::Object(more)) = (fact.as_object_mut(), story.json(&product_sha256)) {
+        fact.extend(more);
+    }
+    print(format, &fact, || order_line(&record) + &story.text(&row))
+}
+
+/// What the entries say of one order.
+#[derive(Default)]
+struct Story {
+    created: bool,
+    closed: bool,
+    first: Option<(u64, Timestamp)>,
+    last: Option<(u64, Timestamp)>,
+    started: HashSet<Serial>,
+    sealed_at_first: u64,
+    voids: BTreeMap<&'static str, u64>,
+    scraps: BTreeMap<String, u64>,
+    reworks: BTreeMap<String, u64>,
+    stations: BTreeMap<String, Tally>,
+    operators: BTreeMap<String, Tally>,
+    policies: BTreeSet<String>,
+    redraws: u64,
+    simulated: u64,
+    stops: Vec<Stopped>,
+}
+
+/// What one station or operator did.
+#[derive(Default)]
+struct Tally {
+    issued: u64,
+    sealed: u64,
+    voided: u64,
+    other: u64,
+}
+
+/// A stop of the line while the order was open.
+struct Stopped {
+    seq: u64,
+    time: Timestamp,
+    order: String,
+    clause: String,
+    detector: String,
+    evidence: String,
+    resumed: Option<(u64, Timestamp, String, String)>,
+}
+
+impl Story {
+    fn tell(&mut self, id: &OrderId, entry: &Entry) {
+        match &entry.event {
+            Event::OrderCreated { order, .. } if order == id => self.created = true,
+            Event::OrderClosed { order, .. } if order == id => self.closed = true,
+            Event::LineStopped {
+                order,
+                clause,
+                detector,
+                evidence,
+                ..
+            } => {
+                // It stops every order; those that were not open it never touched.
+                if self.created && !self.closed {
+                    self.stops.push(Stopped {
+                        seq: entry.seq,
+                        time: entry.time,
+                        order: order.to_string(),
+                        clause: clause.clone(),
+                        detector: detector.clone(),
+                        evidence: evidence.clone(),
+                        resumed: None,
+                    });
+                }
+                return;
+            }
+            Event::LineResumed {
+                stopped_seq,
+                reason,
+                by,
+            } => {
+                let stop = self.stops.iter_mut().find(|stop| stop.seq == *stopped_seq);
+                if let Some(stop) = stop {
+                    stop.resumed = Some((entry.seq, entry.time, by.clone(), reason.clone()));
+                }
+                return;
+            }
+            event => match event.step() {
+                Some((step, state)) if step.order == *id => {
+                    self.step(&step.serial, step.attempt, state, event);
+                    let operator = step.operator.as_ref().map(ToString::to_string);
+                    let station = self.stations.entry(step.station.to_string());
+                    station.or_default().count(state);
+                    if let Some(operator) = operator {
+                        self.operators.entry(operator).or_default().count(state);
+                    }
+                }
+                _ => return,
+            },
+        }
+        self.first = self.first.or(Some((entry.seq, entry.time)));
+        self.last = Some((entry.seq, entry.time));
+        self.simulated += u64::from(entry.simulated_hsm);
+    }
+
+    fn step(&mut self, serial: &Serial, attempt: Attempt, state: State, event: &Event) {
+        match event {
+            Event::Issued(issued) => {
+                self.started.insert(serial.clone());
+                self.policies.insert(issued.policy_sha256.to_string());
+                self.redraws += u64::from(issued.gate.redraws);
+            }
+            Event::Voided { cause, .. } => *self.voids.entry(cause.as_str()).or_default() += 1,
+            Event::Scrapped { reason, .. } => count_reason(&mut self.scraps, reason),
+            Event::Rework { reason, .. } => count_reason(&mut self.reworks, reason),
+            _ => {}
+        }
+        if state == State::Sealed && attempt == Attempt::FIRST {
+            self.sealed_at_first += 1;
+        }
+    }
+
+    /// Units sealed at attempt 1 of units started, as a share; none before the first.
+    fn first_pass(&self) -> Option<f64> {
+        let started = self.started.len();
+        (started > 0).then(|| self.sealed_at_first as f64 / started as f64)
+    }
+
+    fn json(&self, product_sha256: &str) -> Value {
+        let place = |place: &Option<(u64, Timestamp)>| {
+            place.map(|(seq, time)| json!({ "seq": seq, "time": time }))
+        };
+        let tallies = |tallies: &BTreeMap<String, Tally>| -> Value {
+            let one = |(name, tally): (&String, &Tally)| (name.clone(), tally.json());
+            Value::Object(tallies.iter().map(one).collect())
+        };
+        json!({
+            "product_sha256": product_sha256,
+            "policy_sha256": self.policies,
+            "first_pass": {
+                "sealed_at_attempt_1": self.sealed_at_first,
+                "units_started": self.started.len(),
+                "yield": self.first_pass(),
+            },
+            "void_causes": self.voids,
+            "scrap_reasons": self.scraps,
+            "rework_reasons": self.reworks,
+            "redraws": self.redraws,
+            "first_entry": place(&self.first),
+            "last_entry": place(&self.last),
+            "stations": tallies(&self.stations),
+            "operators": tallies(&self.operators),
+            "line_stops": self.stops.iter().map(Stopped::json).collect::<Vec<_>>(),
+            "entries_under_a_simulated_hsm": self.simulated,
+        })
+    }
+
+    fn text(&self, row: &OrderRow) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, words: String| {
+            text.push_str(&format!("  {name:<12}{words}\n"));
+        };
+        let (first, started) = (self.sealed_at_first, self.started.len());
+        line(
+            "first pass",
+            match self.first_pass() {
+                Some(share) => format!(
+                    "{:.1} %: {first} of {started} units started were sealed at attempt 1",
+                    100.0 * share
+                ),
+                None => "no unit was started yet".to_owned(),
+            },
+        );
+        let spent = u64::from(row.voided) + u64::from(row.reworked);
+        let causes = counts(self.voids.iter().map(|(cause, count)| (*cause, *count)));
+        line("voids", format!("{}{causes}", row.voided));
+        let reasons = |map: &BTreeMap<String, u64>| {
+            counts(map.iter().map(|(reason, count)| (reason.as_str(), *count)))
+        };
+        line(
+            "scrapped",
+            format!("{}{}", row.scrapped, reasons(&self.scraps)),
+        );
+        line(
+            "reworked",
+            format!("{}{}", row.reworked, reasons(&self.reworks)),
+        );
+        line(
+            "allowance",
+            format!("{spent} of {} spent on voids and reworks", row.allowance),
+        );
+        if let (Some((from, begun)), Some((to, ended))) = (self.first, self.last) {
+            line(
+                "time",
+                format!("{begun} to {ended}, entries {from} to {to}"),
+            );
+        }
+        for (station, tally) in &self.stations {
+            line("station", format!("{station}: {}", tally.text()));
+        }
+        for (operator, tally) in &self.operators {
+            line("operator", format!("{operator}: {}", tally.text()));
+        }
+        for stop in &self.stops {
+            line("line stop", stop.text());
+        }
+        line("product", format!("sha256 {}", row.product_sha256));
+        for policy in &self.policies {
+            line("policy", format!("sha256 {policy}"));
+        }
+        if self.simulated > 0 {
+            line(
+                "keys",
+                format!("a simulated HSM in {} entries", self.simulated),
+            );
+        }
+        text
+    }
+}
+
+impl Tally {
+    fn count(&mut self, state: State) {
+        match state {
+            State::Issued => self.issued += 1,
+            State::Sealed => self.sealed += 1,
+            State::Voided => self.voided += 1,
+            State::Loaded | State::Rework | State::Scrapped => self.other += 1,
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "issued": self.issued,
+            "sealed": self.sealed,
+            "voided": self.voided,
+            "other": self.other,
+        })
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "issued {}, sealed {}, voided {}",
+            self.issued, self.sealed, self.voided
+        )
+    }
+}
+
+impl Stopped {
+    fn json(&self) -> Value {
+        let resumed = self.resumed.as_ref().map(|(seq, time, by, reason)| {
+            json!({ "seq": seq, "time": time, "by": by, "reason": reason })
+        });
+        json!({
+            "seq": self.seq,
+            "time": self.time,
+            "order": self.order,
+            "clause": self.clause,
+            "detector": self.detector,
+            "evidence": self.evidence,
+            "resumed": resumed,
+        })
+    }
+
+    fn text(&self) -> String {
+        let ended = match &self.resumed {
+            Some((seq, time, by, reason)) => {
+                format!("resumed {time} (entry {seq}) by {by}: {reason}")
+            }
+            None => "not resumed".to_owned(),
+        };
+        format!(
+            "{} (entry {}) in {}: clause {}, {}, {}; {ended}",
+            self.time, self.seq, self.order, self.clause, self.detector, self.evidence
+        )
+    }
+}
+
+/// Counts a reason by its words; what is said too rarely to be listed is counted together.
+fn count_reason(reasons: &mut BTreeMap<String, u64>, reason: &str) {
+    let known = reasons.contains_key(reason) || reasons.len() < REASONS_MAX;
+    let reason = if known { reason } else { "(others)" };
+    *reasons.entry(reason.to_owned()).or_default() += 1;
+}
+
+/// `: a 1, b 2`, or nothing.
+fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
+    let parts: Vec<String> = counts
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    match parts[..] {
+        [] => String::new(),
+        _ => format!(": {}", parts.join(", ")),
+    }
+}

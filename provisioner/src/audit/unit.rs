@@ -1,0 +1,111 @@
+//! One unit's traveler, and the proof of each of its entries as files for people who trust nobody.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use ledger::Reader;
+use serde_json::{Value, json};
+use tlog::EntryProof;
+use traveler::{Entry, Serial};
+
+use super::{no_site, reader};
+use crate::cli::{Format, print};
+use crate::site::{self, Site};
+
+/// `provisioner audit unit`
+pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Format) -> Result<()> {
+    let reader = reader(site)?;
+    let Some(row) = reader.unit(serial)? else {
+        bail!("serial {serial} was never issued here: check it, or name the server with --data");
+    };
+    let traveler = reader.traveler(serial)?;
+    let entries: Vec<Value> = traveler
+        .iter()
+        .map(|bytes| serde_json::from_slice(bytes))
+        .collect::<Result<_, _>>()
+        .context("an entry is not JSON: run `provisioner audit verify`")?;
+    let proofs = match out {
+        Some(out) => prove(site, &reader, &traveler, out)?,
+        None => Vec::new(),
+    };
+    let fact = json!({
+        "serial": serial.as_str(),
+        "state": row.state.as_str(),
+        "attempt": row.attempt.0,
+        "device_id": row.device_id.as_str(),
+        "order": row.order.as_str(),
+        "station": row.station.as_str(),
+        "certificate_sha256": row.certificate_sha256.to_string(),
+        "entries": entries,
+        "proofs": proofs,
+    });
+    print(format, &fact, || {
+        let mut text = format!("{serial} is {} (attempt {})\n", row.state, row.attempt);
+        entries
+            .iter()
+            .for_each(|entry| text.push_str(&entry_line(entry)));
+        if let (Some(out), Some(first)) = (out, proofs.first()) {
+            let out = out.display();
+            text.push_str(&format!(
+                "{} of {} entries with their proofs in {out}\nverify anywhere: provisioner audit \
+                 verify --proof {out}/{} --vkey FILE\n",
+                proofs.len(),
+                entries.len(),
+                first["proof"].as_str().unwrap_or_default(),
+            ));
+        }
+        text
+    })
+}
+
+/// Writes each entry and its proof. An entry that no checkpoint covers yet has none.
+fn prove(site: &Site, reader: &Reader, traveler: &[Vec<u8>], out: &Path) -> Result<Vec<Value>> {
+    let key = site.vkey().with_context(|| no_site(site))?;
+    let unusable = || format!("cannot use {}", out.display());
+    std::fs::create_dir_all(out).with_context(unusable)?;
+    let mut written = Vec::new();
+    for bytes in traveler {
+        let altered = "an entry is not as it was written: run `provisioner audit verify`";
+        let entry = Entry::from_bytes(bytes).context(altered)?;
+        let Some(proof) = reader.proof(entry.seq)? else {
+            continue;
+        };
+        if proof.entry != *bytes {
+            bail!(altered);
+        }
+        // Nobody is handed a proof that does not hold.
+        let held = proof.verify(&key);
+        held.map_err(|why| anyhow!("entry {}: {why}", entry.seq))
+            .context(altered)?;
+        let file = EntryProof {
+            index: proof.index,
+            hashes: proof.inclusion,
+            checkpoint: proof.checkpoint,
+        };
+        let [name, entry_name] =
+            ["tlog-proof", "json"].map(|kind| format!("entry-{}.{kind}", entry.seq));
+        site::replace_durably(&out.join(&entry_name), bytes, false)?;
+        site::replace_durably(&out.join(&name), file.to_string().as_bytes(), false)?;
+        written.push(json!({ "seq": entry.seq, "proof": name, "entry": entry_name }));
+    }
+    Ok(written)
+}
+
+fn entry_line(entry: &Value) -> String {
+    let word = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    let notes = ["cause", "reason", "label", "fingerprint"].map(|name| {
+        entry[name]
+            .as_str()
+            .map(|value| format!("  {name} {value}"))
+    });
+    format!(
+        "  {:>8}  {}  {:<9} attempt {}  {}  {}{}\n",
+        entry["seq"],
+        word("time"),
+        word("kind"),
+        entry["attempt"],
+        word("station"),
+        word("operator"),
+        notes.into_iter().flatten().collect::<String>()
+    )
+}

@@ -1,0 +1,263 @@
+//! Whether the record is as it was written: a whole log, a bundle, or one entry with its proof.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use ledger::{Audit, Finding, Report};
+use serde_json::{Value, json};
+use tlog::{Cosignature, EntryProof, EntryProofError, VerifierKey, WitnessKey};
+use traveler::Entry;
+
+use super::args::VerifyArgs;
+use super::{FINDINGS, brought, no_site, read_checkpoint, read_vkey, threads};
+use crate::cli::{Format, print, say};
+use crate::figures::hex;
+use crate::site::Site;
+
+/// `provisioner audit verify`
+pub(super) fn run(site: &Site, args: &VerifyArgs, format: Format) -> Result<ExitCode> {
+    if let Some(proof) = &args.proof {
+        return one_entry(site, args, proof, format);
+    }
+    let key = key(site, args)?;
+    let witnesses = witnesses(args)?;
+    let mut notes = Vec::new();
+    let mut remembered = Vec::new();
+    for file in &args.checkpoint {
+        let (note, seen) = read_checkpoint(file, &key)?;
+        notes.push(note);
+        remembered.push(seen);
+    }
+    let since = match &args.since {
+        Some(file) => Some(read_checkpoint(file, &key)?.1),
+        None => None,
+    };
+    let audit = Audit {
+        remembered: &remembered,
+        since: since.as_ref(),
+        threads: args.threads.map_or_else(threads, usize::from),
+    };
+    let mut report = match &args.bundle {
+        Some(dir) => {
+            let report = ledger::verify_bundle_with(dir, &key, &audit)?;
+            notes.push(brought(&dir.join("checkpoint"))?);
+            report
+        }
+        None => ledger::verify_with(&site.ledger(), &key, &audit, &mut |_, _| {})?,
+    };
+    if !witnesses.is_empty() && notes.is_empty() {
+        bail!("a witness signs what it was shown: give --bundle, --proof or --checkpoint too");
+    }
+    let cosigned = cosigned(&notes, &witnesses, &mut report.findings);
+    print(format, &report_json(&report, &key, &cosigned), || {
+        report_text(&report, &key, &cosigned)
+    })?;
+    Ok(code(&report.findings))
+}
+
+fn code(findings: &[Finding]) -> ExitCode {
+    match findings {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::from(FINDINGS),
+    }
+}
+
+/// The log's key: the auditor's own copy, the site's, or for want of both the bundle's.
+fn key(site: &Site, args: &VerifyArgs) -> Result<VerifierKey> {
+    match (&args.vkey, site.vkey(), &args.bundle) {
+        (Some(file), _, _) => read_vkey(file),
+        (None, Ok(key), _) => Ok(key),
+        (None, Err(_), Some(dir)) => {
+            // It proves only that the bundle fits itself: an auditor brings the key along.
+            say("checked against the bundle's own key; bring the log's with --vkey FILE");
+            read_vkey(&dir.join("vkey"))
+        }
+        (None, Err(error), None) => Err(error).with_context(|| no_site(site)),
+    }
+}
+
+fn witnesses(args: &VerifyArgs) -> Result<Vec<WitnessKey>> {
+    let read = |file: &std::path::PathBuf| {
+        let text = brought(file)?;
+        WitnessKey::parse(text.trim_end())
+            .with_context(|| format!("{} holds no witness's key", file.display()))
+    };
+    args.witness.iter().map(read).collect()
+}
+
+/// The cosignatures of these witnesses; one that is missing on every note, or is not good on
+/// one, is a finding.
+fn cosigned(
+    notes: &[String],
+    witnesses: &[WitnessKey],
+    findings: &mut Vec<Finding>,
+) -> Vec<Cosignature> {
+    let mut all = Vec::new();
+    for key in witnesses {
+        let before = all.len();
+        for note in notes {
+            match tlog::cosignatures(note, std::slice::from_ref(key)) {
+                Ok(held) => all.extend(held),
+                Err(error) => findings.push(Finding {
+                    seq: None,
+                    what: error.to_string(),
+                }),
+            }
+        }
+        if all.len() == before {
+            findings.push(Finding {
+                seq: None,
+                what: format!("the witness {} has not cosigned the checkpoint", key.name()),
+            });
+        }
+    }
+    all
+}
+
+/// One entry, offline: its bytes, the way to the root, and who signed that.
+fn one_entry(site: &Site, args: &VerifyArgs, proof: &Path, format: Format) -> Result<ExitCode> {
+    let key = match &args.vkey {
+        Some(file) => read_vkey(file)?,
+        None => site
+            .vkey()
+            .context("bring the log's verifier key with --vkey FILE")?,
+    };
+    let witnesses = witnesses(args)?;
+    let unusable = || format!("{} is no proof of an entry", proof.display());
+    let read = EntryProof::parse(&brought(proof)?).with_context(unusable)?;
+    let beside = proof.with_extension("json");
+    let entry = brought(args.entry.as_deref().unwrap_or(&beside))?;
+    let mut findings = Vec::new();
+    let held = read.verify(&tlog::leaf_hash(entry.as_bytes()), &key);
+    let mut found = |what: String| {
+        findings.push(Finding {
+            seq: Some(read.index),
+            what,
+        });
+    };
+    match &held {
+        Ok(_) => {}
+        Err(error @ EntryProofError::Malformed(_)) => bail!("{}: {error}", unusable()),
+        Err(error) => found(error.to_string()),
+    }
+    match Entry::from_bytes(entry.as_bytes()) {
+        Ok(parsed) if parsed.seq == read.index => {}
+        Ok(parsed) => found(format!("it says that it is entry {}", parsed.seq)),
+        Err(error) => found(format!("it cannot be read: {error}")),
+    }
+    let cosigned = cosigned(
+        std::slice::from_ref(&read.checkpoint),
+        &witnesses,
+        &mut findings,
+    );
+    let size = held.as_ref().map_or(0, |checkpoint| checkpoint.size);
+    let fact = json!({
+        "verdict": verdict(&findings),
+        "origin": key.name(),
+        "vkey": key.to_string(),
+        "index": read.index,
+        "checkpoint_size": size,
+        "root": held.as_ref().ok().map(|checkpoint| hex(&checkpoint.root)),
+        "entry": serde_json::from_str::<Value>(&entry).ok(),
+        "cosigned": cosigned.iter().map(cosigned_json).collect::<Vec<_>>(),
+        "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
+    });
+    print(format, &fact, || {
+        let mut text = match findings[..] {
+            [] => format!(
+                "CLEAN   entry {} is in the log of {size} entries\n",
+                read.index
+            ),
+            _ => format!(
+                "ALTERED entry {} is not shown to be in the log\n",
+                read.index
+            ),
+        };
+        text.push_str(&findings_text(&findings));
+        text.push_str(&cosigned_text(&cosigned));
+        text.push_str(&format!("entry   {entry}\nkey     {key}\n"));
+        text
+    })?;
+    Ok(code(&findings))
+}
+
+fn verdict(findings: &[Finding]) -> &'static str {
+    match findings {
+        [] => "clean",
+        _ => "altered",
+    }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({ "seq": finding.seq, "what": finding.what })
+}
+
+fn cosigned_json(cosigned: &Cosignature) -> Value {
+    json!({ "witness": cosigned.witness, "time": cosigned.time })
+}
+
+fn report_json(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> Value {
+    json!({
+        "verdict": verdict(&report.findings),
+        "origin": key.name(),
+        "vkey": key.to_string(),
+        "entries": report.entries,
+        "checkpoint_size": report.size,
+        "trusted": report.trusted,
+        "root": hex(&report.root),
+        "cosigned": cosigned.iter().map(cosigned_json).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+    })
+}
+
+fn report_text(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> String {
+    let (entries, trusted) = (report.entries, report.trusted);
+    let mut text = match (&report.findings[..], trusted) {
+        ([], 0) => format!("CLEAN   {entries} entries, none altered, missing or out of order\n"),
+        ([], _) => format!(
+            "CLEAN   {} new entries, none altered, missing or out of order\n",
+            entries - trusted
+        ),
+        (findings, _) => format!("ALTERED {entries} entries, {} findings\n", findings.len()),
+    };
+    text.push_str(&findings_text(&report.findings));
+    if trusted > 0 {
+        text.push_str(&format!(
+            "covered the log begins with the {trusted} entries of the trusted checkpoint; those \
+             behind it have\n        their hashes, numbers, form and signature, and repeat no \
+             password among themselves\n\
+             not covered: the bytes of the first {trusted} entries, the rules between them and \
+             the new ones\n        (states, counts, passwords of old), the derived tables: run \
+             without --since\n"
+        ));
+    }
+    text.push_str(&cosigned_text(cosigned));
+    text.push_str(&format!(
+        "root    {} over {} entries\nkey     {key}\n",
+        hex(&report.root),
+        report.size
+    ));
+    text
+}
+
+fn findings_text(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let place = finding
+            .seq
+            .map_or_else(|| "log".to_owned(), |seq| format!("entry {seq}"));
+        format!("  {place}: {}\n", finding.what)
+    };
+    findings.iter().map(line).collect()
+}
+
+fn cosigned_text(cosigned: &[Cosignature]) -> String {
+    let line = |seen: &Cosignature| {
+        let ms = i64::try_from(seen.time)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000);
+        let time = traveler::Timestamp::from_unix_ms(ms);
+        format!("witness {} cosigned at {time}\n", seen.witness)
+    };
+    cosigned.iter().map(line).collect()
+}

@@ -1,0 +1,271 @@
+//! The brand owner's witness: somebody outside the factory who remembers the log for it.
+//!
+//! It signs that the largest tree it has seen of this log, consistent with all it saw before, has
+//! this root (c2sp.org/tlog-cosignature). A factory that shows one history to the brand owner and
+//! another to an auditor then needs the witness's key as well. Its folder holds that key and, for
+//! each log, the log's key and the last checkpoint it cosigned.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use fs4::fs_std::FileExt;
+use ledger::{Audit, Report};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use serde_json::json;
+use tlog::{Checkpoint, SignError, VerifierKey, WitnessKey, WitnessSigner};
+use zeroize::Zeroizing;
+
+use super::args::WitnessArgs;
+use super::{FINDINGS, brought, read_checkpoint, read_vkey, threads};
+use crate::auth::sha256;
+use crate::cli::{Format, print, say};
+use crate::figures::hex;
+use crate::site;
+
+/// `provisioner audit witness`
+pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
+    let home = Home::open(&args.home, args.name.as_deref())?;
+    let key = match &args.vkey {
+        Some(file) => read_vkey(file)?,
+        None => read_vkey(&args.bundle.join("vkey"))?,
+    };
+    let memory = home.memory(&key);
+    let seen = match memory.seen(&key)? {
+        Seen::Never => {
+            if args.vkey.is_none() {
+                say("this log is new to the witness and its key came with the bundle: compare it");
+            }
+            None
+        }
+        Seen::OtherKey => {
+            return Ok(refuse(&format!(
+                "the witness knows the log {} under another key than {key}",
+                key.name()
+            )));
+        }
+        Seen::Checkpoint(seen) => Some(seen),
+    };
+    let audit = Audit {
+        remembered: seen.as_slice(),
+        threads: threads(),
+        ..Audit::default()
+    };
+    let report = ledger::verify_bundle_with(&args.bundle, &key, &audit)?;
+    if !report.is_clean() {
+        for finding in report.findings.iter().take(20) {
+            say(&format!("  {finding}"));
+        }
+        return Ok(refuse(&match &seen {
+            Some(seen) => format!(
+                "not cosigned: the witness has seen {} entries, the bundle has {}",
+                seen.size, report.entries
+            ),
+            None => format!(
+                "not cosigned: the bundle of {} entries is not whole",
+                report.entries
+            ),
+        }));
+    }
+    let cosigned = cosign(&home, &memory, &key, &args.bundle, &report)?;
+    let fact = json!({
+        "witness": home.key.name(),
+        "witness_vkey": home.key.to_string(),
+        "origin": key.name(),
+        "size": report.size,
+        "root": hex(&report.root),
+        "seen_before": seen.map(|seen| seen.size),
+        "checkpoint": cosigned,
+    });
+    print(format, &fact, || cosigned.clone())?;
+    say(&format!(
+        "cosigned over {} entries as {}; auditors check it with {}",
+        report.size,
+        home.key.name(),
+        args.home.join(VKEY).display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn refuse(why: &str) -> ExitCode {
+    say(why);
+    ExitCode::from(FINDINGS)
+}
+
+/// Signs the checkpoint that was verified, and no other.
+fn cosign(
+    home: &Home,
+    memory: &Memory,
+    key: &VerifierKey,
+    bundle: &Path,
+    report: &Report,
+) -> Result<String> {
+    let file = bundle.join("checkpoint");
+    let (note, checkpoint) = read_checkpoint(&file, key)?;
+    if (checkpoint.size, checkpoint.root) != (report.size, report.root) {
+        bail!("{} was replaced while it was verified", file.display());
+    }
+    let time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("this machine's clock is before 1970: set it")?
+        .as_secs();
+    let cosigned = tlog::cosign(&note, time, home)?;
+    // Remembered before anybody can have the signature: a crash here forgets nothing that was
+    // promised, and the next run signs again.
+    memory.remember(key, &cosigned)?;
+    site::replace_durably(&file, cosigned.as_bytes(), false)?;
+    Ok(cosigned)
+}
+
+/// The witness's public key, for auditors.
+const VKEY: &str = "witness.vkey";
+/// Its private key (PKCS#8).
+const KEY: &str = "witness.pem";
+
+/// The witness's folder, held by one process at a time.
+struct Home {
+    folder: PathBuf,
+    pair: Ed25519KeyPair,
+    key: WitnessKey,
+    _lock: File,
+}
+
+impl Home {
+    fn open(folder: &Path, name: Option<&str>) -> Result<Home> {
+        let unusable = || format!("cannot use {}", folder.display());
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(folder).with_context(unusable)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        let lock = options.open(folder.join("lock")).with_context(unusable)?;
+        if !FileExt::try_lock_exclusive(&lock).with_context(unusable)? {
+            bail!("{} is in use by another witness process", folder.display());
+        }
+        let pair = key_pair(&folder.join(KEY))?;
+        let key = own_key(folder, name, &pair)?;
+        Ok(Home {
+            folder: folder.to_owned(),
+            pair,
+            key,
+            _lock: lock,
+        })
+    }
+
+    /// What is remembered of the log of this key.
+    fn memory(&self, log: &VerifierKey) -> Memory {
+        // An origin is no file name; its digest is.
+        let name = sha256(log.name().as_bytes()).to_string();
+        Memory(self.folder.join("logs").join(&name[..32]))
+    }
+}
+
+impl WitnessSigner for Home {
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        let signature = self.pair.sign(message);
+        signature.as_ref().try_into().map_err(|_| SignError {
+            reason: "an Ed25519 signature is 64 bytes".to_owned(),
+        })
+    }
+
+    fn key(&self) -> &WitnessKey {
+        &self.key
+    }
+}
+
+/// Reads the private key, or makes it at first use.
+fn key_pair(path: &Path) -> Result<Ed25519KeyPair> {
+    let unusable = || format!("{} is no key of a witness", path.display());
+    if !path.exists() {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+        let pem = identity::pem("PRIVATE KEY", pkcs8.as_ref());
+        site::write_new(path, pem.as_bytes(), true)?;
+    }
+    let mode = fs::metadata(path)
+        .with_context(unusable)?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        bail!(
+            "{} can be read by others (mode {:03o}): make a new witness, or chmod 600 it if it \
+             never was",
+            path.display(),
+            mode & 0o777
+        );
+    }
+    let pem = Zeroizing::new(fs::read(path).with_context(unusable)?);
+    let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).with_context(unusable)?;
+    Ed25519KeyPair::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| anyhow::anyhow!(unusable()))
+}
+
+/// The public key with the witness's name, which is chosen once.
+fn own_key(folder: &Path, name: Option<&str>, pair: &Ed25519KeyPair) -> Result<WitnessKey> {
+    let public: [u8; 32] = pair.public_key().as_ref().try_into()?;
+    let path = folder.join(VKEY);
+    if path.exists() {
+        let key = WitnessKey::parse(brought(&path)?.trim_end())
+            .with_context(|| format!("{} holds no witness's key", path.display()))?;
+        if name.is_some_and(|name| name != key.name()) {
+            bail!(
+                "this witness is called {}: another needs its own --home",
+                key.name()
+            );
+        }
+        if WitnessKey::new(key.name(), &public)? != key {
+            bail!(
+                "{} is not the public half of its key: restore both",
+                path.display()
+            );
+        }
+        return Ok(key);
+    }
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => {
+            let mut id = [0; 4];
+            let filled = SystemRandom::new().fill(&mut id);
+            filled.map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+            format!("birthmark-witness/{}", hex(&id))
+        }
+    };
+    let key = WitnessKey::new(&name, &public).context("--name")?;
+    site::write_new(&path, format!("{key}\n").as_bytes(), false)?;
+    Ok(key)
+}
+
+/// What a witness remembers of one log: its key and the last checkpoint it cosigned.
+struct Memory(PathBuf);
+
+enum Seen {
+    Never,
+    OtherKey,
+    Checkpoint(Checkpoint),
+}
+
+impl Memory {
+    fn seen(&self, key: &VerifierKey) -> Result<Seen> {
+        let file = self.0.join("checkpoint");
+        // Written after the key: without it nothing was ever cosigned.
+        if !file.exists() {
+            return Ok(Seen::Never);
+        }
+        let known = read_vkey(&self.0.join("vkey"))?;
+        if known != *key {
+            return Ok(Seen::OtherKey);
+        }
+        Ok(Seen::Checkpoint(read_checkpoint(&file, key)?.1))
+    }
+
+    fn remember(&self, key: &VerifierKey, cosigned: &str) -> Result<()> {
+        fs::create_dir_all(&self.0).with_context(|| format!("cannot use {}", self.0.display()))?;
+        site::replace_durably(&self.0.join("vkey"), format!("{key}\n").as_bytes(), false)?;
+        site::replace_durably(&self.0.join("checkpoint"), cosigned.as_bytes(), false)?;
+        Ok(())
+    }
+}
