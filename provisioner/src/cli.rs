@@ -4,7 +4,7 @@
 //! arguments or input.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -338,17 +338,20 @@ async fn stop_signal() {
 }
 
 /// Prints one fact in the form that was asked for.
-#[allow(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn print(
     format: Format,
     fact: &impl serde::Serialize,
     text: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
-    match format {
-        Format::Json => println!("{}", serde_json::to_string(fact)?),
-        Format::Text => print!("{}", legible(&text())),
+    let said = match format {
+        Format::Json => format!("{}\n", serde_json::to_string(fact)?),
+        Format::Text => legible(&text()),
+    };
+    match std::io::stdout().lock().write_all(said.as_bytes()) {
+        // Whoever reads has read enough, as `head` does; the exit code still says how it went.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
-    Ok(())
 }
 
 /// Text that cannot move the cursor: what an altered log or a hostile unit says stays words.
