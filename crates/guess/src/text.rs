@@ -35,6 +35,18 @@ pub(crate) fn folded_bytes(text: &[u8]) -> impl DoubleEndedIterator<Item = u8> {
     folds.filter(|byte| *byte != 0)
 }
 
+/// A password as a label shows it: without case, look-alikes and hyphens; other symbols stay.
+pub(crate) fn alike(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut alike = Zeroizing::new(Vec::with_capacity(text.len()));
+    let kept = text.iter().filter(|byte| **byte != b'-');
+    alike.extend(kept.map(|&byte| match byte.to_ascii_uppercase() {
+        b'O' => b'0',
+        b'I' | b'L' => b'1',
+        other => other,
+    }));
+    alike
+}
+
 /// An identifier without separators and case.
 pub(crate) fn plain(text: &[u8]) -> Vec<u8> {
     text.iter()

@@ -10,7 +10,7 @@ use super::report::{Class, EXAMPLES, Finding, Severity};
 use super::units::hash;
 use super::{Column, List, UNIT};
 use crate::Clause;
-use crate::text::{fold, plain};
+use crate::text::{alike, plain};
 
 /// log10 of the chance at which equal passwords are called derived.
 const CHANCE_LOG10: f64 = -9.0;
@@ -101,7 +101,7 @@ pub fn again(first: &List, second: &List, pairing: &Pairing, bits: f64) -> Findi
         true => bits.min(SHORT_BITS),
         false => bits,
     };
-    let password = |list: &List, row| fold(list.cell(Column::Password, row));
+    let password = |list: &List, row| alike(list.cell(Column::Password, row));
     let same = |row: usize, others: &[usize]| {
         let own = password(first, row);
         others.iter().any(|&other| *password(second, other) == *own)

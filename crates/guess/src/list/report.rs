@@ -95,7 +95,7 @@ pub struct Report {
     pub rows: usize,
     /// Different units among them: a unit that is listed again is one.
     pub units: usize,
-    /// Different passwords, as a label tells them apart.
+    /// Different passwords, to the letter.
     pub passwords: usize,
     /// What was looked at in part, or not at all, and why; for a report's unseen part.
     pub limits: Vec<String>,
