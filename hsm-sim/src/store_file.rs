@@ -153,8 +153,8 @@ pub fn open_or_create(store: &Path, pin_file: Option<&Path>) -> Result<Opened, O
 /// The store's place, for as long as the token lives.
 struct StoreFile {
     path: PathBuf,
-    /// Held, never read: the system gives the lock back when this is closed, also by a crash.
-    _lock: File,
+    /// The system gives the lock back when this is closed, also by a crash.
+    lock: File,
 }
 
 impl StoreFile {
@@ -176,7 +176,7 @@ impl StoreFile {
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(StoreFile {
                 path: store.to_owned(),
-                _lock: lock,
+                lock,
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(store.to_owned())),
             Err(errno) => Err(OpenError::File {
@@ -184,6 +184,14 @@ impl StoreFile {
                 source: errno.into(),
             }),
         }
+    }
+}
+
+impl Drop for StoreFile {
+    fn drop(&mut self) {
+        // Said aloud, not left to the close: a process that another thread is starting just now
+        // holds a copy of this file until its exec, and the store would seem in use for that long.
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
     }
 }
 

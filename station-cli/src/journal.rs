@@ -153,7 +153,7 @@ impl Journal {
         let path = self.dir.join(format!("{serial}.json"));
         let mut claim = Claim {
             lock_path,
-            _lock: lock,
+            lock,
             open: None,
             path,
         };
@@ -189,7 +189,7 @@ pub struct Claim {
     path: PathBuf,
     lock_path: PathBuf,
     /// Held, not read.
-    _lock: File,
+    lock: File,
     open: Option<Open>,
 }
 
@@ -243,6 +243,9 @@ impl Drop for Claim {
         // Removed while it is still held: whoever opened it meanwhile finds it gone and opens anew.
         // When it cannot be removed an empty file stays behind, which harms nobody.
         let _ = fs::remove_file(&self.lock_path);
+        // Said aloud, not left to the close: a program that another slot is starting just now holds
+        // a copy of this file until its exec, and the serial would seem taken for that long.
+        let _ = FileExt::unlock(&self.lock);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::Error;
 
 /// Held for as long as the log is open for writing; the kernel lets go when the process ends,
 /// however it ends.
-pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub(crate) struct Lock(File);
 
 impl Lock {
     /// Takes the lock, or says that another process has it.
@@ -30,6 +30,15 @@ impl Lock {
             Ok(false) => Err(Error::Busy(database.to_owned())),
             Err(source) => Err(file_error(&path, source)),
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said aloud, not left to the close: a process that another thread is starting just now
+        // holds a copy of this file until its exec, and the log would seem busy for that long.
+        // When it cannot be said, the close that follows lets go all the same.
+        let _ = FileExt::unlock(&self.0);
     }
 }
 
