@@ -72,9 +72,9 @@ fn audit_with(
         progress,
         done: AtomicUsize::new(0),
     };
-    let looks = parts.len() * detectors.len();
-    let suspects = suspects(&parts, detectors, &hands);
-    let spoke = controls_speak(&parts, &suspects, looks, &hands, random);
+    let looks = looks(&parts, detectors);
+    let suspects = suspects(&looks, &hands);
+    let spoke = controls_speak(&parts, &suspects, looks.len(), &hands, random);
     let (mut findings, withdrawn) = sort_out(suspects, &spoke);
     let alone = alone::look(&table);
     findings.extend(alone);
@@ -118,16 +118,21 @@ struct Suspect<'a> {
     found: Vec<Finding>,
 }
 
-fn suspects<'a>(
+/// Who looks at what.
+fn looks<'a>(
     parts: &'a [Part<'a>],
     detectors: &'a [Detector],
-    hands: &Hands<'_>,
-) -> Vec<Suspect<'a>> {
-    let looks: Vec<(&Detector, &Part<'_>)> = parts
-        .iter()
-        .flat_map(|part| detectors.iter().map(move |detector| (detector, part)))
-        .collect();
-    let found = in_parallel(&looks, hands.threads, |(detector, part)| {
+) -> Vec<(&'a Detector, &'a Part<'a>)> {
+    let of_part = |part: &'a Part<'a>| {
+        let again = part.number == 0 && parts.len() > 1;
+        let wanted = move |it: &&Detector| !(again && it.one_length);
+        detectors.iter().filter(wanted).map(move |it| (it, part))
+    };
+    parts.iter().flat_map(of_part).collect()
+}
+
+fn suspects<'a>(looks: &[(&'a Detector, &'a Part<'a>)], hands: &Hands<'_>) -> Vec<Suspect<'a>> {
+    let found = in_parallel(looks, hands.threads, |(detector, part)| {
         let found = (detector.look)(&part.table);
         hands.looked(looks.len(), detector.name);
         found
@@ -421,6 +426,7 @@ mod tests {
             name: "test",
             hangs_on,
             searches: false,
+            one_length: false,
             look,
         };
         let mut state = 7u64;

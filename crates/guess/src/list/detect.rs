@@ -17,6 +17,9 @@ pub(crate) struct Detector {
     pub(crate) hangs_on: Link,
     /// Whether it searches for seconds whatever the list's length: then fewer controls must do.
     pub(crate) searches: bool,
+    /// Whether it looks at the rows of the most common length alone: a list that is cut into parts
+    /// by length is then looked at part by part, and not once more as a whole.
+    pub(crate) one_length: bool,
     /// Looks. Thresholds are its own: over a clean list the sum over all detectors of the chance
     /// of a `Refused` finding stays under 1e-7, so each keeps to 1e-9.
     pub(crate) look: fn(&Table<'_>) -> Vec<Finding>,

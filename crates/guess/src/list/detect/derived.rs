@@ -28,12 +28,14 @@ pub(crate) const DETECTORS: &[Detector] = &[
         name: "identifier",
         hangs_on: Link::Units,
         searches: false,
+        one_length: false,
         look: verbatim::look,
     },
     Detector {
         name: "unkeyed hash",
         hangs_on: Link::Units,
         searches: true,
+        one_length: false,
         look: hashed::look,
     },
 ];

@@ -44,6 +44,7 @@ const fn detector(name: &'static str, look: fn(&Table<'_>) -> Vec<Finding>) -> D
         name,
         hangs_on: Link::Passwords,
         searches: false,
+        one_length: false,
         look,
     }
 }

@@ -45,8 +45,9 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
         let rows = &sequence.rows[..most];
         for order in field.orders.iter().take(ORDERS) {
             let symbols = field.stream(rows, order);
+            let common = common(&symbols, order.k, field.length());
             for &(far, near, minus, name) in LAGS {
-                let Some(chance) = sums(&symbols, order.k, far, near, minus) else {
+                let Some(chance) = sums(&symbols, &common, order.k, (far, near, minus)) else {
                     continue;
                 };
                 let chance = chance + tried.log10();
@@ -65,10 +66,39 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
     best.into_iter().map(|(_, finding)| finding).collect()
 }
 
+/// For each place of a password, the share of its rows that its few most common symbols have.
+///
+/// Not every place of a sound password takes every symbol as often: groups of a consonant and a
+/// vowel do not.
+fn common(symbols: &[u8], k: usize, length: usize) -> Vec<[f64; TAKEN.len()]> {
+    let rows = (symbols.len() / length).max(1) as f64;
+    let of_place = |place: usize| {
+        let mut counts = vec![0usize; k];
+        for &symbol in symbols[place..].iter().step_by(length) {
+            counts[usize::from(symbol)] += 1;
+        }
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        TAKEN.map(|taken| counts.iter().take(taken).sum::<usize>() as f64 / rows)
+    };
+    (0..length).map(of_place).collect()
+}
+
 /// log10 of the chance that the differences of random symbols take so few values.
-fn sums(symbols: &[u8], k: usize, far: usize, near: usize, minus: bool) -> Option<f64> {
-    let trials = symbols.len().checked_sub(far)?;
+///
+/// Two of the three symbols of a difference leave it as free as the third is, so that it takes the
+/// likeliest few values no more often than the most even of the three its own.
+fn sums(
+    symbols: &[u8],
+    common: &[[f64; TAKEN.len()]],
+    k: usize,
+    (far, near, minus): (usize, usize, bool),
+) -> Option<f64> {
+    let trials = symbols
+        .len()
+        .checked_sub(far)
+        .filter(|&trials| trials > 0)?;
     let mut counts = vec![0usize; k];
+    let mut expected = [0.0; TAKEN.len()];
     for at in far..symbols.len() {
         let (a, b) = (
             usize::from(symbols[at - far]),
@@ -76,14 +106,25 @@ fn sums(symbols: &[u8], k: usize, far: usize, near: usize, minus: bool) -> Optio
         );
         let b = if minus { k - b } else { b };
         counts[(usize::from(symbols[at]) + 2 * k - a - b) % k] += 1;
+        let places = [at, at - far, at - near].map(|at| &common[at % common.len()]);
+        for (taken, expected) in expected.iter_mut().enumerate() {
+            *expected += places
+                .map(|it| it[taken])
+                .iter()
+                .copied()
+                .fold(1.0, f64::min);
+        }
     }
     counts.sort_unstable_by(|a, b| b.cmp(a));
-    let rarest = TAKEN.iter().filter(|&&taken| taken * 2 <= k).map(|&taken| {
+    let told = TAKEN
+        .iter()
+        .zip(expected)
+        .filter(|&(&taken, _)| taken * 2 <= k);
+    let rarest = told.map(|(&taken, expected)| {
         let hits: usize = counts[..taken].iter().sum();
         // Any so many of the values would have done.
         let choices = (k as f64).log10() * taken as f64;
-        let each = (taken as f64 / k as f64).log10();
-        choices + chance::at_least(hits, trials, each)
+        choices + chance::at_least(hits, trials, (expected / trials as f64).log10())
     });
     rarest.min_by(f64::total_cmp)
 }

@@ -1,12 +1,15 @@
 //! Every seed, every generator, every map: which of them gives one of these passwords?
 
 use super::field::Field;
-use super::source::{Engine, Form, SOURCES, Stream, low};
-use super::symbol::Map;
+use super::source::{Form, SOURCES, Source, Stream, low};
+use super::symbol::{Divisor, Map};
 use super::target::{Target, Targets};
 
 /// Outputs that a script may have thrown away before the first symbol, at most.
 const SKIPS: usize = 3;
+
+/// Seeds that are taken at a time.
+const LANES: usize = 8;
 
 /// Hits that are kept of one search; a search with more has nothing to say.
 const HITS_MAX: usize = 1 << 20;
@@ -105,80 +108,108 @@ pub(super) fn search(
     sizes: usize,
     related: &dyn Fn(usize, usize) -> bool,
 ) -> Met {
-    let mut met = Met {
-        hits: vec![],
-        pairs: 0,
-    };
-    for targets in Targets::of(field, rows, sizes) {
-        let mut at = 0;
-        let mut pairs = 0;
-        while at < SOURCES.len() {
-            let engine = SOURCES[at].engine;
-            let group = SOURCES[at..]
-                .iter()
-                .take_while(|source| source.engine == engine)
-                .count();
-            let mut group = Group::of(engine, at..at + group, &targets);
-            pairs += group.pairs.len();
-            for (place, &seed) in seeds.iter().enumerate() {
-                group.search(&targets, seed, &mut |recipe, row| {
-                    if met.hits.len() < HITS_MAX && related(place, row as usize) {
-                        met.hits.push(Hit {
-                            recipe,
-                            seed: place as u32,
-                            row,
-                        });
-                    }
-                });
-            }
-            at += group.sources.len();
+    let sized = Targets::of(field, rows, sizes);
+    let mut hits = vec![];
+    let mut pairs = vec![0; sized.len()];
+    let numbered: Vec<(usize, &Source)> = SOURCES.iter().enumerate().collect();
+    for sources in numbered.chunk_by(|(_, a), (_, b)| a.engine == b.engine) {
+        let mut group = Group::of(sources, &sized);
+        for pair in &group.pairs {
+            pairs[pair.size] += 1;
         }
-        met.pairs = met.pairs.max(pairs);
+        for (chunk, seeds) in seeds.chunks(LANES).enumerate() {
+            group.search(&sized, seeds, &mut |recipe, lane, row| {
+                let place = chunk * LANES + lane;
+                if hits.len() < HITS_MAX && related(place, row as usize) {
+                    hits.push(Hit {
+                        recipe,
+                        seed: place as u32,
+                        row,
+                    });
+                }
+            });
+        }
     }
-    met
+    Met {
+        hits,
+        pairs: pairs.into_iter().max().unwrap_or(0),
+    }
 }
 
-/// Sources that share an engine, so that it runs once for all of them.
+/// A source and a map that can make passwords over an alphabet of one size.
+struct Pair {
+    /// Which of the targets' sizes.
+    size: usize,
+    /// Which of [`SOURCES`].
+    source: usize,
+    map: Map,
+}
+
+/// Sources that share an engine, so that it is seeded and runs once for all of them and for all
+/// sizes of alphabets.
 struct Group {
-    engine: Engine,
-    sources: std::ops::Range<usize>,
-    /// Source and map of all that can make such passwords.
-    pairs: Vec<(usize, Map)>,
-    stream: Stream,
+    pairs: Vec<Pair>,
+    streams: [Stream; LANES],
     raw: Vec<u64>,
     symbols: Vec<u8>,
 }
 
 impl Group {
-    fn of(engine: Engine, sources: std::ops::Range<usize>, targets: &Targets) -> Group {
+    fn of(sources: &[(usize, &Source)], sized: &[Targets]) -> Group {
+        let engine = sources[0].1.engine;
         let mut pairs = vec![];
-        for source in sources.clone() {
-            let maps = SOURCES[source].maps.iter();
-            let fit = maps.filter(|map| map.fits(targets.k, targets.length, SOURCES[source].form));
-            pairs.extend(fit.map(|&map| (source, map)));
+        for (size, targets) in sized.iter().enumerate() {
+            for &(source, it) in sources {
+                let maps = it.maps.iter();
+                let fit = maps.filter(|map| map.fits(targets.k, targets.length, it.form));
+                pairs.extend(fit.map(|&map| Pair { size, source, map }));
+            }
         }
+        let longest = sized
+            .iter()
+            .map(|targets| targets.prefix)
+            .max()
+            .unwrap_or(0);
         Group {
-            engine,
-            sources,
             pairs,
-            stream: Stream::new(engine, 0),
+            streams: std::array::from_fn(|_| Stream::new(engine, 0)),
             raw: vec![],
-            symbols: vec![0; targets.length + SKIPS],
+            symbols: vec![0; longest + SKIPS],
         }
     }
 
-    fn search(&mut self, targets: &Targets, seed: u64, hit: &mut dyn FnMut(Recipe, u32)) {
+    /// Tells each recipe, which of the seeds and which row; there are [`LANES`] seeds at most.
+    fn search(
+        &mut self,
+        sized: &[Targets],
+        seeds: &[u64],
+        hit: &mut dyn FnMut(Recipe, usize, u32),
+    ) {
+        let mut all = [0; LANES];
+        all[..seeds.len()].copy_from_slice(seeds);
+        Stream::seed_many(&mut self.streams, all);
+        for (lane, &seed) in seeds.iter().enumerate() {
+            self.search_one(sized, lane, seed, &mut |recipe, row| hit(recipe, lane, row));
+        }
+    }
+
+    fn search_one(
+        &mut self,
+        sized: &[Targets],
+        lane: usize,
+        seed: u64,
+        hit: &mut dyn FnMut(Recipe, u32),
+    ) {
         let Group {
-            engine,
             pairs,
-            stream,
+            streams,
             raw,
             symbols,
-            ..
         } = self;
-        stream.seed(*engine, seed);
+        let stream = &mut streams[lane];
         raw.clear();
-        for &(source, map) in pairs.iter() {
+        for &Pair { size, source, map } in pairs.iter() {
+            let targets = &sized[size];
             let form = SOURCES[source].form;
             let skips = if map.one_each() { SKIPS } else { 0 };
             let begin = targets.prefix + skips;
@@ -202,33 +233,47 @@ impl Group {
             }
             for skip in 0..=skips {
                 let code = targets.code(&symbols[skip..skip + targets.prefix]);
-                if !targets.may_begin(code) || targets.beginning(code).next().is_none() {
-                    continue;
-                }
-                let mut whole = zeroize::Zeroizing::new(vec![0; targets.length]);
-                let mut recipe = Recipe {
-                    source: source as u16,
-                    map,
-                    skip: skip as u8,
-                    order: 0,
-                    reversed: false,
-                };
-                let mut fresh = recipe.start(seed);
-                if !recipe.draw(targets.k, &mut fresh, &mut whole) {
-                    continue;
-                }
-                for (target, wanted) in targets.beginning(code) {
-                    let Target {
-                        row,
-                        order,
-                        reversed,
-                    } = target;
-                    if *wanted == **whole {
-                        (recipe.order, recipe.reversed) = (order, reversed);
-                        hit(recipe, row);
-                    }
+                if targets.may_begin(code) {
+                    let recipe = Recipe {
+                        source: source as u16,
+                        map,
+                        skip: skip as u8,
+                        order: 0,
+                        reversed: false,
+                    };
+                    confirm(targets, code, seed, recipe, hit);
                 }
             }
+        }
+    }
+}
+
+/// Draws the whole password where its beginning is that of a target, and tells of those it is.
+#[cold]
+fn confirm(
+    targets: &Targets,
+    code: u32,
+    seed: u64,
+    mut recipe: Recipe,
+    hit: &mut dyn FnMut(Recipe, u32),
+) {
+    if targets.beginning(code).next().is_none() {
+        return;
+    }
+    let mut whole = zeroize::Zeroizing::new(vec![0; targets.length]);
+    let mut fresh = recipe.start(seed);
+    if !recipe.draw(targets.k, &mut fresh, &mut whole) {
+        return;
+    }
+    for (target, wanted) in targets.beginning(code) {
+        let Target {
+            row,
+            order,
+            reversed,
+        } = target;
+        if *wanted == **whole {
+            (recipe.order, recipe.reversed) = (order, reversed);
+            hit(recipe, row);
         }
     }
 }
@@ -254,15 +299,15 @@ fn begun(
     };
     match (map, form) {
         (Map::Mod, Form::Bits { shift, bits }) if bits <= 32 => {
-            let (mask, k) = (low(bits), k as u32);
+            let (mask, k) = (low(bits), Divisor::new(k as u32));
             for place in out.iter_mut() {
-                *place = (((next() >> shift) & mask) as u32 % k) as u8;
+                *place = k.remainder(((next() >> shift) & mask) as u32) as u8;
             }
         }
         (Map::ShiftMod(by), Form::Bits { shift, bits }) if bits <= 32 => {
-            let (mask, k) = (low(bits), k as u32);
+            let (mask, k) = (low(bits), Divisor::new(k as u32));
             for place in out.iter_mut() {
-                *place = ((((next() >> shift) & mask) >> by) as u32 % k) as u8;
+                *place = k.remainder((((next() >> shift) & mask) >> by) as u32) as u8;
             }
         }
         (Map::Scale, Form::Bits { shift, bits }) if bits <= 32 => {

@@ -10,8 +10,8 @@ use super::chance;
 use super::field::Field;
 use super::rows::{Sequence, distinct, sequences};
 use super::seeded::{RARE_LOG10, finding};
-use super::source::{Engine, Form, SOURCES};
-use super::symbol::Map;
+use super::source::{Engine, Form, SOURCES, low};
+use super::symbol::{Divisor, Map};
 use crate::Clause;
 use crate::list::report::Finding;
 use crate::list::table::Table;
@@ -159,6 +159,8 @@ fn single(field: &Field<'_>) -> Vec<Finding> {
 #[derive(Clone, Copy)]
 struct Machine {
     source: usize,
+    engine: Engine,
+    form: Form,
     map: Map,
     /// Bits of state that its symbols depend on.
     bits: u32,
@@ -182,6 +184,8 @@ fn machines(k: usize) -> impl Iterator<Item = Machine> {
         let made = maps.map(move |&map| {
             bits.map(|bits| Machine {
                 source,
+                engine: it.engine,
+                form: it.form,
                 map,
                 bits,
                 k: k as u64,
@@ -194,10 +198,8 @@ fn machines(k: usize) -> impl Iterator<Item = Machine> {
 impl Machine {
     #[inline]
     fn step(&self, state: u64) -> u64 {
-        match SOURCES[self.source].engine {
-            Engine::Lcg { a, c, bits, .. } => {
-                state.wrapping_mul(a).wrapping_add(c) & super::source::low(bits)
-            }
+        match self.engine {
+            Engine::Lcg { a, c, bits, .. } => state.wrapping_mul(a).wrapping_add(c) & low(bits),
             Engine::Lehmer { a, .. } => state * a % 0x7fff_ffff,
             _ => state,
         }
@@ -205,13 +207,12 @@ impl Machine {
 
     #[inline]
     fn symbol(&self, state: u64) -> Option<u8> {
-        let form = SOURCES[self.source].form;
-        self.map.one(form, self.k, form.of(state))
+        self.map.one(self.form, self.k, self.form.of(state))
     }
 
     /// How far a value's lowest bit is up in the state.
     fn shift(&self) -> u32 {
-        match SOURCES[self.source].form {
+        match self.form {
             Form::Bits { shift, .. } => shift,
             _ => 0,
         }
@@ -219,48 +220,58 @@ impl Machine {
 
     /// Whether low bits can be searched by themselves.
     fn filtered(&self) -> bool {
-        let congruential = matches!(SOURCES[self.source].engine, Engine::Lcg { .. });
+        let congruential = matches!(self.engine, Engine::Lcg { .. });
         congruential && self.map == Map::Mod && self.k.is_multiple_of(2)
     }
 
     /// A state that gives the first of the symbols and after it all of the `known` first; `work` is
     /// taken from.
     fn solve(&self, symbols: &[u8], known: usize, work: &mut u64) -> Option<u64> {
-        let form = SOURCES[self.source].form;
-        let range = form.range();
+        let range = self.form.range();
         let first = u64::from(symbols[0]);
         let lows = self.lows(symbols, work);
-        let values = match self.map {
-            Map::Mod => range / self.k + 1,
-            _ => range / self.k + 2,
+        // Values whose symbol is the first one: every k-th, or one stretch of them.
+        let (begin, stride, values) = match self.map {
+            Map::Mod => (first, self.k, range / self.k + 1),
+            _ => {
+                let begin = u128::from(first) * u128::from(range) / u128::from(self.k);
+                (begin as u64, 1, range / self.k + 2)
+            }
         };
         let needed = (lows.len() as u64).saturating_mul(values);
         if needed > *work {
             return None;
         }
         *work -= needed;
-        let less = if let Form::Below { less, .. } = form {
-            less
-        } else {
-            0
+        let begin = match self.form {
+            Form::Below { less, .. } => begin + less,
+            _ => begin,
         };
-        let value = |number: u64| match self.map {
-            Map::Mod => first + number * self.k,
-            _ => ((u128::from(first) * u128::from(range)) / u128::from(self.k)) as u64 + number,
-        };
-        // The first symbol is true of nearly all these states, so it is asked last.
-        let fits = |start: &u64| {
-            let mut state = *start;
-            let follows = symbols[1..known].iter().all(|&symbol| {
-                state = self.step(state);
-                self.symbol(state) == Some(symbol)
-            });
-            follows && self.symbol(*start) == Some(symbols[0])
-        };
-        let states = lows.iter().flat_map(|&low| {
-            (0..values).map(move |number| (value(number) + less) << self.shift() | low)
-        });
-        states.into_iter().find(fits)
+        let shift = self.shift();
+        let starts = lows
+            .iter()
+            .map(|&low| (0..values).map(move |number| (begin + number * stride) << shift | low));
+        let k = Divisor::new(self.k as u32);
+        let known = &symbols[..known];
+        match (self.engine, self.form) {
+            (Engine::Lcg { a, c, bits, .. }, Form::Bits { shift, bits: seen }) if seen <= 32 => {
+                let (mask, shown) = (low(bits), low(seen));
+                let step = |state: u64| state.wrapping_mul(a).wrapping_add(c) & mask;
+                let value = |state: u64| (state >> shift) & shown;
+                match self.map {
+                    Map::Mod => first_fit(starts, known, step, |state| {
+                        k.remainder(value(state) as u32)
+                    }),
+                    _ => first_fit(starts, known, step, |state| {
+                        ((value(state) * self.k) >> seen) as u32
+                    }),
+                }
+            }
+            _ => {
+                let shown = |state| self.symbol(state).map_or(u32::MAX, u32::from);
+                first_fit(starts, known, |state| self.step(state), shown)
+            }
+        }
     }
 
     /// The part of the state under the value: all of them, or those whose own little generator
@@ -272,24 +283,56 @@ impl Machine {
             return vec![];
         }
         *work -= all;
-        let Engine::Lcg { a, c, .. } = SOURCES[self.source].engine else {
+        let Engine::Lcg { a, c, .. } = self.engine else {
             return vec![0];
         };
         if !self.filtered() {
             return (0..all).collect();
         }
         let shown = self.k.trailing_zeros();
-        let mask = super::source::low(shift + shown);
-        let low = |symbol: u8| u64::from(symbol) & super::source::low(shown);
+        let mask = low(shift + shown);
+        let shown = low(shown);
+        let lowest = |symbol: u8| u64::from(symbol) & shown;
         let fits = |start: &u64| {
-            let mut state = low(symbols[0]) << shift | start;
+            let mut state = lowest(symbols[0]) << shift | start;
             symbols[1..].iter().all(|&symbol| {
                 state = state.wrapping_mul(a).wrapping_add(c) & mask;
-                state >> shift == low(symbol)
+                state >> shift == lowest(symbol)
             })
         };
         (0..all).filter(fits).collect()
     }
+}
+
+/// The first state that shows `known`, one symbol a step.
+///
+/// Here the search spends its time: the second symbol rules nearly all states out. The first is
+/// true of nearly all of them, so it is asked last.
+#[inline]
+fn first_fit(
+    starts: impl Iterator<Item = impl Iterator<Item = u64>>,
+    known: &[u8],
+    step: impl Fn(u64) -> u64,
+    shown: impl Fn(u64) -> u32,
+) -> Option<u64> {
+    let (&first, after) = known.split_first()?;
+    let (&second, rest) = after.split_first()?;
+    for starts in starts {
+        for start in starts {
+            let mut state = step(start);
+            if shown(state) != u32::from(second) {
+                continue;
+            }
+            let follows = rest.iter().all(|&symbol| {
+                state = step(state);
+                shown(state) == u32::from(symbol)
+            });
+            if follows && shown(start) == u32::from(first) {
+                return Some(start);
+            }
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -160,6 +160,29 @@ fn remainder(value: u64, k: u64) -> u64 {
     }
 }
 
+/// A divisor whose remainders take two multiplications and no division (Lemire, Kaser and Kurz
+/// 2019, "Faster remainder by direct computation"); exact for every value of 32 bits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Divisor {
+    k: u64,
+    inverse: u64,
+}
+
+impl Divisor {
+    /// `k` is 1 at least.
+    pub(super) fn new(k: u32) -> Divisor {
+        let k = u64::from(k.max(1));
+        let inverse = (u64::MAX / k).wrapping_add(1);
+        Divisor { k, inverse }
+    }
+
+    #[inline]
+    pub(super) fn remainder(self, value: u32) -> u32 {
+        let fraction = self.inverse.wrapping_mul(u64::from(value));
+        ((u128::from(fraction) * u128::from(self.k)) >> 64) as u32
+    }
+}
+
 fn scaled53(bits: u64, k: u64) -> u8 {
     (bits as f64 * (1.0 / (1u64 << 53) as f64) * k as f64) as u8
 }
@@ -174,5 +197,25 @@ fn pack(bits: u32, k: usize, next: &mut impl FnMut() -> u64, out: &mut [u8]) {
         }
         count -= each;
         *symbol = (held >> count) as u8 & (k - 1) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Divisor;
+
+    #[test]
+    fn remainders_need_no_division() {
+        for k in 1..=256u32 {
+            let divisor = Divisor::new(k);
+            let quotients = [0, 1, 2, 1_000, u32::MAX / k / 2, u32::MAX / k];
+            let near = quotients.map(|it| it * k);
+            let values = near
+                .iter()
+                .flat_map(|&it| [it.wrapping_sub(1), it, it.saturating_add(1)]);
+            for value in values {
+                assert_eq!(divisor.remainder(value), value % k, "{value} % {k}");
+            }
+        }
     }
 }

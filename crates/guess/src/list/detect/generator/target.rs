@@ -4,8 +4,10 @@ use zeroize::Zeroizing;
 
 use super::field::Field;
 
-/// Bits of the filter: half a megabyte, which a core's own cache holds.
-const FILTER_BITS: u32 = 22;
+/// Bits of the filters: the first of 8 KiB, so that those of a few sizes stay in a core's nearest
+/// cache, and behind it one of 128 KiB that lets hardly anything through.
+const NEAR_BITS: u32 = 16;
+const FILTER_BITS: u32 = 20;
 
 /// Most different beginnings that are told apart.
 const CODES: usize = 1 << 26;
@@ -27,6 +29,7 @@ pub(super) struct Targets {
     pub(super) length: usize,
     /// Symbols that the filter looks at.
     pub(super) prefix: usize,
+    near: Vec<u64>,
     filter: Vec<u64>,
     /// Code of the beginning, and which target; ascending.
     index: Zeroizing<Vec<(u32, u32)>>,
@@ -61,6 +64,7 @@ impl Targets {
             k,
             length,
             prefix,
+            near: vec![0; 1 << (NEAR_BITS - 6)],
             filter: vec![0; 1 << (FILTER_BITS - 6)],
             index: Zeroizing::new(vec![]),
             targets: vec![],
@@ -80,8 +84,12 @@ impl Targets {
                         made.symbols[start..].reverse();
                     }
                     let code = made.code(&made.symbols[start..start + prefix]);
-                    let bit = place(code);
-                    made.filter[bit >> 6] |= 1 << (bit & 63);
+                    for (filter, bits) in
+                        [(&mut made.near, NEAR_BITS), (&mut made.filter, FILTER_BITS)]
+                    {
+                        let bit = place(code, bits);
+                        filter[bit >> 6] |= 1 << (bit & 63);
+                    }
                     made.index.push((code, made.targets.len() as u32));
                     let (row, order) = (row as u32, number as u16);
                     made.targets.push(Target {
@@ -106,8 +114,11 @@ impl Targets {
     /// Whether any password may begin so.
     #[inline]
     pub(super) fn may_begin(&self, code: u32) -> bool {
-        let bit = place(code);
-        self.filter[bit >> 6] >> (bit & 63) & 1 == 1
+        let set = |filter: &[u64], bits| {
+            let bit = place(code, bits);
+            filter[bit >> 6] >> (bit & 63) & 1 == 1
+        };
+        set(&self.near, NEAR_BITS) && set(&self.filter, FILTER_BITS)
     }
 
     /// The passwords that begin so.
@@ -128,6 +139,6 @@ impl Targets {
 }
 
 #[inline]
-fn place(code: u32) -> usize {
-    (code.wrapping_mul(0x9e37_79b1) >> (32 - FILTER_BITS)) as usize
+fn place(code: u32, bits: u32) -> usize {
+    (code.wrapping_mul(0x9e37_79b1) >> (32 - bits)) as usize
 }

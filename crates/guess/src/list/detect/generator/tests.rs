@@ -390,3 +390,28 @@ fn good_lists_are_left_alone() {
         }
     }
 }
+
+/// Groups of consonant, vowel, consonant, as phones suggest them: not every place takes every symbol.
+#[test]
+fn uneven_places_are_no_sums() {
+    for (seed, rows) in [(1u64, 10), (2, 30), (3, 100), (4, 300), (5, 1_000)] {
+        let mut stream = Stream::new(source("xorshift64*, high half").engine, seed << 40);
+        let mut one_of = |symbols: &str| {
+            let number = (stream.next() >> 33) as usize % symbols.len();
+            char::from(symbols.as_bytes()[number])
+        };
+        let passwords: Vec<String> = (0..rows)
+            .map(|_| {
+                let mut text = String::new();
+                for place in 0..18 {
+                    if place % 6 == 0 && place > 0 {
+                        text.push('-');
+                    }
+                    text.push(one_of(["bcdfghjkmnpqrstvwxyz", "aeiou"][place % 2]));
+                }
+                text
+            })
+            .collect();
+        check(&LINE.list(&passwords), ADDITIVE, "");
+    }
+}

@@ -16,39 +16,86 @@ pub(super) fn seed(stream: &mut Stream, seed: u64) {
     stream.at = 0;
 }
 
-/// Seeds as `init_by_array` does with the seed's 32-bit words, as Python does for integers.
-pub(super) fn seed_by_array(stream: &mut Stream, seed: u64) {
-    self::seed(stream, 19_650_218);
-    ready_to(stream, SIZE);
-    let mut key = [seed as u32, (seed >> 32) as u32];
-    let length = if key[1] == 0 { 1 } else { 2 };
-    // The second round adds the key's place as well.
-    key[1] = key[1].wrapping_add(1);
-    let words = &mut stream.words;
+/// Outputs for which [`seed_many`] makes the words: a search seldom takes more.
+const AHEAD: usize = 12;
+
+/// Does the same for several seeds side by side, with words for the first outputs: each word waits
+/// for the one before it, so that several seeds take little longer than one.
+pub(super) fn seed_many<const N: usize>(streams: [&mut Stream; N], seeds: [u64; N]) {
+    let mut words = [[0; N]; MIDDLE + AHEAD];
+    words[0] = seeds.map(|seed| seed as u32);
+    for at in 1..words.len() {
+        for lane in 0..N {
+            words[at][lane] = initial(words[at - 1][lane], at);
+        }
+    }
+    for (lane, stream) in streams.into_iter().enumerate() {
+        place(stream, &words, lane);
+    }
+}
+
+/// Seeds as `init_by_array` does with each seed's 32-bit words, as Python does for integers.
+pub(super) fn seed_by_array<const N: usize>(streams: [&mut Stream; N], seeds: [u64; N]) {
+    let mut words = BY_ARRAY.map(|word| [word; N]);
+    // A seed under 2^32 is a key of one word; the second of two has its place added to it.
+    let low = seeds.map(|seed| seed as u32);
+    let high = seeds.map(|seed| match (seed >> 32) as u32 {
+        0 => seed as u32,
+        high => high.wrapping_add(1),
+    });
     let mut last = words[0];
-    let mut turn = 0;
     for step in 1..=SIZE {
         let at = if step < SIZE { step } else { 1 };
-        let mixed = words[at] ^ (last ^ (last >> 30)).wrapping_mul(1_664_525);
-        last = mixed.wrapping_add(key[turn]);
+        let key = if step % 2 == 1 { low } else { high };
+        for lane in 0..N {
+            let carried = (last[lane] ^ (last[lane] >> 30)).wrapping_mul(1_664_525);
+            last[lane] = (words[at][lane] ^ carried).wrapping_add(key[lane]);
+        }
         words[at] = last;
-        turn = if turn + 1 < length { turn + 1 } else { 0 };
     }
     for step in 2..=SIZE {
         let at = if step < SIZE { step } else { 1 };
-        let mixed = words[at] ^ (last ^ (last >> 30)).wrapping_mul(1_566_083_941);
-        last = mixed.wrapping_sub(at as u32);
+        for lane in 0..N {
+            let carried = (last[lane] ^ (last[lane] >> 30)).wrapping_mul(1_566_083_941);
+            last[lane] = (words[at][lane] ^ carried).wrapping_sub(at as u32);
+        }
         words[at] = last;
     }
-    words[0] = 0x8000_0000;
+    words[0] = [0x8000_0000; N];
+    for (lane, stream) in streams.into_iter().enumerate() {
+        place(stream, &words, lane);
+    }
+}
+
+/// Where `init_by_array` begins.
+const BY_ARRAY: [u32; SIZE] = {
+    let mut words = [19_650_218; SIZE];
+    let mut at = 1;
+    while at < SIZE {
+        words[at] = initial(words[at - 1], at);
+        at += 1;
+    }
+    words
+};
+
+const fn initial(before: u32, at: usize) -> u32 {
+    (before ^ (before >> 30))
+        .wrapping_mul(1_812_433_253)
+        .wrapping_add(at as u32)
+}
+
+fn place<const N: usize>(stream: &mut Stream, words: &[[u32; N]], lane: usize) {
+    for (word, lanes) in stream.words.iter_mut().zip(words) {
+        *word = lanes[lane];
+    }
+    stream.ready = words.len();
+    stream.at = 0;
 }
 
 fn ready_to(stream: &mut Stream, count: usize) {
     let mut word = stream.words[stream.ready - 1];
     for at in stream.ready..count {
-        word = (word ^ (word >> 30))
-            .wrapping_mul(1_812_433_253)
-            .wrapping_add(at as u32);
+        word = initial(word, at);
         stream.words[at] = word;
     }
     stream.ready = stream.ready.max(count);
