@@ -70,7 +70,7 @@ fn weak_lists_are_refused() {
 #[test]
 fn no_clean_list_is_refused() {
     let accused = each(CLEAN, THREADS, |at| {
-        let (name, _, list) = clean(SEED, at, CLEAN_ROWS);
+        let (name, _, list) = clean(Some(SEED), at, CLEAN_ROWS);
         let report = judge(&list, at as u64);
         let findings = report.findings.iter();
         let refused = findings.filter(|it| it.severity == guess::list::Severity::Refused);

@@ -201,18 +201,21 @@ fn uuid(rng: &mut Rng) -> String {
 }
 
 /// A clean list with a name that says what it is. The number decides the format and all the rest.
-pub(crate) fn clean(seed: u64, at: usize, most: usize) -> (String, &'static str, List) {
+pub(crate) fn clean(seed: Option<u64>, at: usize, most: usize) -> (String, &'static str, List) {
     let format = &FORMATS[at % FORMATS.len()];
-    let mut rng = Rng::new(&format!("clean {seed} {at}"));
+    let mut rng = match seed {
+        Some(seed) => Rng::new(&format!("clean {seed} {at}")),
+        None => Rng::system(),
+    };
     let rows = match at % 50 == 49 {
         true => 5_000,
         false => rng.pick(&[10, 17, 30, 64, 100, 180, 300, 600, 1_000]),
     };
     let rows = rows.min(most);
-    let factory = Factory::new(Rng::new(&rng.word().to_string()));
-    let rule = (format.draw)(Rng::new(&rng.word().to_string()));
+    let factory = Factory::new(rng.fork());
+    let rule = (format.draw)(rng.fork());
     let (drawn, shuffled) = (rng.percent(25), rng.percent(35));
-    let mut own = Rng::new(&rng.word().to_string());
+    let mut own = rng.fork();
     let mut made: Vec<Row> = made_by(factory, rule, rows, |unit| {
         if drawn {
             scattered(&mut own, unit);
@@ -249,7 +252,7 @@ fn clean_lists_are_in_their_format() {
         assert_eq!(by_class_rules(&mut rng).len(), 12);
     }
     for at in 0..FORMATS.len() {
-        let (name, _, list) = clean(1, at, 50);
+        let (name, _, list) = clean(Some(1), at, 50);
         assert!(list.len() >= 10, "{name}");
     }
 }

@@ -1,20 +1,66 @@
-//! Randomness of the corpus: SHA-256 over a seed and a counter, so that a seed replays a list and
-//! no test for randomness tells it from the operating system's generator.
+//! Randomness of the corpus: SHA-256 over a seed and a counter, so that a seed replays a list; or
+//! the operating system's generator itself.
+
+use std::fs::File;
+use std::io::Read;
 
 use sha2::{Digest, Sha256};
 
 pub(crate) struct Rng {
-    key: [u8; 32],
-    counter: u64,
+    source: Source,
     block: [u8; 32],
     used: usize,
 }
 
+enum Source {
+    Seed { key: [u8; 32], counter: u64 },
+    System(File),
+}
+
+impl Source {
+    fn next(&mut self) -> [u8; 32] {
+        match self {
+            Source::Seed { key, counter } => {
+                let mut hash = Sha256::new();
+                hash.update(*key);
+                hash.update(counter.to_le_bytes());
+                *counter += 1;
+                hash.finalize().into()
+            }
+            Source::System(file) => {
+                let mut block = [0; 32];
+                file.read_exact(&mut block).expect("it never ends");
+                block
+            }
+        }
+    }
+}
+
 impl Rng {
     pub(crate) fn new(seed: &str) -> Rng {
-        Rng {
+        Rng::of(Source::Seed {
             key: Sha256::digest(seed).into(),
             counter: 0,
+        })
+    }
+
+    /// The operating system's generator, which nobody can replay.
+    pub(crate) fn system() -> Rng {
+        let file = File::open("/dev/urandom").expect("every Unix has it");
+        Rng::of(Source::System(file))
+    }
+
+    /// Another one: of its own seed, or the system's as this one.
+    pub(crate) fn fork(&mut self) -> Rng {
+        match self.source {
+            Source::Seed { .. } => Rng::new(&self.word().to_string()),
+            Source::System(_) => Rng::system(),
+        }
+    }
+
+    fn of(source: Source) -> Rng {
+        Rng {
+            source,
             block: [0; 32],
             used: 32,
         }
@@ -23,11 +69,7 @@ impl Rng {
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
             if self.used == self.block.len() {
-                let mut hash = Sha256::new();
-                hash.update(self.key);
-                hash.update(self.counter.to_le_bytes());
-                self.block = hash.finalize().into();
-                self.counter += 1;
+                self.block = self.source.next();
                 self.used = 0;
             }
             *byte = self.block[self.used];

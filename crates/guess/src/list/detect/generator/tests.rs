@@ -391,27 +391,28 @@ fn good_lists_are_left_alone() {
     }
 }
 
-/// Groups of consonant, vowel, consonant, as phones suggest them: not every place takes every symbol.
+/// Groups of consonant, vowel, consonant with one digit and one capital, as phones suggest them: not
+/// every place takes every symbol as often, so some differences are commoner than others.
 #[test]
 fn uneven_places_are_no_sums() {
-    for (seed, rows) in [(1u64, 10), (2, 30), (3, 100), (4, 300), (5, 1_000)] {
+    for (seed, rows) in [(1u64, 10), (2, 100), (3, 300), (4, 1_000)] {
         let mut stream = Stream::new(source("xorshift64*, high half").engine, seed << 40);
-        let mut one_of = |symbols: &str| {
-            let number = (stream.next() >> 33) as usize % symbols.len();
-            char::from(symbols.as_bytes()[number])
+        let mut below = |bound: usize| (stream.next() >> 33) as usize % bound;
+        let mut password = || {
+            let mut text = vec![];
+            for place in 0..18 {
+                let symbols = match place % 3 {
+                    1 => "aeiou",
+                    _ => "bcdfghjkmnpqrstvwxyz",
+                };
+                text.push(symbols.as_bytes()[below(symbols.len())]);
+            }
+            let (capital, digit) = (below(18), below(18));
+            text[capital].make_ascii_uppercase();
+            text[digit] = b'0' + below(10) as u8;
+            String::from_utf8(text).unwrap()
         };
-        let passwords: Vec<String> = (0..rows)
-            .map(|_| {
-                let mut text = String::new();
-                for place in 0..18 {
-                    if place % 6 == 0 && place > 0 {
-                        text.push('-');
-                    }
-                    text.push(one_of(["bcdfghjkmnpqrstvwxyz", "aeiou"][place % 2]));
-                }
-                text
-            })
-            .collect();
+        let passwords: Vec<String> = (0..rows).map(|_| password()).collect();
         check(&LINE.list(&passwords), ADDITIVE, "");
     }
 }
