@@ -25,9 +25,7 @@ pub(super) fn seed_many<const N: usize>(streams: [&mut Stream; N], seeds: [u64; 
     let mut words = [[0; N]; MIDDLE + AHEAD];
     words[0] = seeds.map(|seed| seed as u32);
     for at in 1..words.len() {
-        for lane in 0..N {
-            words[at][lane] = initial(words[at - 1][lane], at);
-        }
+        words[at] = words[at - 1].map(|word| initial(word, at));
     }
     for (lane, stream) in streams.into_iter().enumerate() {
         place(stream, &words, lane);
