@@ -3,7 +3,7 @@
 
 use api::v1;
 use credential::Password;
-use label::{Label, parse_scan};
+use label::{Label, Template, parse_scan};
 use traveler::{Attempt, Event, Serial, Sku, Slot, State};
 use wire::{Answer, Check, Facts, Lock, Receipt, UnitState};
 
@@ -108,6 +108,8 @@ where
     ) -> Result<(), Failure> {
         let product = Sku::parse(&order.product).map_err(|e| Failure::BadReply(e.to_string()))?;
         let slot = Slot::parse(self.port.path()).ok();
+        let no_label = |error| Failure::Printer(std::io::Error::other(error));
+        let template = Template::standard().map_err(|error| no_label(error.to_string()))?;
         let zpl = credential.bundle.password.expose(|password| {
             let label = Label {
                 serial: &credential.open.serial,
@@ -116,9 +118,13 @@ where
                 attempt: credential.attempt,
                 password,
                 slot: slot.as_ref(),
+                reprint: 0,
+                ssid: None,
+                gtin: None,
             };
-            label.to_zpl()
+            label.to_zpl(&template)
         });
+        let zpl = zpl.map_err(|error| no_label(error.to_string()))?;
         self.labels
             .print(&credential.open.serial, credential.attempt, &zpl)
             .map_err(Failure::Printer)

@@ -1,16 +1,26 @@
-//! Labels for units: ZPL II with the serial and the password, and what a scan of one says.
+//! Labels for units, from templates: ZPL II, PNG and PDF with the serial, the password and their
+//! codes, and what a scan of one says.
 //!
 //! The label is the only place outside a unit where its password is written. Text that holds it is
 //! wiped when dropped. Deliberately absent: the printer (text is handed to whoever owns the port),
 //! and any code that carries the password in a URL, which phones would send away.
 
+mod codes;
+mod content;
+mod gtin;
+mod layout;
+mod paper;
+mod raster;
 mod scan;
+mod template;
 mod zpl;
 
+pub use gtin::{Gtin, GtinError};
+pub use raster::Raster;
 pub use scan::{Scan, ScannedPassword, parse_scan};
+pub use template::{Template, TemplateError};
 
 use traveler::{Attempt, Serial, Sku, Slot};
-use zeroize::Zeroizing;
 
 /// What one label says. Borrows the password, so it cannot outlive the lending.
 ///
@@ -37,12 +47,37 @@ pub struct Label<'a> {
     pub password: &'a [u8],
     /// Where the unit stands, so that a label finds it again.
     pub slot: Option<&'a Slot>,
+    /// Which reprint this is: 0 is the first print, which carries no mark.
+    pub reprint: u32,
+    /// The name of the unit's own network.
+    pub ssid: Option<&'a str>,
+    /// The trade item number of the product.
+    pub gtin: Option<&'a Gtin>,
 }
 
-impl Label<'_> {
-    /// The label as ZPL II, for a printer of 203 dpi and a label of 50 by 30 mm.
-    #[must_use]
-    pub fn to_zpl(&self) -> Zeroizing<String> {
-        zpl::write(self)
-    }
+/// A label that this unit cannot have; says what to do, and nothing of the password.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// Something that must be whole would leave the label or stand over something else.
+    #[error("the {0} of this unit does not fit its label: take a larger label or a smaller item")]
+    NoRoom(&'static str),
+    /// A network code for a product without a network.
+    #[error(
+        "the label wants a Wi-Fi code, and the product has no network name: add ssid_prefix to it"
+    )]
+    NoSsid,
+    /// A GS1 code for a product without a trade item number.
+    #[error(
+        "the label wants a GS1 DataMatrix, and the product has no GTIN: add gtin to it, or take \
+         content = \"serial\" in the template"
+    )]
+    NoGtin,
+    /// GS1 allows 20 characters.
+    #[error(
+        "the serial has {0} characters, and GS1 allows 20: take content = \"serial\" in the template"
+    )]
+    LongSerial(usize),
+    /// An encoder refused.
+    #[error("a code of the label cannot be made: {0}")]
+    Code(String),
 }

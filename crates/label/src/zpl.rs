@@ -3,67 +3,70 @@
 
 use zeroize::Zeroizing;
 
-use crate::Label;
-use crate::scan::PREFIX;
-
-/// 50 by 30 mm at 8 dots a millimetre (203 dpi), in the `^PW` and `^LL` below.
-const START: &str = "^XA^CI28^PW400^LL240^LH0,0\n";
+use crate::layout::{Kind, Placed, What, layout};
+use crate::{DrawError, Label, Template};
 
 /// One copy: a printer set to more would put the secret on labels nobody asked for.
 const END: &str = "^PQ1\n^XZ\n";
 
 /// More than any label needs, since text that grows leaves part of a secret in freed memory.
-const CAPACITY: usize = 4_096;
+const CAPACITY: usize = 16_384;
 
-/// Symbols of a password between two hyphens in print; hyphens are dropped when it is typed.
-const GROUP: usize = 4;
+/// The greatest magnification of a QR code in ZPL.
+const MAGNIFIED_MAX: u32 = 10;
 
-/// Groups on one line.
-const GROUPS: usize = 3;
-
-/// Characters on one line of a password that brings its own hyphens, in smaller print.
-const OWN_LINE: usize = 24;
-
-pub(crate) fn write(label: &Label<'_>) -> Zeroizing<String> {
-    let mut zpl = Zeroizing::new(String::with_capacity(CAPACITY));
-    let serial = label.serial.as_str();
-    zpl.push_str(START);
-    field(&mut zpl, "^FO16,10^A0N,22,22", &[label.name.as_bytes()]);
-    let slot = label.slot.map_or("", |slot| slot.as_str());
-    let attempt = label.attempt.to_string();
-    let product = label.product.as_str().as_bytes();
-    let small: [&[u8]; 5] = [product, b"  #", attempt.as_bytes(), b"  ", slot.as_bytes()];
-    field(&mut zpl, "^FO16,36^A0N,16,16", &small);
-    // Code 128 without its own line of text: 32 symbols of 11 dots and its ends are 387 wide.
-    field(&mut zpl, "^FO8,56^BY1^BCN,44,N,N,N", &[serial.as_bytes()]);
-    field(
-        &mut zpl,
-        "^FO16,106^A0N,20,20",
-        &[b"SN ", serial.as_bytes()],
-    );
-    // Beside the QR code there is room for two lines, 24 symbols; the code carries them all.
-    if label.password.contains(&b'-') {
-        for (line, part) in own_lines(label.password).enumerate() {
-            let head = format!("^FO16,{}^A0N,22,22", 144 + 24 * line);
-            field(&mut zpl, &head, &[part]);
+impl Label<'_> {
+    /// The label as ZPL II, for a printer with the template's dots a millimetre, whose own fonts and
+    /// codes it uses.
+    ///
+    /// # Errors
+    /// Every variant of [`DrawError`].
+    pub fn to_zpl(&self, template: &Template) -> Result<Zeroizing<String>, DrawError> {
+        let mut zpl = Zeroizing::new(String::with_capacity(CAPACITY));
+        let [width, height] = template
+            .size()
+            .map(|mm| (mm * template.dots_per_mm() as f32).round() as u32);
+        zpl.push_str(&format!("^XA^CI28^PW{width}^LL{height}^LH0,0\n"));
+        for placed in layout(self, template, template.dots_per_mm())? {
+            write(&mut zpl, &placed);
         }
-    } else {
-        for (line, symbols) in label.password.chunks(GROUP * GROUPS).enumerate() {
-            let head = format!("^FO16,{}^A0N,30,30", 144 + 36 * line);
-            field(&mut zpl, &head, &[&grouped(symbols)]);
-        }
+        zpl.push_str(END);
+        Ok(zpl)
     }
-    // QR model 2, 3 dots a module; `MA,` is error level M and automatic mode.
-    let code: [&[u8]; 5] = [
-        b"MA,",
-        PREFIX.as_bytes(),
-        serial.as_bytes(),
-        b":",
-        label.password,
-    ];
-    field(&mut zpl, "^FO290,128^BQN,2,3", &code);
-    zpl.push_str(END);
-    zpl
+}
+
+fn write(zpl: &mut Zeroizing<String>, placed: &Placed) {
+    let at = format!("^FO{},{}", placed.x, placed.y);
+    match &placed.what {
+        What::Text { height, text, .. } => {
+            field(zpl, &format!("{at}^A0N,{height},{height}"), &[text]);
+        }
+        What::Code {
+            kind,
+            module,
+            row,
+            text,
+            ..
+        } => match kind {
+            // Without its own line of text, which would stand under the bars.
+            Kind::Code128 => field(zpl, &format!("{at}^BY{module}^BCN,{row},N,N,N"), &[text]),
+            // Model 2; `MA,` is error level M and automatic mode.
+            Kind::Qr => {
+                let module = (*module).min(MAGNIFIED_MAX);
+                field(zpl, &format!("{at}^BQN,2,{module}"), &[b"MA,", text]);
+            }
+            // Quality 200 is ECC 200. Data is digits and a serial, which need no escapes, and
+            // `_1` is the mark of GS1.
+            Kind::Gs1Matrix | Kind::Matrix => {
+                let mark = match kind {
+                    Kind::Gs1Matrix => "_1",
+                    _ => "",
+                };
+                let text = String::from_utf8_lossy(text);
+                zpl.push_str(&format!("{at}^BXN,{module},200,,,,_^FD{mark}{text}^FS\n"));
+            }
+        },
+    }
 }
 
 /// One field. Whatever could start a command or an escape is written as an escape.
@@ -87,35 +90,6 @@ fn escape(zpl: &mut Zeroizing<String>, byte: u8) {
     }
 }
 
-/// A code or a passphrase as it is, broken behind a hyphen: words stay whole.
-fn own_lines(password: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = password;
-    std::iter::from_fn(move || {
-        let fits = &rest[..rest.len().min(OWN_LINE)];
-        let at = if fits.len() == rest.len() {
-            fits.len()
-        } else {
-            let hyphen = fits.iter().rposition(|&byte| byte == b'-');
-            hyphen.map_or(fits.len(), |hyphen| hyphen + 1)
-        };
-        let (line, left) = rest.split_at(at);
-        rest = left;
-        (!line.is_empty()).then_some(line)
-    })
-}
-
-/// `K7QD-M2X9-TR4W`: a person finds the place again after looking away.
-fn grouped(password: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut text = Zeroizing::new(Vec::with_capacity(password.len() * 2));
-    for (index, symbol) in password.iter().enumerate() {
-        if index > 0 && index % GROUP == 0 {
-            text.push(b'-');
-        }
-        text.push(*symbol);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use traveler::{Attempt, Serial, Sku, Slot};
@@ -131,8 +105,12 @@ mod tests {
             attempt: Attempt(1),
             password: password.as_bytes(),
             slot: Some(&Slot::parse("slot-2").unwrap()),
+            reprint: 0,
+            ssid: None,
+            gtin: None,
         }
-        .to_zpl()
+        .to_zpl(&Template::standard().unwrap())
+        .unwrap()
     }
 
     /// The data of the field that starts with `head`, escapes undone.
@@ -196,17 +174,6 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_printed_in_fours() {
-        fn check(password: &str, expected: &str) {
-            assert_eq!(grouped(password.as_bytes()).as_slice(), expected.as_bytes());
-        }
-        check("K7QDM2X9TR4W", "K7QD-M2X9-TR4W");
-        check("K7QDM2X9TR4W5", "K7QD-M2X9-TR4W-5");
-        check("K7Q", "K7Q");
-        check("", "");
-    }
-
-    #[test]
     fn a_long_password_goes_on_the_next_line() {
         let zpl = print("Kettle", "K7QDM2X9TR4W5J3H8VYA");
         assert_eq!(data(&zpl, "^FO16,144"), b"K7QD-M2X9-TR4W");
@@ -231,8 +198,12 @@ mod tests {
             attempt: Attempt(u32::MAX),
             password: &[b'~'; 63],
             slot: Some(&Slot::parse(&"~".repeat(96)).unwrap()),
+            reprint: u32::MAX,
+            ssid: None,
+            gtin: None,
         }
-        .to_zpl();
+        .to_zpl(&Template::standard().unwrap())
+        .unwrap();
         assert_eq!(zpl.capacity(), CAPACITY);
         assert_eq!(
             print(&"~".repeat(64), &"-~".repeat(31)).capacity(),
