@@ -1,8 +1,8 @@
 //! Every seed, every generator, every map: which of them gives one of these passwords?
 
 use super::field::Field;
-use super::source::{Form, SOURCES, Source, Stream, low};
-use super::symbol::{Divisor, Map};
+use super::source::{Form, SOURCES, Source, Stream};
+use super::symbol::Map;
 use super::target::{Target, Targets};
 
 /// Outputs that a script may have thrown away before the first symbol, at most.
@@ -146,13 +146,19 @@ struct Pair {
 }
 
 /// Sources that share an engine, so that it is seeded and runs once for all of them and for all
-/// sizes of alphabets.
+/// sizes of alphabets; several seeds go side by side.
 struct Group {
     pairs: Vec<Pair>,
     streams: [Stream; LANES],
-    raw: Vec<u64>,
-    symbols: Vec<u8>,
+    /// Outputs so far, one of each seed.
+    raw: Vec<[u64; LANES]>,
+    symbols: Vec<Lanes>,
+    /// The same of one seed.
+    begun: Vec<u8>,
 }
+
+/// A symbol or a code of each seed.
+type Lanes = [u32; LANES];
 
 impl Group {
     fn of(sources: &[(usize, &Source)], sized: &[Targets]) -> Group {
@@ -165,16 +171,14 @@ impl Group {
                 pairs.extend(fit.map(|&map| Pair { size, source, map }));
             }
         }
-        let longest = sized
-            .iter()
-            .map(|targets| targets.prefix)
-            .max()
-            .unwrap_or(0);
+        let longest = sized.iter().map(|targets| targets.prefix).max();
+        let longest = longest.unwrap_or(0);
         Group {
             pairs,
             streams: std::array::from_fn(|_| Stream::new(engine, 0)),
             raw: vec![],
-            symbols: vec![0; longest + SKIPS],
+            symbols: vec![[0; LANES]; longest + SKIPS],
+            begun: vec![0; longest],
         }
     }
 
@@ -188,61 +192,91 @@ impl Group {
         let mut all = [0; LANES];
         all[..seeds.len()].copy_from_slice(seeds);
         Stream::seed_many(&mut self.streams, all);
-        for (lane, &seed) in seeds.iter().enumerate() {
-            self.search_one(sized, lane, seed, &mut |recipe, row| hit(recipe, lane, row));
+        self.raw.clear();
+        for at in 0..self.pairs.len() {
+            let Pair { size, source, map } = self.pairs[at];
+            let targets = &sized[size];
+            let recipe = Recipe {
+                source: source as u16,
+                map,
+                skip: 0,
+                order: 0,
+                reversed: false,
+            };
+            let mut met = |skip: usize, lane: usize, code: u32| {
+                if lane < seeds.len() && targets.may_begin(code) {
+                    let skip = skip as u8;
+                    let recipe = Recipe { skip, ..recipe };
+                    let hit = &mut |recipe, row| hit(recipe, lane, row);
+                    confirm(targets, code, seeds[lane], recipe, hit);
+                }
+            };
+            match map.one_each() {
+                true => self.one_each(source, map, targets, &mut met),
+                false => self.one_by_one(source, map, targets, &mut met),
+            }
         }
     }
 
-    fn search_one(
+    /// Maps that take one value for each symbol: the codes of all beginnings, all seeds at once.
+    ///
+    /// Here the search spends its time.
+    fn one_each(
         &mut self,
-        sized: &[Targets],
-        lane: usize,
-        seed: u64,
-        hit: &mut dyn FnMut(Recipe, u32),
+        source: usize,
+        map: Map,
+        targets: &Targets,
+        met: &mut impl FnMut(usize, usize, u32),
     ) {
-        let Group {
-            pairs,
-            streams,
-            raw,
-            symbols,
-        } = self;
-        let stream = &mut streams[lane];
-        raw.clear();
-        for &Pair { size, source, map } in pairs.iter() {
-            let targets = &sized[size];
-            let form = SOURCES[source].form;
-            let skips = if map.one_each() { SKIPS } else { 0 };
-            let begin = targets.prefix + skips;
+        let begin = targets.prefix + SKIPS;
+        while self.raw.len() < begin {
+            self.raw.push(self.streams.each_mut().map(Stream::next));
+        }
+        let form = SOURCES[source].form;
+        for (symbols, raw) in self.symbols.iter_mut().zip(&self.raw[..begin]) {
+            *symbols = symbols_of(map, form, targets.k as u32, raw);
+        }
+        let k = targets.k as u32;
+        let highest = k.wrapping_pow(targets.prefix as u32 - 1);
+        let mut codes: Lanes = [0; LANES];
+        for symbols in &self.symbols[..targets.prefix] {
+            codes = lanes(|lane| codes[lane].wrapping_mul(k).wrapping_add(symbols[lane]));
+        }
+        for skip in 0..=SKIPS {
+            for (lane, &code) in codes.iter().enumerate() {
+                met(skip, lane, code);
+            }
+            if skip < SKIPS {
+                let (first, last) = (self.symbols[skip], self.symbols[skip + targets.prefix]);
+                codes = lanes(|lane| {
+                    let rest = codes[lane].wrapping_sub(first[lane].wrapping_mul(highest));
+                    rest.wrapping_mul(k).wrapping_add(last[lane])
+                });
+            }
+        }
+    }
+
+    /// All other maps, one seed after the other.
+    fn one_by_one(
+        &mut self,
+        source: usize,
+        map: Map,
+        targets: &Targets,
+        met: &mut impl FnMut(usize, usize, u32),
+    ) {
+        let form = SOURCES[source].form;
+        let begun = &mut self.begun[..targets.prefix];
+        for lane in 0..LANES {
             let mut at = 0;
             let mut next = || {
-                if at == raw.len() {
-                    raw.push(stream.next());
+                if at == self.raw.len() {
+                    self.raw.push(self.streams.each_mut().map(Stream::next));
                 }
                 at += 1;
-                raw[at - 1]
+                self.raw[at - 1][lane]
             };
-            let drawn = match map.one_each() {
-                true => begun(map, form, targets, &mut next, &mut symbols[..begin]),
-                false => {
-                    let begun = &mut symbols[..begin];
-                    map.fill(form, targets.k, targets.length, &mut next, begun)
-                }
-            };
-            if !drawn {
-                continue;
-            }
-            for skip in 0..=skips {
-                let code = targets.code(&symbols[skip..skip + targets.prefix]);
-                if targets.may_begin(code) {
-                    let recipe = Recipe {
-                        source: source as u16,
-                        map,
-                        skip: skip as u8,
-                        order: 0,
-                        reversed: false,
-                    };
-                    confirm(targets, code, seed, recipe, hit);
-                }
+            if map.fill(form, targets.k, targets.length, &mut next, begun) {
+                met(0, lane, targets.code(begun));
             }
         }
     }
@@ -278,45 +312,103 @@ fn confirm(
     }
 }
 
-/// The first symbols of maps that take one value each. A value that such a map rejects makes a
-/// symbol that no alphabet has.
-///
-/// Here the search spends its time: map and form are told apart once for all symbols.
 #[inline]
-fn begun(
-    map: Map,
-    form: Form,
-    targets: &Targets,
-    next: &mut impl FnMut() -> u64,
-    out: &mut [u8],
-) -> bool {
-    let k = targets.k as u64;
-    let mut each = |symbol: &mut dyn FnMut(u64) -> u64| {
-        for place in out.iter_mut() {
-            let symbol = symbol(next());
-            *place = if symbol < k { symbol as u8 } else { 0 };
-        }
-    };
-    match (map, form) {
-        (Map::Mod, Form::Bits { shift, bits }) if bits <= 32 => {
-            let (mask, k) = (low(bits), Divisor::new(k as u32));
-            for place in out.iter_mut() {
-                *place = k.remainder(((next() >> shift) & mask) as u32) as u8;
-            }
-        }
-        (Map::ShiftMod(by), Form::Bits { shift, bits }) if bits <= 32 => {
-            let (mask, k) = (low(bits), Divisor::new(k as u32));
-            for place in out.iter_mut() {
-                *place = k.remainder((((next() >> shift) & mask) >> by) as u32) as u8;
-            }
-        }
-        (Map::Scale, Form::Bits { shift, bits }) if bits <= 32 => {
-            let mask = low(bits);
-            for place in out.iter_mut() {
-                *place = ((((next() >> shift) & mask) * k) >> bits) as u8;
-            }
-        }
-        _ => each(&mut |value| map.one(form, k, form.of(value)).map_or(0, u64::from)),
+fn lanes(of: impl Fn(usize) -> u32) -> Lanes {
+    std::array::from_fn(of)
+}
+
+/// The symbol of each value. A value that the map rejects makes the first symbol: the whole password
+/// is drawn again before anything is believed.
+#[inline]
+fn symbols_of(map: Map, form: Form, k: u32, raw: &[u64; LANES]) -> Lanes {
+    let range = form.range();
+    if range == 0 || range > 1 << 32 {
+        return lanes(|lane| {
+            let symbol = map.one(form, u64::from(k), form.of(raw[lane]));
+            symbol.map_or(0, u32::from)
+        });
     }
-    true
+    let values = lanes(|lane| form.of(raw[lane]) as u32);
+    match map {
+        Map::Mod => divided(values, k).1,
+        Map::ShiftMod(by) => divided(lanes(|lane| values[lane].checked_shr(by).unwrap_or(0)), k).1,
+        Map::Divide => {
+            let quotients = divided(values, (((range - 1) / u64::from(k)) as u32).max(1)).0;
+            lanes(|lane| {
+                if quotients[lane] < k {
+                    quotients[lane]
+                } else {
+                    0
+                }
+            })
+        }
+        _ if range.is_power_of_two() => {
+            let bits = range.trailing_zeros();
+            lanes(|lane| ((u64::from(values[lane]) * u64::from(k)) >> bits) as u32)
+        }
+        _ => lanes(|lane| (u64::from(values[lane]) * u64::from(k) / range) as u32),
+    }
+}
+
+/// Quotients and remainders, without a division: a multiplication by the inverse gives a quotient
+/// that is one too small at most.
+#[inline]
+fn divided(values: Lanes, by: u32) -> (Lanes, Lanes) {
+    let inverse = (1u64 << 32) / u64::from(by);
+    let quotients = lanes(|lane| ((u64::from(values[lane]) * inverse) >> 32) as u32);
+    let rests = lanes(|lane| values[lane].wrapping_sub(quotients[lane].wrapping_mul(by)));
+    let more = lanes(|lane| u32::from(rests[lane] >= by));
+    (
+        lanes(|lane| quotients[lane] + more[lane]),
+        lanes(|lane| rests[lane] - more[lane] * by),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotients_need_no_division() {
+        for by in (1..=257).chain([1 << 16, (1 << 31) - 1, u32::MAX]) {
+            let near = [0, 1, u32::MAX / by / 2, u32::MAX / by].map(|times| times * by);
+            let below = near.map(|it| it.wrapping_sub(1));
+            let values = lanes(|lane| {
+                if lane < 4 {
+                    near[lane]
+                } else {
+                    below[lane - 4]
+                }
+            });
+            let (quotients, rests) = divided(values, by);
+            assert_eq!(quotients, values.map(|value| value / by), "by {by}");
+            assert_eq!(rests, values.map(|value| value % by), "by {by}");
+        }
+    }
+
+    /// What the search takes for the symbols of all seeds is what a script would write.
+    #[test]
+    fn symbols_side_by_side_are_those_of_the_map() {
+        let raw: [u64; LANES] = std::array::from_fn(|lane| {
+            (lane as u64 + 1)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(29)
+        });
+        for source in SOURCES {
+            let maps = source.maps.iter().filter(|map| map.one_each());
+            for (&map, k) in maps.flat_map(|map| [10, 26, 32, 57].map(|k| (map, k))) {
+                let all = match source.form {
+                    // Of these a generator gives no others.
+                    Form::Below { less, range } => raw.map(|raw| raw % range + less),
+                    _ => raw,
+                };
+                let expected = all.map(|raw| {
+                    let symbol = map.one(source.form, k, source.form.of(raw));
+                    symbol.map_or(0, u32::from)
+                });
+                let symbols = symbols_of(map, source.form, k as u32, &all);
+                assert_eq!(symbols, expected, "{}, {map:?}, {k}", source.name);
+            }
+        }
+    }
 }
