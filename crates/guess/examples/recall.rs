@@ -19,7 +19,7 @@ use guess::list::{Finding, Severity};
 mod corpus;
 
 use corpus::clean::clean;
-use corpus::judge::{FLOOR, Outcome, each, judge};
+use corpus::judge::{FLOOR, Outcome, each, judge, outcome};
 use corpus::lists::{Variant, weak};
 use corpus::weak::{Scheme, schemes};
 
@@ -101,10 +101,14 @@ fn main() -> Result<(), String> {
     let cells = cells(&options);
     let judged = each(cells.len(), THREADS, |at| judged(&cells[at]));
     let lists: Vec<(&Cell, &Judged)> = cells.iter().zip(&judged).collect();
-    match options.seed {
-        Some(seed) => println!("seed {seed}, floor {FLOOR} bits"),
-        None => println!("seed of the operating system, floor {FLOOR} bits"),
-    }
+    let clean = options.seed.map(|seed| format!("seed {seed}"));
+    println!(
+        "weak lists: seed {}; clean lists: {}; floor {FLOOR} bits",
+        options.seed.unwrap_or_default(),
+        clean
+            .as_deref()
+            .unwrap_or("the operating system's generator")
+    );
     if !lists.is_empty() {
         println!("R refused as expected, r refused otherwise, p policy, . missed");
         by_scheme(&options, &lists);
@@ -167,14 +171,15 @@ fn cells(options: &Options) -> Vec<Cell> {
 fn judged(cell: &Cell) -> Judged {
     let list = weak(cell.scheme, cell.units, cell.variant, cell.seed);
     let start = Instant::now();
-    let report = judge(&list, cell.seed);
-    let mut detectors: Vec<&str> = refused(&report.findings).map(|it| it.detector).collect();
+    let (outcome, reports) = outcome(&list, cell.scheme.classes, cell.seed);
+    let findings = reports.iter().flat_map(|report| refused(&report.findings));
+    let mut detectors: Vec<&str> = findings.map(|it| it.detector).collect();
     detectors.sort_unstable();
     detectors.dedup();
     Judged {
-        outcome: Outcome::of(&report, cell.scheme.classes),
+        outcome,
         detectors,
-        withdrawn: report.withdrawn.len(),
+        withdrawn: reports.iter().map(|report| report.withdrawn.len()).sum(),
         took: start.elapsed(),
     }
 }

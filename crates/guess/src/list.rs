@@ -15,7 +15,7 @@ mod table;
 mod units;
 
 pub use again::{Pairing, Unmatched, again};
-pub use audit::{Progress, audit};
+pub use audit::{Progress, audit, audit_by};
 pub use report::{Class, Finding, Report, Severity, UNSEEN, Withdrawn};
 
 use zeroize::{Zeroize, ZeroizeOnDrop};

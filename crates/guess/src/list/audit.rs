@@ -55,6 +55,20 @@ pub fn audit(
     audit_with(&all(), list, floor_bits, random, threads, progress)
 }
 
+/// As [`audit`], by those detectors alone whose name is wanted. What they refuse, all of them
+/// together refuse as well: a measurement can stop there.
+#[doc(hidden)]
+pub fn audit_by(
+    wanted: &dyn Fn(&str) -> bool,
+    list: &List,
+    floor_bits: u32,
+    random: &mut dyn FnMut(&mut [u8]),
+) -> Report {
+    let mut detectors = all();
+    detectors.retain(|detector| wanted(detector.name));
+    audit_with(&detectors, list, floor_bits, random, 1, &|_| ())
+}
+
 fn audit_with(
     detectors: &[Detector],
     list: &List,
@@ -124,7 +138,7 @@ fn looks<'a>(
     detectors: &'a [Detector],
 ) -> Vec<(&'a Detector, &'a Part<'a>)> {
     let of_part = |part: &'a Part<'a>| {
-        let again = part.number == 0 && parts.len() > 1;
+        let again = part.number == 0 && parts.iter().any(|part| part.most_common);
         let wanted = move |it: &&Detector| !(again && it.one_length);
         detectors.iter().filter(wanted).map(move |it| (it, part))
     };
@@ -429,20 +443,73 @@ mod tests {
             one_length: false,
             look,
         };
+        let report = audit_with(&[detector], &list(), 0, &mut random(), 2, &|_| {});
+        let held = report.findings.iter().map(|it| it.evidence.clone());
+        let withdrawn = report.withdrawn.iter().map(|it| it.because.to_owned());
+        let told: Vec<String> = held.chain(withdrawn).collect();
+        assert_eq!(told, [expected]);
+    }
+
+    fn random() -> impl FnMut(&mut [u8]) {
         let mut state = 7u64;
-        let mut random = |out: &mut [u8]| {
+        move |out| {
             for byte in out {
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
                 *byte = (state >> 56) as u8;
             }
+        }
+    }
+
+    /// Says which rows it was shown of the most common length, and how many in all.
+    fn shown(table: &Table<'_>) -> Vec<Finding> {
+        let mut lengths = std::collections::BTreeMap::new();
+        for row in 0..table.len() {
+            *lengths.entry(table.password(row).len()).or_insert(0) += 1;
+        }
+        let most = lengths
+            .iter()
+            .max_by_key(|&(&length, &count)| (count, length));
+        let (length, rows) = most.map_or((0, 0), |(&length, &rows)| (length, rows));
+        refused(&format!("{rows} of length {length}"), table.len())
+    }
+
+    #[track_caller]
+    fn looked(passwords: &[&str], expected: &[&str]) {
+        let detector = Detector {
+            name: "test",
+            hangs_on: Link::Passwords,
+            searches: false,
+            one_length: true,
+            look: shown,
         };
-        let report = audit_with(&[detector], &list(), 0, &mut random, 2, &|_| {});
-        let held = report.findings.iter().map(|it| it.evidence.clone());
-        let withdrawn = report.withdrawn.iter().map(|it| it.because.to_owned());
-        let told: Vec<String> = held.chain(withdrawn).collect();
-        assert_eq!(told, [expected]);
+        let mut list = List::new(&[]);
+        for password in passwords {
+            list.push(&[(Column::Password, password.as_bytes())]);
+        }
+        let table = Table::whole(&list).seeded(1);
+        let (parts, detectors) = (parts(&table), [detector]);
+        let looks = looks(&parts, &detectors);
+        let seen = looks.iter().flat_map(|(it, part)| (it.look)(&part.table));
+        let seen: Vec<String> = seen.map(|it| it.evidence).collect();
+        assert_eq!(seen, expected);
+    }
+
+    /// A look at the whole list is spared only where a part is the same rows.
+    #[test]
+    fn no_row_goes_unseen_because_a_list_is_cut() {
+        let (six, eight) = (["K7QDM2"; 20], ["K7QDM2X9"; 12]);
+        looked(&six, &["20 of length 6"]);
+        let both = [&six[..], &eight[..]].concat();
+        looked(&both, &["20 of length 6", "12 of length 8"]);
+        // Two rows hold what the alphabet of the others does not.
+        let odd = [&["K7QD M"; 18][..], &["k7+d/m"; 2][..]].concat();
+        looked(&odd, &["20 of length 6", "18 of length 6"]);
+        // As many of four lengths: the longest, which a look at the whole took, is among the parts.
+        let four = ["K7QDM", "K7QDM2", "K7QDM2X", "K7QDM2X9"].map(|it| [it; 10]);
+        let seen = ["10 of length 8", "10 of length 7", "10 of length 6"];
+        looked(&four.concat(), &seen);
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub(crate) struct Detector {
     pub(crate) hangs_on: Link,
     /// Whether it searches for seconds whatever the list's length: then fewer controls must do.
     pub(crate) searches: bool,
-    /// Whether it looks at the rows of the most common length alone: a list that is cut into parts
-    /// by length is then looked at part by part, and not once more as a whole.
+    /// Whether it looks at the rows of the most common length alone: it need not look at the whole
+    /// list when a part is all of these.
     pub(crate) one_length: bool,
     /// Looks. Thresholds are its own: over a clean list the sum over all detectors of the chance
     /// of a `Refused` finding stays under 1e-7, so each keeps to 1e-9.

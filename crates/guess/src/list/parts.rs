@@ -30,6 +30,9 @@ const SEARCHED: usize = 400;
 pub(super) struct Part<'a> {
     pub(super) number: usize,
     pub(super) table: Table<'a>,
+    /// Whether it is all rows of the most common length: whoever looks at no others need not look at
+    /// the whole list as well.
+    pub(super) most_common: bool,
     /// Before the evidence: which rows these are.
     pub(super) says: String,
 }
@@ -39,9 +42,10 @@ pub(super) fn parts<'a>(table: &Table<'a>) -> Vec<Part<'a>> {
     let mut parts = vec![Part {
         number: 0,
         table: table.clone(),
+        most_common: false,
         says: String::new(),
     }];
-    for (length, rows) in lengths(table).into_iter().take(PARTS_MAX) {
+    for (rank, (length, rows)) in lengths(table).into_iter().enumerate().take(PARTS_MAX) {
         let (held, odd) = held(table, rows);
         if held.len() == table.len() || (odd == 0 && held.len() < least(table)) {
             continue;
@@ -50,6 +54,7 @@ pub(super) fn parts<'a>(table: &Table<'a>) -> Vec<Part<'a>> {
         parts.push(Part {
             number: parts.len(),
             table: table.pick(held),
+            most_common: rank == 0 && odd == 0,
             says: format!("in the {rows} rows of {length} like symbols: "),
         });
     }
@@ -60,7 +65,8 @@ fn least(table: &Table<'_>) -> usize {
     PART_ROWS.max((table.len() as f64 * PART_SHARE) as usize)
 }
 
-/// Rows by the length of their password, the most common length first; rare lengths are left out.
+/// Rows by the length of their password, the most common length first and the longer of two that
+/// are as common; rare lengths are left out.
 fn lengths(table: &Table<'_>) -> Vec<(usize, Vec<usize>)> {
     let mut lengths: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for row in 0..table.len() {
@@ -69,7 +75,7 @@ fn lengths(table: &Table<'_>) -> Vec<(usize, Vec<usize>)> {
     }
     let mut lengths: Vec<(usize, Vec<usize>)> = lengths.into_iter().collect();
     lengths.retain(|(_, rows)| rows.len() >= least(table));
-    lengths.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
+    lengths.sort_by_key(|(length, rows)| std::cmp::Reverse((rows.len(), *length)));
     lengths
 }
 

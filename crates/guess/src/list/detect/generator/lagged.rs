@@ -26,6 +26,9 @@ const LAGS: &[(usize, usize, bool, &str)] = &[
 /// Values that the difference takes: with a carry, and with a carry and a wrap.
 const TAKEN: [usize; 2] = [2, 4];
 
+/// Rows from which on each place is taken by itself.
+const ALONE: usize = 30;
+
 /// Symbols that are looked at.
 const SYMBOLS: usize = 20_000;
 
@@ -66,27 +69,41 @@ pub(super) fn look(table: &Table<'_>) -> Vec<Finding> {
     best.into_iter().map(|(_, finding)| finding).collect()
 }
 
-/// For each place of a password, the share of its rows that its few most common symbols have.
+/// For each place of a password, how often its likeliest few symbols come at most.
 ///
 /// Not every place of a sound password takes every symbol as often: groups of a consonant and a
-/// vowel do not.
+/// vowel do not. With `c` the chance that two of its symbols are the same, `t` of `k` symbols have
+/// at most `t / k + sqrt(t (c - 1 / k))` of the chance (Cauchy and Schwarz), and `c` is known
+/// without bias from few symbols. Few rows share one `c` among all places.
 fn common(symbols: &[u8], k: usize, length: usize) -> Vec<[f64; TAKEN.len()]> {
-    let rows = (symbols.len() / length).max(1) as f64;
-    let of_place = |place: usize| {
+    let alone = symbols.len() >= ALONE * length;
+    let of_places = |first: usize, step: usize| {
         let mut counts = vec![0usize; k];
-        for &symbol in symbols[place..].iter().step_by(length) {
+        for &symbol in symbols[first..].iter().step_by(step) {
             counts[usize::from(symbol)] += 1;
         }
-        counts.sort_unstable_by(|a, b| b.cmp(a));
-        TAKEN.map(|taken| counts.iter().take(taken).sum::<usize>() as f64 / rows)
+        let all: usize = counts.iter().sum();
+        let same: usize = counts
+            .iter()
+            .map(|&count| count * count.saturating_sub(1))
+            .sum();
+        let same = same as f64 / (all * all.saturating_sub(1)).max(1) as f64;
+        let even = 1.0 / k as f64;
+        TAKEN.map(|taken| {
+            let taken = taken as f64;
+            (taken * even + (taken * (same - even).max(0.0)).sqrt()).min(1.0)
+        })
     };
-    (0..length).map(of_place).collect()
+    match alone {
+        true => (0..length).map(|place| of_places(place, length)).collect(),
+        false => vec![of_places(0, 1); length],
+    }
 }
 
 /// log10 of the chance that the differences of random symbols take so few values.
 ///
-/// Two of the three symbols of a difference leave it as free as the third is, so that it takes the
-/// likeliest few values no more often than the most even of the three its own.
+/// Given all symbols before it, a symbol leads to few values no oftener than to its own likeliest
+/// few; given all behind it, the farthest of the three does. Either bounds the whole stream.
 fn sums(
     symbols: &[u8],
     common: &[[f64; TAKEN.len()]],
@@ -98,7 +115,7 @@ fn sums(
         .checked_sub(far)
         .filter(|&trials| trials > 0)?;
     let mut counts = vec![0usize; k];
-    let mut expected = [0.0; TAKEN.len()];
+    let mut expected = [[0.0; TAKEN.len()]; 2];
     for at in far..symbols.len() {
         let (a, b) = (
             usize::from(symbols[at - far]),
@@ -106,24 +123,21 @@ fn sums(
         );
         let b = if minus { k - b } else { b };
         counts[(usize::from(symbols[at]) + 2 * k - a - b) % k] += 1;
-        let places = [at, at - far, at - near].map(|at| &common[at % common.len()]);
-        for (taken, expected) in expected.iter_mut().enumerate() {
-            *expected += places
-                .map(|it| it[taken])
-                .iter()
-                .copied()
-                .fold(1.0, f64::min);
+        for (expected, at) in expected.iter_mut().zip([at, at - far]) {
+            let common = common[at % common.len()];
+            for (expected, common) in expected.iter_mut().zip(common) {
+                *expected += common;
+            }
         }
     }
     counts.sort_unstable_by(|a, b| b.cmp(a));
-    let told = TAKEN
-        .iter()
-        .zip(expected)
-        .filter(|&(&taken, _)| taken * 2 <= k);
-    let rarest = told.map(|(&taken, expected)| {
+    let told = (0..TAKEN.len()).filter(|&which| TAKEN[which] * 2 <= k);
+    let rarest = told.map(|which| {
+        let taken = TAKEN[which];
         let hits: usize = counts[..taken].iter().sum();
-        // Any so many of the values would have done.
-        let choices = (k as f64).log10() * taken as f64;
+        let expected = expected[0][which].min(expected[1][which]);
+        // Any so many of the values would have done, and either of the two bounds.
+        let choices = (k as f64).log10() * taken as f64 + std::f64::consts::LOG10_2;
         choices + chance::at_least(hits, trials, (expected / trials as f64).log10())
     });
     rarest.min_by(f64::total_cmp)

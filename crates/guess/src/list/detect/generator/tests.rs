@@ -263,6 +263,12 @@ fn streams_that_add_up_are_found() {
         let passwords = streamed(name, map, alphabet, 10, 40);
         check(&LINE.list(&passwords), ADDITIVE, expected);
     };
+    // Few rows: eight symbols of ten units.
+    for alphabet in [UPPER_DIGITS, CROCKFORD] {
+        let passwords = streamed("glibc rand()", Map::Mod, alphabet, 8, 10);
+        let words = "C library random() (31 words)";
+        super::tests::check(&LINE.list(&passwords), ADDITIVE, words);
+    }
     check(
         "glibc rand()",
         Map::Mod,
@@ -411,6 +417,24 @@ fn uneven_places_are_no_sums() {
             text[capital].make_ascii_uppercase();
             text[digit] = b'0' + below(10) as u8;
             String::from_utf8(text).unwrap()
+        };
+        let passwords: Vec<String> = (0..rows).map(|_| password()).collect();
+        check(&LINE.list(&passwords), ADDITIVE, "");
+    }
+}
+
+/// Every other place takes two symbols only: what they add up to takes few values in clumps.
+#[test]
+fn places_of_two_symbols_are_no_sums() {
+    for (seed, rows) in [(1u64, 10), (2, 30), (3, 100), (4, 1_000)] {
+        let mut stream = Stream::new(source("xorshift64*, high half").engine, seed << 40);
+        let mut one_of = |symbols: &str| {
+            let symbols = symbols.as_bytes();
+            char::from(symbols[(stream.next() >> 33) as usize % symbols.len()])
+        };
+        let mut password = || -> String {
+            let places = ["AB", UPPER_DIGITS];
+            (0..12).map(|place| one_of(places[place % 2])).collect()
         };
         let passwords: Vec<String> = (0..rows).map(|_| password()).collect();
         check(&LINE.list(&passwords), ADDITIVE, "");
