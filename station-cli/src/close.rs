@@ -108,8 +108,7 @@ where
     ) -> Result<(), Failure> {
         let product = Sku::parse(&order.product).map_err(|e| Failure::BadReply(e.to_string()))?;
         let slot = Slot::parse(self.port.path()).ok();
-        let no_label = |error| Failure::Printer(std::io::Error::other(error));
-        let template = Template::standard().map_err(|error| no_label(error.to_string()))?;
+        let template = Template::standard().map_err(|error| Failure::NoLabel(error.to_string()))?;
         let zpl = credential.bundle.password.expose(|password| {
             let label = Label {
                 serial: &credential.open.serial,
@@ -124,7 +123,7 @@ where
             };
             label.to_zpl(&template)
         });
-        let zpl = zpl.map_err(|error| no_label(error.to_string()))?;
+        let zpl = zpl.map_err(|error| Failure::NoLabel(error.to_string()))?;
         self.labels
             .print(&credential.open.serial, credential.attempt, &zpl)
             .map_err(Failure::Printer)

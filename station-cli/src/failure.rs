@@ -172,6 +172,9 @@ pub enum Failure {
     /// The printer did not take the label.
     #[error("the label could not be written: {0}")]
     Printer(io::Error),
+    /// This unit's label cannot be laid out, whatever the printer.
+    #[error("the label cannot be made: {0}")]
+    NoLabel(String),
     /// Nobody scanned.
     #[error("no label was scanned")]
     NoScan,
@@ -270,6 +273,8 @@ impl Failure {
                 row(Scrap, "READ_BACK", "UNIT MEMORY IS BAD", "scrap bin"),
             Failure::Printer(_) =>
                 row(Loaded, "PRINTER", "LABEL NOT PRINTED", "check printer, run again"),
+            Failure::NoLabel(_) =>
+                row(Loaded, "NO_LABEL", "LABEL CANNOT BE MADE", "call an engineer: the label's template"),
             Failure::NoScan =>
                 row(Loaded, "NO_SCAN", "LABEL NOT SCANNED", "run again and scan the label"),
             Failure::WrongLabel(_) =>

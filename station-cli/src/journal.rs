@@ -188,7 +188,6 @@ impl Journal {
 pub struct Claim {
     path: PathBuf,
     lock_path: PathBuf,
-    /// Held, not read.
     lock: File,
     open: Option<Open>,
 }

@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::scan::PREFIX;
+use crate::template::{Piece, pieces};
 use crate::{DrawError, Label};
 
 /// Symbols of a password between two hyphens in print; hyphens are dropped when it is typed.
@@ -23,17 +24,15 @@ const CAPACITY: usize = 512;
 const GS1_SERIAL_MAX: usize = 20;
 
 impl Label<'_> {
-    /// A text with what stands between its braces put in.
+    /// A text with what stands between its braces put in; the template was read, so nothing is left
+    /// over.
     pub(crate) fn fill(&self, value: &str) -> String {
-        let mut text = String::new();
-        let mut rest = value;
-        while let Some((before, after)) = rest.split_once('{') {
-            text.push_str(before);
-            let (place, left) = after.split_once('}').unwrap_or((after, ""));
-            text.push_str(&self.place(place));
-            rest = left;
-        }
-        text + rest
+        let pieces = pieces(value).unwrap_or_default();
+        let text = pieces.into_iter().map(|piece| match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Place(place) => self.place(place),
+        });
+        text.collect()
     }
 
     fn place(&self, place: &str) -> String {
@@ -50,7 +49,9 @@ impl Label<'_> {
     }
 
     /// The lines of the password, and whether they are in small print.
-    pub(crate) fn password_lines(&self) -> (bool, Vec<Zeroizing<Vec<u8>>>) {
+    ///
+    /// `whole`: without hyphens of ours, for what people type into phones, which drop none.
+    pub(crate) fn password_lines(&self, whole: bool) -> (bool, Vec<Zeroizing<Vec<u8>>>) {
         if self.password.contains(&b'-') {
             let lines = own_lines(self.password);
             return (
@@ -61,7 +62,13 @@ impl Label<'_> {
         let small = self.password.len() > GROUP * GROUPS * LINES;
         let groups = if small { SMALL_GROUPS } else { GROUPS };
         let lines = self.password.chunks(GROUP * groups);
-        (small, lines.map(grouped).collect())
+        match whole {
+            true => (
+                small,
+                lines.map(|line| Zeroizing::new(line.to_vec())).collect(),
+            ),
+            false => (small, lines.map(grouped).collect()),
+        }
     }
 
     /// What the station scans back.

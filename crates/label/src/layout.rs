@@ -3,15 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::codes::Modules;
-use crate::template::{Item, MatrixContent, QrContent, Template};
+use crate::template::{Item, LETTERS_LEAST, MatrixContent, QrContent, SQUARE_LEAST, Template};
 use crate::{DrawError, Label};
-
-/// The smallest square, in millimetres: two dots of a printer of 203 dpi. One dot alone is often
-/// lost in thermal print.
-const SQUARE_LEAST: f32 = 0.25;
-
-/// The lowest letters of a password, in millimetres.
-const TEXT_LEAST: f32 = 1.5;
 
 /// Something with a place.
 pub(crate) struct Placed {
@@ -48,8 +41,8 @@ pub(crate) enum Kind {
     Matrix,
 }
 
-/// Places everything. Codes that would leave the label, or stand over one another or over the
-/// password, are refused: they scan nowhere.
+/// Places everything. A password or a code that would leave the label, or meet another or the
+/// light that a code needs around it, is refused: it reads nowhere. Other text ends before a code.
 pub(crate) fn layout(
     label: &Label<'_>,
     template: &Template,
@@ -72,15 +65,15 @@ pub(crate) fn layout(
                 };
                 placed.push(Placed { x, y, what });
             }
-            Item::Password { .. } => placed.extend(password(label, item, &dots, size[1])),
+            Item::Password { .. } => {
+                let whole = template.joins_phones();
+                placed.extend(password(label, item, whole, &dots, size[1]));
+            }
             _ => placed.extend(code(label, item, &dots, size)?),
         }
     }
     let [width, height] = size;
-    for (number, it) in placed.iter().enumerate() {
-        let What::Code { kind, .. } = it.what else {
-            continue;
-        };
+    for (number, it) in placed.iter().enumerate().filter(|(_, it)| it.must_show()) {
         let [_, _, right, bottom] = it.covers();
         let mut others = placed
             .iter()
@@ -88,7 +81,20 @@ pub(crate) fn layout(
             .filter(|(other, _)| *other != number);
         let covered = others.any(|(_, other)| other.must_show() && it.meets(other));
         if right > width || bottom > height || covered {
-            return Err(DrawError::NoRoom(kind.name()));
+            return Err(DrawError::NoRoom(it.name()));
+        }
+    }
+    for number in 0..placed.len() {
+        let end = placed[number].room(&placed, width)?;
+        if let What::Text {
+            height,
+            text,
+            whole: false,
+        } = &mut placed[number].what
+        {
+            let fits = (end / (*height / 2).max(1)) as usize;
+            let shown: String = String::from_utf8_lossy(text).chars().take(fits).collect();
+            *text = Zeroizing::new(shown.into_bytes());
         }
     }
     Ok(placed)
@@ -113,7 +119,7 @@ impl Dots {
 }
 
 /// The lines of a password, one under the other; closer and smaller before they leave the label.
-fn password(label: &Label<'_>, item: &Item, dots: &Dots, bottom: u32) -> Vec<Placed> {
+fn password(label: &Label<'_>, item: &Item, whole: bool, dots: &Dots, bottom: u32) -> Vec<Placed> {
     let Item::Password {
         at,
         height,
@@ -124,14 +130,14 @@ fn password(label: &Label<'_>, item: &Item, dots: &Dots, bottom: u32) -> Vec<Pla
     else {
         return vec![];
     };
-    let (small, lines) = label.password_lines();
+    let (small, lines) = label.password_lines(whole);
     let (height, step) = match small {
         true => (dots.of(*small_height), dots.of(*small_step)),
         false => (dots.of(*height), dots.of(*step)),
     };
     let [x, y] = dots.corner(*at);
     let step = step.min(bottom.saturating_sub(y) / (lines.len() as u32).max(1));
-    let height = height.min(step).max(dots.of(TEXT_LEAST));
+    let height = height.min(step).max(dots.of(LETTERS_LEAST));
     let line = |(number, text)| Placed {
         x,
         y: y + number * step,
@@ -209,7 +215,10 @@ impl Placed {
     /// Left, top, right and bottom; of a text about, since fonts differ.
     fn covers(&self) -> [u32; 4] {
         let (width, height) = match &self.what {
-            What::Text { height, text, .. } => (text.len() as u32 * height / 2, *height),
+            What::Text { height, text, .. } => {
+                let letters = String::from_utf8_lossy(text).chars().count() as u32;
+                (letters * height / 2, *height)
+            }
             What::Code {
                 module,
                 row,
@@ -223,9 +232,44 @@ impl Placed {
         [self.x, self.y, self.x + width, self.y + height]
     }
 
+    /// The same with the light around it that a reader needs.
+    fn with_quiet_zone(&self) -> [u32; 4] {
+        let [left, top, right, bottom] = self.covers();
+        let (beside, above) = match &self.what {
+            What::Code { kind, module, .. } => {
+                let [beside, above] = kind.quiet_zone();
+                (beside * module, above * module)
+            }
+            What::Text { .. } => (0, 0),
+        };
+        [
+            left.saturating_sub(beside),
+            top.saturating_sub(above),
+            right + beside,
+            bottom + above,
+        ]
+    }
+
     fn meets(&self, other: &Placed) -> bool {
-        let ([left, top, right, bottom], it) = (self.covers(), other.covers());
-        left < it[2] && it[0] < right && top < it[3] && it[1] < bottom
+        overlap(self.with_quiet_zone(), other.covers())
+            || overlap(self.covers(), other.with_quiet_zone())
+    }
+
+    /// How far a text may go to the right, in dots, before it meets what must show.
+    fn room(&self, all: &[Placed], width: u32) -> Result<u32, DrawError> {
+        let [left, top, _, bottom] = self.covers();
+        let line = [left, top, width, bottom];
+        let mut end = width;
+        for other in all.iter().filter(|it| it.must_show() && !self.must_show()) {
+            let zone = other.with_quiet_zone();
+            if overlap(line, zone) {
+                if zone[0] <= left {
+                    return Err(DrawError::NoRoom("text"));
+                }
+                end = end.min(zone[0]);
+            }
+        }
+        Ok(end.saturating_sub(left))
     }
 
     /// Whether it is no use when part of it is hidden.
@@ -235,9 +279,30 @@ impl Placed {
             What::Code { .. } => true,
         }
     }
+
+    fn name(&self) -> &'static str {
+        match self.what {
+            What::Text { .. } => "password",
+            What::Code { kind, .. } => kind.name(),
+        }
+    }
+}
+
+fn overlap(a: [u32; 4], b: [u32; 4]) -> bool {
+    a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
 }
 
 impl Kind {
+    /// Light modules beside and above that a reader needs: ISO/IEC 18004 (QR, 4), 16022 (DataMatrix,
+    /// 1) and 15417 (Code 128, 10 beside it).
+    fn quiet_zone(self) -> [u32; 2] {
+        match self {
+            Kind::Code128 => [10, 0],
+            Kind::Qr => [4, 4],
+            Kind::Gs1Matrix | Kind::Matrix => [1, 1],
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Kind::Code128 => "Code 128",

@@ -62,14 +62,12 @@ pub enum DrawError {
     #[error("the {0} of this unit does not fit its label: take a larger label or a smaller item")]
     NoRoom(&'static str),
     /// A network code for a product without a network.
-    #[error(
-        "the label wants a Wi-Fi code, and the product has no network name: add ssid_prefix to it"
-    )]
+    #[error("the label wants a Wi-Fi code, and the product has no network name")]
     NoSsid,
     /// A GS1 code for a product without a trade item number.
     #[error(
-        "the label wants a GS1 DataMatrix, and the product has no GTIN: add gtin to it, or take \
-         content = \"serial\" in the template"
+        "the label wants a GS1 DataMatrix, and the product has no GTIN: take content = \"serial\" in \
+         the template"
     )]
     NoGtin,
     /// GS1 allows 20 characters.

@@ -1,4 +1,5 @@
-//! Dots as a file: PNG, PDF, and ZPL's own graphic for printers whose fonts are no use.
+//! Dots as a file: PNG, PDF, and ZPL's own graphic for printers whose fonts are no use. The PNG
+//! encoder keeps a packed copy of the picture that nobody wipes.
 
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref};
 use zeroize::Zeroizing;
@@ -38,7 +39,8 @@ impl Raster {
         let name = Name(b"Label");
         let side = |dots: u32| dots as f32 / self.dots_per_mm as f32 * POINTS;
         let (width, height) = (side(self.width), side(self.height));
-        let mut pdf = Pdf::new();
+        // Room for all of it, since a buffer that grows leaves part of the picture behind.
+        let mut pdf = Pdf::with_capacity(self.bits.len() + 4_096);
         pdf.catalog(catalog).pages(pages);
         pdf.pages(pages).kids([page]).count(1);
         let mut sheet = pdf.page(page);

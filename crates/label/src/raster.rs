@@ -57,7 +57,7 @@ impl Label<'_> {
             bits: Zeroizing::new(vec![0; width.div_ceil(8) as usize * height as usize]),
         };
         for placed in layout(self, template, dots_per_mm)? {
-            raster.draw(&placed)?;
+            raster.draw(&placed);
         }
         Ok(raster)
     }
@@ -69,14 +69,10 @@ impl Raster {
         self.width.div_ceil(8) as usize
     }
 
-    fn draw(&mut self, placed: &Placed) -> Result<(), DrawError> {
+    fn draw(&mut self, placed: &Placed) {
         let (x, y) = (placed.x, placed.y);
         match &placed.what {
-            What::Text {
-                height,
-                text,
-                whole,
-            } => self.text(x, y, *height, text, *whole),
+            What::Text { height, text, .. } => self.text(x, y, *height, text),
             What::Code {
                 module,
                 row,
@@ -89,19 +85,11 @@ impl Raster {
                         self.ink(x + dot % module, y + dot / module);
                     }
                 }
-                Ok(())
             }
         }
     }
 
-    fn text(
-        &mut self,
-        x: u32,
-        y: u32,
-        height: u32,
-        text: &[u8],
-        whole: bool,
-    ) -> Result<(), DrawError> {
+    fn text(&mut self, x: u32, y: u32, height: u32, text: &[u8]) {
         let of = HEIGHTS.into_iter().find(|it| it.val() as u32 >= height);
         let of = of.unwrap_or(RasterHeight::Size32);
         // A little narrower than it was drawn, as the printers' own font is.
@@ -109,13 +97,9 @@ impl Raster {
         let mut x = x;
         // What holds a secret is ASCII, so that nothing is copied of it.
         for letter in String::from_utf8_lossy(text).chars() {
-            if whole && (x + advance > self.width || y + height > self.height) {
-                return Err(DrawError::NoRoom("password"));
-            }
             self.letter(letter, of, [x, y], [advance, height]);
             x += advance;
         }
-        Ok(())
     }
 
     fn letter(&mut self, letter: char, of: RasterHeight, at: [u32; 2], size: [u32; 2]) {

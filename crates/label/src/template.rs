@@ -1,4 +1,5 @@
-//! A template: where on a label what stands, as a TOML file that a product brings.
+//! A template: where on a label what stands, as a TOML file. The station takes the standard one; no
+//! product brings its own yet.
 
 use serde::Deserialize;
 
@@ -13,6 +14,19 @@ const ITEMS_MAX: usize = 32;
 
 /// Dots a millimetre of the printers there are: 152, 203, 300 and 600 dpi.
 const DENSITIES: [u32; 4] = [6, 8, 12, 24];
+
+/// The lowest letters, and the lowest bars, in millimetres.
+pub(crate) const LETTERS_LEAST: f32 = 1.5;
+const BARS_LEAST: f32 = 3.0;
+
+/// Widths of a bar and sides of a square, in millimetres. A square of one dot of a printer of
+/// 203 dpi is often lost; a bar of one dot is as high as its code, and holds.
+const BAR: std::ops::RangeInclusive<f32> = 0.125..=1.25;
+const SQUARE: std::ops::RangeInclusive<f32> = SQUARE_LEAST..=1.25;
+pub(crate) const SQUARE_LEAST: f32 = 0.25;
+
+/// Longest text of an item, in bytes.
+const TEXT_MAX: usize = 128;
 
 /// What may stand in a text between braces, where no secret may.
 const PLACES: [&str; 7] = [
@@ -113,8 +127,12 @@ pub enum TemplateError {
     /// Too few or too many items.
     #[error("label template {0}: it has {1} items; 1 to {ITEMS_MAX} fit")]
     Items(String, usize),
-    /// An item outside of the label, or without a size.
-    #[error("label template {0}: item {1} stands outside of the label or has no size")]
+    /// An item outside of the label, or of a size that no printer or no eye can hold.
+    #[error(
+        "label template {0}: item {1} stands outside of the label or has no fit size: letters from \
+         1.5 mm, lines no closer than their letters, bars from 0.125 mm wide and 3 mm high, squares \
+         0.25 to 1.25 mm, texts of at most {TEXT_MAX} bytes"
+    )]
     Place(String, usize),
     /// A text with a brace that stands for nothing.
     #[error(
@@ -175,12 +193,12 @@ impl Template {
                 return Err(TemplateError::Place(name(), number));
             }
             if let Item::Text { value, .. } = item
-                && let Some(place) = places(value).find(|place| !PLACES.contains(place))
+                && let Err(place) = pieces(value)
             {
                 return Err(TemplateError::Unknown {
                     name: name(),
                     item: number,
-                    place: place.to_owned(),
+                    place,
                 });
             }
         }
@@ -201,10 +219,14 @@ impl Template {
             .items
             .iter()
             .filter_map(|item| match item {
-                Item::Text { value, .. } => Some(places(value)),
+                Item::Text { value, .. } => pieces(value).ok(),
                 _ => None,
             })
             .flatten()
+            .filter_map(|piece| match piece {
+                Piece::Place(place) => Some(place),
+                Piece::Text(_) => None,
+            })
             .collect();
         match ["serial", "attempt", "reprint"]
             .iter()
@@ -216,22 +238,37 @@ impl Template {
     }
 
     fn holds(&self, item: &Item) -> bool {
-        let (at, sizes): ([f32; 2], &[f32]) = match item {
-            Item::Text { at, height, .. } => (*at, &[*height]),
+        let letters = |height: f32| height >= LETTERS_LEAST && height <= self.height;
+        let (at, sized) = match item {
+            Item::Text { at, height, value } => (at, letters(*height) && value.len() <= TEXT_MAX),
             Item::Password {
                 at,
                 height,
                 step,
                 small_height,
                 small_step,
-            } => (*at, &[*height, *step, *small_height, *small_step]),
-            Item::Code128 { at, module, height } => (*at, &[*module, *height]),
-            Item::Qr { at, module, .. } | Item::DataMatrix { at, module, .. } => (*at, &[*module]),
+            } => {
+                let lines = step >= height && small_step >= small_height;
+                (at, lines && letters(*height) && letters(*small_height))
+            }
+            Item::Code128 { at, module, height } => {
+                let bars = BAR.contains(module) && *height >= BARS_LEAST;
+                (at, bars && *height <= self.height)
+            }
+            Item::Qr { at, module, .. } | Item::DataMatrix { at, module, .. } => {
+                (at, SQUARE.contains(module))
+            }
         };
         let inside = |at: f32, side: f32| at >= 0.0 && at < side;
-        inside(at[0], self.width)
-            && inside(at[1], self.height)
-            && sizes.iter().all(|size| *size > 0.0 && *size <= self.height)
+        sized && inside(at[0], self.width) && inside(at[1], self.height)
+    }
+
+    /// Whether phones read the password off a code, and people type it into them: then no hyphen may
+    /// stand in it that it does not have.
+    pub(crate) fn joins_phones(&self) -> bool {
+        let wifi =
+            |it: &Item| matches!(it, Item::Qr { content, .. } if *content == QrContent::Wifi);
+        self.items.iter().any(wifi)
     }
 
     pub(crate) fn items(&self) -> &[Item] {
@@ -250,12 +287,27 @@ impl Template {
     }
 }
 
-/// What stands between braces; an open brace that nothing closes counts to the end.
-fn places(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split('{')
-        .skip(1)
-        .map(|rest| rest.split_once('}').map_or(rest, |(place, _)| place))
+/// A stretch of a text: as it is, or what the unit has.
+pub(crate) enum Piece<'a> {
+    Text(&'a str),
+    Place(&'a str),
+}
+
+/// Cuts a text at its braces; the error is what stands between two and means nothing.
+pub(crate) fn pieces(value: &str) -> Result<Vec<Piece<'_>>, String> {
+    let (first, rest) = value.split_once('{').unwrap_or((value, ""));
+    let mut pieces = vec![Piece::Text(first)];
+    if first.len() == value.len() {
+        return Ok(pieces);
+    }
+    for part in rest.split('{') {
+        let (place, text) = part.split_once('}').ok_or_else(|| part.to_owned())?;
+        if !PLACES.contains(&place) {
+            return Err(place.to_owned());
+        }
+        pieces.extend([Piece::Place(place), Piece::Text(text)]);
+    }
+    Ok(pieces)
 }
 
 #[cfg(test)]
@@ -283,18 +335,23 @@ mod tests {
         check("height = 30.0", "height = 4000.0", "at most 300 mm");
         check("dots_per_mm = 8", "dots_per_mm = 9", "6, 8, 12 or 24 dots");
         check(
-            "at = [36.25, 16.0]",
+            "at = [36.5, 16.75]",
             "at = [50.0, 16.0]",
             "item 6 stands outside",
         );
         check(
-            "at = [36.25, 16.0]",
+            "at = [36.5, 16.75]",
             "at = [-1.0, 16.0]",
             "item 6 stands outside",
         );
         check("module = 0.375", "module = 0.0", "item 6");
+        check("module = 0.375", "module = 0.1", "item 6");
+        check("height = 2.75", "height = 0.01", "item 1");
+        check("step = 4.5", "step = 0.01", "item 5");
+        check("height = 5.5", "height = 0.01", "item 3");
         check("{name}", "{password}", "{password} stands for nothing");
         check("{name}", "{nam", "{nam} stands for nothing");
+        check("{serial}", "{serial{attempt}", "stands for nothing");
         check("\"scan\"", "\"wifi\"", "which the station scans back");
         check("\"scan\"", "\"url\"", "cannot be read");
         check("{reprint}", "", "no text shows");

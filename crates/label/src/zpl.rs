@@ -12,7 +12,7 @@ const END: &str = "^PQ1\n^XZ\n";
 /// More than any label needs, since text that grows leaves part of a secret in freed memory.
 const CAPACITY: usize = 16_384;
 
-/// The greatest magnification of a QR code in ZPL.
+/// The greatest magnification of a QR code that all firmware takes.
 const MAGNIFIED_MAX: u32 = 10;
 
 impl Label<'_> {
@@ -50,10 +50,13 @@ fn write(zpl: &mut Zeroizing<String>, placed: &Placed) {
         } => match kind {
             // Without its own line of text, which would stand under the bars.
             Kind::Code128 => field(zpl, &format!("{at}^BY{module}^BCN,{row},N,N,N"), &[text]),
-            // Model 2; `MA,` is error level M and automatic mode.
+            // Model 2; `MA,` is error level M and automatic mode. Firmware prints the code lower by
+            // the bar height that the last `^BY` of any job left behind: it is said here, one dot.
             Kind::Qr => {
                 let module = (*module).min(MAGNIFIED_MAX);
-                field(zpl, &format!("{at}^BQN,2,{module}"), &[b"MA,", text]);
+                let (x, y) = (placed.x, placed.y.saturating_sub(1));
+                let head = format!("^BY1,3,1^FO{x},{y}^BQN,2,{module}");
+                field(zpl, &head, &[b"MA,", text]);
             }
             // Quality 200 is ECC 200. Data is digits and a serial, which need no escapes, and
             // `_1` is the mark of GS1.
@@ -146,7 +149,7 @@ mod tests {
             let zpl = print(text, text);
             assert_eq!(data(&zpl, "^FO16,10"), text.as_bytes());
             let code = [b"MA,BM1:BM-000042:", text.as_bytes()].concat();
-            assert_eq!(data(&zpl, "^FO290,128"), code);
+            assert_eq!(data(&zpl, "^BY1,3,1^FO292,133"), code);
             let plain = print("Kettle", "K7QDM2X9TR4W");
             for command in ["^", "~"] {
                 assert_eq!(
@@ -165,7 +168,7 @@ mod tests {
     #[test]
     fn the_code_scans_back_to_its_unit() {
         let zpl = print("Kettle", "K7QD:2X_9^R4W");
-        let code = data(&zpl, "^FO290,128");
+        let code = data(&zpl, "^BY1,3,1^FO292,133");
         let text = std::str::from_utf8(code.strip_prefix(b"MA,").unwrap()).unwrap();
         let scan = parse_scan(text).unwrap_or_else(|| panic!("{text} did not scan"));
         assert_eq!(scan.serial.as_str(), "BM-000042");
