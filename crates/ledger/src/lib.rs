@@ -19,6 +19,7 @@ mod history;
 mod index;
 mod log;
 mod memory;
+mod near;
 mod reader;
 mod refused;
 mod remembered;

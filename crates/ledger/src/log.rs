@@ -11,6 +11,7 @@ use crate::disk::{Disk, Folder};
 use crate::end::{End, not_backwards, sign};
 use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
 use crate::index::{Index, RUN_ENTRIES, Shared};
+use crate::near::Near;
 use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
 use crate::rows::LogRow;
 use crate::table::Table;
@@ -45,6 +46,7 @@ pub struct Ledger {
     /// Set when it is opened and after each commit; nothing is signed on top of anything else.
     pub(crate) end: End,
     pub(crate) index: Index,
+    pub(crate) near: Near,
     /// Size of the log when its write-ahead log was folded in last.
     pub(crate) folded_at: u64,
     /// Batches committed since.
@@ -52,6 +54,8 @@ pub struct Ledger {
     fold_batches: u64,
     room: Room,
     syncs: u64,
+    /// A checkpoint that is newer than the one beside the database.
+    unplaced: Option<String>,
     _lock: Lock,
 }
 
@@ -89,11 +93,13 @@ impl Ledger {
             connection,
             path: path.to_owned(),
             vkey,
+            near: Near::default(),
             folded_at: 0,
             unfolded: 0,
             fold_batches: FOLD_BATCHES,
             room: Options::default().room(path),
             syncs: 0,
+            unplaced: None,
             _lock: lock,
         };
         if let [traveler::Event::LogOpened { origin, vkey, .. }] = &first.events[..] {
@@ -103,6 +109,7 @@ impl Ledger {
         for outcome in ledger.append(&[first], signer)? {
             outcome.map_err(Error::FirstEntry)?;
         }
+        ledger.place();
         sync_folder(path)?;
         Ok(ledger)
     }
@@ -163,11 +170,13 @@ impl Ledger {
             connection,
             path: path.to_owned(),
             vkey,
+            near: Near::default(),
             folded_at: 0,
             unfolded: 0,
             fold_batches: options.fold_batches.unwrap_or(FOLD_BATCHES),
             room: options.room(path),
             syncs: 0,
+            unplaced: None,
             _lock: lock,
         };
         ledger.folded_at = ledger.end.tip.size();
@@ -191,10 +200,17 @@ impl Ledger {
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.room.look();
-        match self.write_batch(batch, signer) {
-            Err(error) if is_full(&error) && self.room.let_go() => self.write_batch(batch, signer),
-            written => written,
+        let mut written = self.write_batch(batch, signer);
+        if let Err(error) = &written {
+            self.near.clear(); // it speaks of a transaction that was taken back
+            if is_full(error) && self.room.let_go() {
+                written = self.write_batch(batch, signer);
+            }
         }
+        if written.is_err() {
+            self.near.clear();
+        }
+        written
     }
 
     fn write_batch(
@@ -206,7 +222,9 @@ impl Ledger {
         self.ready_index()?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        self.end.is_still(&transaction)?;
+        if self.end.is_still(&transaction)? {
+            self.near.clear();
+        }
         let mut tip = self.end.tip.clone();
         self.index.take_back(0); // what a batch that failed left behind
         let mut outcomes = Vec::with_capacity(batch.len());
@@ -216,7 +234,8 @@ impl Ledger {
                 continue;
             }
             let first = tip.size();
-            let written = sql::write_change(&transaction, &mut self.index, &mut tip, change)?;
+            let written =
+                sql::write_change(&transaction, &mut self.index, &self.near, &mut tip, change)?;
             outcomes.push(written.map(|()| Appended {
                 first,
                 last: tip.size() - 1,
@@ -225,6 +244,7 @@ impl Ledger {
         if tip.size() == self.end.tip.size() {
             return Ok(outcomes);
         }
+        self.near.write(&transaction)?;
         let end = End::at(tip, self.end.version);
         let note = sign(&transaction, &end, signer)?.ok();
         // Crash before this line: nothing happened, every caller asks again.
@@ -235,23 +255,27 @@ impl Ledger {
         self.index.keep();
         self.unfolded += 1;
         self.syncs += 1;
-        self.place(note);
+        self.unplaced = note.or(self.unplaced.take());
         Ok(outcomes)
     }
 
     /// Does what can wait until the callers are answered: folds the write-ahead log into the
-    /// database and keeps the key index compact. `idle` when nobody waits. True when there is more
-    /// to do.
+    /// database, puts the newest checkpoint beside it and keeps the key index compact. `idle` when
+    /// nobody waits. True when there is more to do.
     ///
     /// # Errors
     /// [`Error::Index`], [`Error::Database`]: no entry is lost by it, and it is tried again later.
     pub fn maintain(&mut self, idle: bool) -> Result<bool, Error> {
         let entries = self.end.tip.size() - self.folded_at;
-        if self.unfolded >= self.fold_batches || entries >= FOLD_ENTRIES {
+        let due = self.unfolded >= self.fold_batches || entries >= FOLD_ENTRIES;
+        if due {
             self.fold()?;
         }
+        if due || idle {
+            self.place();
+        }
         let (size, root) = (self.end.tip.size(), self.end.root);
-        self.index.maintain(size, root, idle)
+        Ok(self.index.maintain(size, root, idle)? || self.unplaced.is_some())
     }
 
     /// How often this process made what it wrote to the log durable: one sync for each batch and
@@ -304,7 +328,8 @@ impl Ledger {
         let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
         transaction.commit()?;
         self.syncs += 1;
-        self.place(Some(note));
+        self.unplaced = Some(note);
+        self.place();
         Ok(true)
     }
 
@@ -344,10 +369,10 @@ impl Ledger {
         Ok(())
     }
 
-    /// The entries are durable whether or not the tripwire can be set; a full disk shows at the
-    /// next batch, and this file is older then, which accuses nobody.
-    fn place(&self, note: Option<String>) {
-        if let Some(note) = note {
+    /// Sets the tripwire. The entries are durable whether or not it can be set; a full disk shows
+    /// at the next batch, and this file is older then, which accuses nobody.
+    fn place(&mut self) {
+        if let Some(note) = self.unplaced.take() {
             let _ = place_checkpoint(&self.path, &note);
         }
     }
@@ -372,6 +397,12 @@ impl Ledger {
             expected,
             given: origin.to_owned(),
         })
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.place();
     }
 }
 
