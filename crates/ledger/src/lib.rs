@@ -29,6 +29,7 @@ mod rows;
 mod rules;
 mod schema;
 mod sql;
+mod steps;
 mod stream;
 mod table;
 mod tail;
