@@ -35,6 +35,7 @@ mod table;
 mod tail;
 mod tile_hashes;
 mod tip;
+mod transaction;
 mod verify;
 mod writer;
 

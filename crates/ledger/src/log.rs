@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tlog::{CheckpointSigner, VerifierKey};
 use traveler::Change;
 
@@ -15,6 +15,7 @@ use crate::near::Near;
 use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
 use crate::rows::LogRow;
 use crate::table::Table;
+use crate::transaction::Transaction;
 use crate::{Error, Reader, Refused, schema, sql};
 
 /// Batches and entries after which the write-ahead log is folded in: it stays below 20 MB, and
@@ -103,8 +104,8 @@ impl Ledger {
             _lock: lock,
         };
         if let [traveler::Event::LogOpened { origin, vkey, .. }] = &first.events[..] {
-            ledger.right_key(vkey)?;
-            ledger.right_key_name(origin)?;
+            ledger.right_name(vkey, ledger.vkey.to_string())?;
+            ledger.right_name(origin, ledger.vkey.name().to_owned())?;
         }
         for outcome in ledger.append(&[first], signer)? {
             outcome.map_err(Error::FirstEntry)?;
@@ -218,10 +219,9 @@ impl Ledger {
         batch: &[Change],
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
-        self.right_key(&signer.vkey().to_string())?;
+        self.right_key(signer.vkey())?;
         self.ready_index()?;
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let transaction = Transaction::begin(&self.connection)?;
         if self.end.is_still(&transaction)? {
             self.near.clear();
         }
@@ -317,9 +317,8 @@ impl Ledger {
     /// [`Error::Sign`] when the key is still away; as for [`Ledger::append`] when somebody else
     /// wrote to the log.
     pub fn sign_pending(&mut self, signer: &dyn CheckpointSigner) -> Result<bool, Error> {
-        self.right_key(&signer.vkey().to_string())?;
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        self.right_key(signer.vkey())?;
+        let transaction = Transaction::begin(&self.connection)?;
         self.end.is_still(&transaction)?;
         let newest = sql::newest_checkpoint(&transaction)?;
         if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
@@ -377,25 +376,20 @@ impl Ledger {
         }
     }
 
-    fn right_key(&self, given: &str) -> Result<(), Error> {
-        let expected = self.vkey.to_string();
+    fn right_key(&self, given: &VerifierKey) -> Result<(), Error> {
+        if *given == self.vkey {
+            return Ok(());
+        }
+        self.right_name(&given.to_string(), self.vkey.to_string())
+    }
+
+    fn right_name(&self, given: &str, expected: String) -> Result<(), Error> {
         if given == expected {
             return Ok(());
         }
         Err(Error::OtherKey {
             expected,
             given: given.to_owned(),
-        })
-    }
-
-    fn right_key_name(&self, origin: &str) -> Result<(), Error> {
-        let expected = self.vkey.name().to_owned();
-        if origin == expected {
-            return Ok(());
-        }
-        Err(Error::OtherKey {
-            expected,
-            given: origin.to_owned(),
         })
     }
 }
