@@ -20,6 +20,7 @@ mod index;
 mod log;
 mod memory;
 mod near;
+mod options;
 mod reader;
 mod refused;
 mod remembered;
@@ -45,7 +46,8 @@ pub use bundle::{
 };
 pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
-pub use log::{Appended, Ledger, Options};
+pub use log::{Appended, Ledger};
+pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};

@@ -7,12 +7,12 @@ use rusqlite::Connection;
 use tlog::{CheckpointSigner, VerifierKey};
 use traveler::Change;
 
-use crate::disk::{Disk, Folder};
 use crate::end::{End, not_backwards, sign};
-use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
-use crate::index::{Index, RUN_ENTRIES, Shared};
+use crate::files::{Lock, place_checkpoint, sync_folder};
+use crate::index::{Index, Shared};
 use crate::near::Near;
-use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
+use crate::options::Options;
+use crate::room::{Room, is_full};
 use crate::rows::LogRow;
 use crate::table::Table;
 use crate::transaction::Transaction;
@@ -22,21 +22,6 @@ use crate::{Error, Reader, Refused, schema, sql};
 /// three syncs are shared by that many.
 const FOLD_BATCHES: u64 = 128;
 const FOLD_ENTRIES: u64 = 4_096;
-
-/// How the files beside the database are kept; the default is what a server wants.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// Where the key index is kept [default: a folder beside the database].
-    pub disk: Option<Arc<dyn Disk>>,
-    /// Entries between two files of the key index [default: 65,536].
-    pub run_entries: Option<u64>,
-    /// Batches after which the write-ahead log is folded into the database [default: 128].
-    pub fold_batches: Option<u64>,
-    /// Free bytes of the disk below which no unit is issued [default: 64 MiB].
-    pub least_free: Option<u64>,
-    /// Bytes set aside to finish what is under way when the disk is full [default: 16 MiB].
-    pub reserve: Option<u64>,
-}
 
 /// The log and the right to write it.
 pub struct Ledger {
@@ -319,7 +304,9 @@ impl Ledger {
     pub fn sign_pending(&mut self, signer: &dyn CheckpointSigner) -> Result<bool, Error> {
         self.right_key(signer.vkey())?;
         let transaction = Transaction::begin(&self.connection)?;
-        self.end.is_still(&transaction)?;
+        if self.end.is_still(&transaction)? {
+            self.near.clear();
+        }
         let newest = sql::newest_checkpoint(&transaction)?;
         if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
             return Ok(false);
@@ -397,18 +384,5 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         self.place();
-    }
-}
-
-impl Options {
-    fn room(&self, path: &Path) -> Room {
-        let least_free = self.least_free.unwrap_or(LEAST_FREE);
-        Room::hold(path, least_free, self.reserve.unwrap_or(RESERVE))
-    }
-
-    fn index(&self, connection: &Connection, path: &Path) -> Result<Index, Error> {
-        let folder = || Arc::new(Folder::at(&keys_path(path))) as Arc<dyn Disk>;
-        let disk = self.disk.clone().unwrap_or_else(folder);
-        Index::open(connection, disk, self.run_entries.unwrap_or(RUN_ENTRIES))
     }
 }
