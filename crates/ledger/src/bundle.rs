@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tlog::{Checkpoint, Hash, Level, TilePath, VerifierKey, decode_bundle};
 
-use crate::ahead::{Ahead, Numbered};
+use crate::ahead::{Ahead, Block};
 use crate::files::{file_error, open_checkpoint};
 use crate::folder::{check_strangers, read};
 use crate::memory::Memory;
@@ -139,8 +139,8 @@ pub fn holdings(
 ) -> Result<(Report, Holdings), Error> {
     let mut replay = walk(dir, vkey, audit)?;
     let Memory { orders, units, .. } = std::mem::take(&mut replay.memory);
-    let mut orders: Vec<OrderRow> = orders.0.into_values().collect();
-    let mut units: Vec<UnitRow> = units.0.into_values().collect();
+    let mut orders: Vec<OrderRow> = orders.into_all();
+    let mut units: Vec<UnitRow> = units.into_all();
     orders.sort_by(|a, b| a.order.cmp(&b.order));
     units.sort_by(|a, b| a.serial.cmp(&b.serial));
     Ok((replay.report(), Holdings { orders, units }))
@@ -245,29 +245,26 @@ fn walk<'a>(dir: &Path, vkey: &'a VerifierKey, audit: &Audit<'_>) -> Result<Repl
 fn feed(replay: &mut Replay<'_>, hashes: &mut TileHashes<'_>, dir: &Path, threads: usize) {
     let (from, size) = (replay.size, hashes.size());
     let mut tiles = bundles(from, size);
-    let mut open = Vec::new().into_iter();
     let mut ahead = Ahead::new(threads);
-    let mut read_next = || -> Result<Option<Numbered>, (u64, String)> {
-        loop {
-            if let Some(entry) = open.next() {
-                return Ok(Some(entry));
+    let mut read_tile = |block: &mut Block| -> Result<bool, (u64, String)> {
+        let Some(tile) = tiles.next() else {
+            return Ok(false);
+        };
+        // Which of its entries was hit cannot be told, so none of them is believed.
+        let broken = |why: String| (tile.start(), format!("{tile}: {why}"));
+        let bytes = read(&dir.join(tile.to_string()), TILE_MAX);
+        let bytes = bytes.map_err(|error| broken(error.to_string()))?;
+        let entries = decode_bundle(&bytes, tile.width);
+        let entries = entries.map_err(|error| broken(error.to_string()))?;
+        for (seq, entry) in (tile.start()..).zip(entries) {
+            if seq >= from {
+                block.push(seq, entry);
             }
-            let Some(tile) = tiles.next() else {
-                return Ok(None);
-            };
-            // Which of its entries was hit cannot be told, so none of them is believed.
-            let broken = |why: String| (tile.start(), format!("{tile}: {why}"));
-            let bytes = read(&dir.join(tile.to_string()), TILE_MAX);
-            let bytes = bytes.map_err(|error| broken(error.to_string()))?;
-            let entries = decode_bundle(&bytes, tile.width);
-            let entries = entries.map_err(|error| broken(error.to_string()))?;
-            let entries = (tile.start()..).zip(entries.into_iter().map(<[u8]>::to_vec));
-            let entries: Vec<_> = entries.filter(|(seq, _)| *seq >= from).collect();
-            open = entries.into_iter();
         }
+        Ok(true)
     };
     loop {
-        match ahead.next(&mut read_next) {
+        match ahead.next(&mut read_tile) {
             Ok(Some((_, entry))) => {
                 replay.feed(Some(entry), hashes);
             }

@@ -31,11 +31,12 @@ impl End {
         }
     }
 
-    /// Nobody wrote to the log but this process: what others put there is never signed.
-    pub(crate) fn is_still(&mut self, connection: &Connection) -> Result<(), Error> {
+    /// Nobody wrote to the log but this process: what others put there is never signed. True when
+    /// somebody wrote to the file all the same, and nothing that was read of it before counts.
+    pub(crate) fn is_still(&mut self, connection: &Connection) -> Result<bool, Error> {
         let version = data_version(connection)?;
         if version == self.version {
-            return Ok(());
+            return Ok(false);
         }
         let (from, entries) = (self.tip.size(), sql::size(connection)?);
         if entries < from {
@@ -49,7 +50,7 @@ impl End {
             return Err(Error::Unsigned { from, entries });
         }
         self.version = version;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -44,7 +44,7 @@ impl Drop for Lock {
 
 /// What the checkpoint file beside the database holds.
 pub(crate) enum Beside {
-    /// There is no such file, though each batch replaces it.
+    /// There is no such file, though the first batch leaves one.
     Missing,
     /// What a power cut leaves of a file that was not synced: nothing, or zeros.
     Torn,
@@ -56,7 +56,9 @@ pub(crate) enum Beside {
 
 /// Puts the newest checkpoint beside the database, by rename: the tripwire for a cut tail.
 ///
-/// It is not synced. After a power cut the old file or an empty one may be there; either claims
+/// While callers wait it is put there once for every time the write-ahead log is folded in, and as
+/// soon as nobody waits: who cuts the tail of a log at work and gets away with it here cuts at most
+/// that much, and stations and witnesses remember more. It is not synced. After a power cut the old file or an empty one may be there; either claims
 /// less than the database holds, so it can never accuse a log that is whole. The next batch
 /// writes it again.
 pub(crate) fn place_checkpoint(database: &Path, note: &str) -> Result<(), Error> {

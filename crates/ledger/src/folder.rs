@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path, longest: u64) -> Result<Vec<u8>> {
     if found.len() > longest {
         return Err(invalid("the file is too long"));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len() + 1).unwrap_or(0));
     File::open(path)?
         .take(longest + 1)
         .read_to_end(&mut bytes)?;

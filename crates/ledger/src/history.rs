@@ -72,6 +72,7 @@ impl Ledger {
             row.seq = last;
             row.put(&self.connection)?;
         }
+        self.near.clear();
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         self.sign_pending(signer)?;
         self.fold()
@@ -85,6 +86,7 @@ impl Ledger {
         let view = SqlView {
             connection: &self.connection,
             keys: &self.index,
+            near: None,
         };
         view.fingerprint(fingerprint).map(drop)
     }

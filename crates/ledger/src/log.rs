@@ -3,38 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tlog::{CheckpointSigner, VerifierKey};
 use traveler::Change;
 
-use crate::disk::{Disk, Folder};
 use crate::end::{End, not_backwards, sign};
-use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
-use crate::index::{Index, RUN_ENTRIES, Shared};
-use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
+use crate::files::{Lock, place_checkpoint, sync_folder};
+use crate::index::{Index, Shared};
+use crate::near::Near;
+use crate::options::Options;
+use crate::room::{Room, is_full};
 use crate::rows::LogRow;
 use crate::table::Table;
+use crate::transaction::Transaction;
 use crate::{Error, Reader, Refused, schema, sql};
 
 /// Batches and entries after which the write-ahead log is folded in: it stays below 20 MB, and
 /// three syncs are shared by that many.
 const FOLD_BATCHES: u64 = 128;
 const FOLD_ENTRIES: u64 = 4_096;
-
-/// How the files beside the database are kept; the default is what a server wants.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// Where the key index is kept [default: a folder beside the database].
-    pub disk: Option<Arc<dyn Disk>>,
-    /// Entries between two files of the key index [default: 65,536].
-    pub run_entries: Option<u64>,
-    /// Batches after which the write-ahead log is folded into the database [default: 128].
-    pub fold_batches: Option<u64>,
-    /// Free bytes of the disk below which no unit is issued [default: 64 MiB].
-    pub least_free: Option<u64>,
-    /// Bytes set aside to finish what is under way when the disk is full [default: 16 MiB].
-    pub reserve: Option<u64>,
-}
 
 /// The log and the right to write it.
 pub struct Ledger {
@@ -45,6 +32,7 @@ pub struct Ledger {
     /// Set when it is opened and after each commit; nothing is signed on top of anything else.
     pub(crate) end: End,
     pub(crate) index: Index,
+    pub(crate) near: Near,
     /// Size of the log when its write-ahead log was folded in last.
     pub(crate) folded_at: u64,
     /// Batches committed since.
@@ -52,6 +40,8 @@ pub struct Ledger {
     fold_batches: u64,
     room: Room,
     syncs: u64,
+    /// A checkpoint that is newer than the one beside the database.
+    unplaced: Option<String>,
     _lock: Lock,
 }
 
@@ -89,20 +79,23 @@ impl Ledger {
             connection,
             path: path.to_owned(),
             vkey,
+            near: Near::default(),
             folded_at: 0,
             unfolded: 0,
             fold_batches: FOLD_BATCHES,
             room: Options::default().room(path),
             syncs: 0,
+            unplaced: None,
             _lock: lock,
         };
         if let [traveler::Event::LogOpened { origin, vkey, .. }] = &first.events[..] {
-            ledger.right_key(vkey)?;
-            ledger.right_key_name(origin)?;
+            ledger.right_name(vkey, ledger.vkey.to_string())?;
+            ledger.right_name(origin, ledger.vkey.name().to_owned())?;
         }
         for outcome in ledger.append(&[first], signer)? {
             outcome.map_err(Error::FirstEntry)?;
         }
+        ledger.place();
         sync_folder(path)?;
         Ok(ledger)
     }
@@ -163,11 +156,13 @@ impl Ledger {
             connection,
             path: path.to_owned(),
             vkey,
+            near: Near::default(),
             folded_at: 0,
             unfolded: 0,
             fold_batches: options.fold_batches.unwrap_or(FOLD_BATCHES),
             room: options.room(path),
             syncs: 0,
+            unplaced: None,
             _lock: lock,
         };
         ledger.folded_at = ledger.end.tip.size();
@@ -191,10 +186,17 @@ impl Ledger {
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.room.look();
-        match self.write_batch(batch, signer) {
-            Err(error) if is_full(&error) && self.room.let_go() => self.write_batch(batch, signer),
-            written => written,
+        let mut written = self.write_batch(batch, signer);
+        if let Err(error) = &written {
+            self.near.clear(); // it speaks of a transaction that was taken back
+            if is_full(error) && self.room.let_go() {
+                written = self.write_batch(batch, signer);
+            }
         }
+        if written.is_err() {
+            self.near.clear();
+        }
+        written
     }
 
     fn write_batch(
@@ -202,11 +204,12 @@ impl Ledger {
         batch: &[Change],
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
-        self.right_key(&signer.vkey().to_string())?;
+        self.right_key(signer.vkey())?;
         self.ready_index()?;
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
-        self.end.is_still(&transaction)?;
+        let transaction = Transaction::begin(&self.connection)?;
+        if self.end.is_still(&transaction)? {
+            self.near.clear();
+        }
         let mut tip = self.end.tip.clone();
         self.index.take_back(0); // what a batch that failed left behind
         let mut outcomes = Vec::with_capacity(batch.len());
@@ -216,7 +219,8 @@ impl Ledger {
                 continue;
             }
             let first = tip.size();
-            let written = sql::write_change(&transaction, &mut self.index, &mut tip, change)?;
+            let written =
+                sql::write_change(&transaction, &mut self.index, &self.near, &mut tip, change)?;
             outcomes.push(written.map(|()| Appended {
                 first,
                 last: tip.size() - 1,
@@ -225,6 +229,7 @@ impl Ledger {
         if tip.size() == self.end.tip.size() {
             return Ok(outcomes);
         }
+        self.near.write(&transaction)?;
         let end = End::at(tip, self.end.version);
         let note = sign(&transaction, &end, signer)?.ok();
         // Crash before this line: nothing happened, every caller asks again.
@@ -235,23 +240,27 @@ impl Ledger {
         self.index.keep();
         self.unfolded += 1;
         self.syncs += 1;
-        self.place(note);
+        self.unplaced = note.or(self.unplaced.take());
         Ok(outcomes)
     }
 
     /// Does what can wait until the callers are answered: folds the write-ahead log into the
-    /// database and keeps the key index compact. `idle` when nobody waits. True when there is more
-    /// to do.
+    /// database, puts the newest checkpoint beside it and keeps the key index compact. `idle` when
+    /// nobody waits. True when there is more to do.
     ///
     /// # Errors
     /// [`Error::Index`], [`Error::Database`]: no entry is lost by it, and it is tried again later.
     pub fn maintain(&mut self, idle: bool) -> Result<bool, Error> {
         let entries = self.end.tip.size() - self.folded_at;
-        if self.unfolded >= self.fold_batches || entries >= FOLD_ENTRIES {
+        let due = self.unfolded >= self.fold_batches || entries >= FOLD_ENTRIES;
+        if due {
             self.fold()?;
         }
+        if due || idle {
+            self.place();
+        }
         let (size, root) = (self.end.tip.size(), self.end.root);
-        self.index.maintain(size, root, idle)
+        Ok(self.index.maintain(size, root, idle)? || self.unplaced.is_some())
     }
 
     /// How often this process made what it wrote to the log durable: one sync for each batch and
@@ -293,10 +302,11 @@ impl Ledger {
     /// [`Error::Sign`] when the key is still away; as for [`Ledger::append`] when somebody else
     /// wrote to the log.
     pub fn sign_pending(&mut self, signer: &dyn CheckpointSigner) -> Result<bool, Error> {
-        self.right_key(&signer.vkey().to_string())?;
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
-        self.end.is_still(&transaction)?;
+        self.right_key(signer.vkey())?;
+        let transaction = Transaction::begin(&self.connection)?;
+        if self.end.is_still(&transaction)? {
+            self.near.clear();
+        }
         let newest = sql::newest_checkpoint(&transaction)?;
         if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
             return Ok(false);
@@ -304,7 +314,8 @@ impl Ledger {
         let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
         transaction.commit()?;
         self.syncs += 1;
-        self.place(Some(note));
+        self.unplaced = Some(note);
+        self.place();
         Ok(true)
     }
 
@@ -344,16 +355,22 @@ impl Ledger {
         Ok(())
     }
 
-    /// The entries are durable whether or not the tripwire can be set; a full disk shows at the
-    /// next batch, and this file is older then, which accuses nobody.
-    fn place(&self, note: Option<String>) {
-        if let Some(note) = note {
+    /// Sets the tripwire. The entries are durable whether or not it can be set; a full disk shows
+    /// at the next batch, and this file is older then, which accuses nobody.
+    fn place(&mut self) {
+        if let Some(note) = self.unplaced.take() {
             let _ = place_checkpoint(&self.path, &note);
         }
     }
 
-    fn right_key(&self, given: &str) -> Result<(), Error> {
-        let expected = self.vkey.to_string();
+    fn right_key(&self, given: &VerifierKey) -> Result<(), Error> {
+        if *given == self.vkey {
+            return Ok(());
+        }
+        self.right_name(&given.to_string(), self.vkey.to_string())
+    }
+
+    fn right_name(&self, given: &str, expected: String) -> Result<(), Error> {
         if given == expected {
             return Ok(());
         }
@@ -362,28 +379,10 @@ impl Ledger {
             given: given.to_owned(),
         })
     }
-
-    fn right_key_name(&self, origin: &str) -> Result<(), Error> {
-        let expected = self.vkey.name().to_owned();
-        if origin == expected {
-            return Ok(());
-        }
-        Err(Error::OtherKey {
-            expected,
-            given: origin.to_owned(),
-        })
-    }
 }
 
-impl Options {
-    fn room(&self, path: &Path) -> Room {
-        let least_free = self.least_free.unwrap_or(LEAST_FREE);
-        Room::hold(path, least_free, self.reserve.unwrap_or(RESERVE))
-    }
-
-    fn index(&self, connection: &Connection, path: &Path) -> Result<Index, Error> {
-        let folder = || Arc::new(Folder::at(&keys_path(path))) as Arc<dyn Disk>;
-        let disk = self.disk.clone().unwrap_or_else(folder);
-        Index::open(connection, disk, self.run_entries.unwrap_or(RUN_ENTRIES))
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.place();
     }
 }

@@ -1,7 +1,9 @@
 //! The state of the line in memory: what `verify` replays the entries into.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::convert::Infallible;
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
@@ -28,18 +30,120 @@ pub(crate) struct Memory {
     pub(crate) stops: Rows<StopRow>,
 }
 
-/// The rows of one table.
-pub(crate) struct Rows<T: Table>(pub(crate) HashMap<T::Key, T>);
+/// The rows of one table, in the order in which they came to be.
+pub(crate) struct Rows<T: Table> {
+    places: HashMap<T::Key, u32, Seeded>,
+    /// All of [`CHUNK`] rows but the last: a table that grows is not copied.
+    chunks: Vec<Vec<T>>,
+    length: usize,
+}
+
+/// Rows of a table that lie side by side.
+const CHUNK: usize = 4_096;
 
 impl<T: Table> Default for Rows<T> {
     fn default() -> Rows<T> {
-        Rows(HashMap::new())
+        Rows {
+            places: HashMap::default(),
+            chunks: Vec::new(),
+            length: 0,
+        }
     }
 }
 
 impl<T: Table> Rows<T> {
     fn put(&mut self, row: T) {
-        self.0.insert(row.key(), row);
+        match self.places.entry(row.key()) {
+            Entry::Occupied(place) => {
+                let place = *place.get() as usize;
+                self.chunks[place / CHUNK][place % CHUNK] = row;
+            }
+            Entry::Vacant(place) => {
+                let next = u32::try_from(self.length);
+                place.insert(next.expect("so many rows fit into no memory"));
+                if self.length.is_multiple_of(CHUNK) {
+                    let first = if self.length == 0 { 0 } else { CHUNK };
+                    self.chunks.push(Vec::with_capacity(first)); // most tables stay small
+                }
+                self.chunks[self.length / CHUNK].push(row);
+                self.length += 1;
+            }
+        }
+    }
+
+    /// Where the row with this key is among all of them.
+    pub(crate) fn place(&self, key: &T::Key) -> Option<usize> {
+        self.places.get(key).map(|&place| place as usize)
+    }
+
+    pub(crate) fn get(&self, key: &T::Key) -> Option<&T> {
+        self.place(key).map(|place| self.at(place))
+    }
+
+    /// The row at a place.
+    pub(crate) fn at(&self, place: usize) -> &T {
+        &self.chunks[place / CHUNK][place % CHUNK]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+
+    pub(crate) fn into_all(self) -> Vec<T> {
+        self.chunks.into_iter().flatten().collect()
+    }
+}
+
+/// Makes the hashers of the tables, with a seed that nobody who writes a log knows: keys that all
+/// fall on one place cannot be chosen.
+#[derive(Clone)]
+pub(crate) struct Seeded(u64);
+
+impl Default for Seeded {
+    fn default() -> Seeded {
+        Seeded(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = Folded;
+
+    fn build_hasher(&self) -> Folded {
+        Folded(self.0)
+    }
+}
+
+/// Folds eight bytes at a time into one number by a wide multiplication. The standard library's way
+/// costs as much as all the rules: an audit looks up ten keys for every unit.
+pub(crate) struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.write_u64(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The fraction of the golden ratio, made odd: no word but one in 2^64 is folded to nothing.
+        let wide = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = wide as u64 ^ (wide >> 64) as u64;
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -69,7 +173,7 @@ impl View for Memory {
     type Error = Infallible;
 
     fn fingerprint_key(&self) -> Result<Option<KeyId>, Infallible> {
-        Ok(self.log.0.get(&0).map(|row| row.fingerprint_key))
+        Ok(self.log.get(&0).map(|row| row.fingerprint_key))
     }
 
     fn product(&self, product: &Sku) -> Result<Option<Digest>, Infallible> {
@@ -77,39 +181,39 @@ impl View for Memory {
     }
 
     fn order(&self, order: &OrderId) -> Result<Option<OrderRow>, Infallible> {
-        Ok(self.orders.0.get(order).cloned())
+        Ok(self.orders.get(order).cloned())
     }
 
     fn station(&self, station: &StationName) -> Result<Option<StationRow>, Infallible> {
-        Ok(self.stations.0.get(station).cloned())
+        Ok(self.stations.get(station).cloned())
     }
 
     fn token(&self, token_sha256: &Digest) -> Result<Option<TokenRow>, Infallible> {
-        Ok(self.tokens.0.get(token_sha256).cloned())
+        Ok(self.tokens.get(token_sha256).cloned())
     }
 
     fn unit(&self, serial: &Serial) -> Result<Option<UnitRow>, Infallible> {
-        Ok(self.units.0.get(serial).cloned())
+        Ok(self.units.get(serial).cloned())
     }
 
     fn device(&self, device_id: &DeviceId) -> Result<Option<DeviceRow>, Infallible> {
-        Ok(self.device_ids.0.get(device_id).cloned())
+        Ok(self.device_ids.get(device_id).cloned())
     }
 
     fn key(&self, public_key_sha256: &Digest) -> Result<Option<DeviceId>, Infallible> {
         Ok(self
             .keys
-            .0
             .get(public_key_sha256)
             .map(|row| row.device_id.clone()))
     }
 
     fn fingerprint(&self, fingerprint: &Fingerprint) -> Result<bool, Infallible> {
-        Ok(self.issues.0.contains_key(fingerprint))
+        Ok(self.issues.place(fingerprint).is_some())
     }
 
     fn stop(&self) -> Result<Option<StopRow>, Infallible> {
-        let mut stops = self.stops.0.values();
-        Ok(stops.find(|row| row.resumed_seq.is_none()).cloned())
+        // Only the newest can be open: there is no second one before it has ended.
+        let newest = self.stops.all().next_back();
+        Ok(newest.filter(|row| row.resumed_seq.is_none()).cloned())
     }
 }

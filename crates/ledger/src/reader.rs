@@ -79,6 +79,7 @@ impl Reader {
         SqlView {
             connection: &self.connection,
             keys: self.keys.as_ref(),
+            near: None,
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, leaf_hash, node_hash};
+use tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, node_hash};
 use traveler::{Entry, Event, Fingerprint};
 
 use crate::files::open_checkpoint;
@@ -62,13 +62,18 @@ impl std::fmt::Display for Finding {
 /// An entry with what can be said of it without its neighbours; threads make these ahead.
 pub(crate) struct Prepared {
     leaf: Hash,
+    /// The hashes from level 1 up that it completes, as far as they are known; they hold when no
+    /// stored hash under them is another one than the computed one.
+    above: Box<[Hash]>,
     entry: Result<Entry, serde_json::Error>,
 }
 
 impl Prepared {
-    pub(crate) fn new(bytes: &[u8]) -> Prepared {
+    /// Of an entry's bytes, with their leaf hash and the hashes known above it.
+    pub(crate) fn new(bytes: &[u8], leaf: Hash, above: Box<[Hash]>) -> Prepared {
         Prepared {
-            leaf: leaf_hash(bytes),
+            leaf,
+            above,
             entry: Entry::from_bytes(bytes),
         }
     }
@@ -99,6 +104,13 @@ impl Findings {
         self.0.len() >= FINDINGS_MAX
     }
 
+    /// Puts others in front.
+    pub(crate) fn put_first(&mut self, mut others: Findings) {
+        others.0.append(&mut self.0);
+        others.0.truncate(FINDINGS_MAX);
+        *self = others;
+    }
+
     /// The first of them as a sentence.
     pub(crate) fn first(&self) -> String {
         self.0.first().map(Finding::to_string).unwrap_or_default()
@@ -125,6 +137,8 @@ pub(crate) struct Replay<'a> {
     pub(crate) size: u64,
     /// Hashes of the complete subtrees, the widest first.
     peaks: Vec<Hash>,
+    /// Entries up to the last one at which a stored hash was believed and not the computed one.
+    odd: u64,
     /// The newest good checkpoint.
     signed: (u64, Hash),
     /// Entries that the log key has signed over, whether or not the root is still theirs: above
@@ -142,6 +156,7 @@ impl<'a> Replay<'a> {
             findings: Findings::default(),
             size: 0,
             peaks: Vec::new(),
+            odd: 0,
             signed: (0, EMPTY_ROOT),
             covered: 0,
             trusted: 0,
@@ -171,39 +186,48 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes the next entry. `None` stands for one that is missing; its stored hash is believed
-    /// so that what comes after it can still be checked. Gives the steps the entry makes; all other
+    /// so that what comes after it can still be checked. Gives the step the entry makes; all other
     /// rows are in the memory.
     pub(crate) fn feed(
         &mut self,
         entry: Option<Prepared>,
         stored: &mut impl StoredHashes,
-    ) -> Vec<StepRow> {
+    ) -> Option<StepRow> {
         let seq = self.size;
         let kept = stored.stored(0, seq, &mut self.findings);
         let computed = entry.as_ref().map(|entry| entry.leaf);
+        let above = entry.as_ref().map_or(&[][..], |entry| &entry.above[..]);
         match (computed, kept) {
-            (None, _) => self.findings.add(seq, "it is missing"),
+            (None, _) => {
+                self.findings.add(seq, "it is missing");
+                self.odd = seq + 1;
+            }
             (Some(computed), Some(kept)) if computed != kept => {
                 self.findings
                     .add(seq, "its bytes are not those that were hashed");
+                self.odd = seq + 1;
             }
             _ => {}
         }
         let mut newest = kept.or(computed).unwrap_or_default();
         for level in 1..=seq.trailing_ones() as u8 {
             let left = self.peaks.pop().unwrap_or_default();
-            let computed = node_hash(&left, &newest);
+            let first = (seq >> level) << level;
+            let computed = match above.get(usize::from(level) - 1) {
+                Some(computed) if first >= self.odd => *computed,
+                _ => node_hash(&left, &newest),
+            };
             let kept = stored.stored(level, seq >> level, &mut self.findings);
             if kept.is_some_and(|kept| kept != computed) {
-                let first = (seq >> level) << level;
                 let what = format!("the stored hash over entries {first} to {seq} is another one");
                 self.findings.add(seq, what);
+                self.odd = seq + 1;
             }
             newest = kept.unwrap_or(computed);
         }
         self.peaks.push(newest);
         self.size += 1;
-        entry.map_or_else(Vec::new, |entry| self.follow(seq, entry.entry))
+        self.follow(seq, entry?.entry)
     }
 
     /// Checks a checkpoint over exactly the entries fed so far.
@@ -260,19 +284,19 @@ impl<'a> Replay<'a> {
     }
 
     /// Lets the rules judge the entry once more.
-    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Vec<StepRow> {
+    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Option<StepRow> {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 self.findings
                     .add(seq, format!("it cannot be read: {error}"));
-                return Vec::new();
+                return None;
             }
         };
         if entry.seq != seq {
             let what = format!("it says that it is entry {}: entries were moved", entry.seq);
             self.findings.add(seq, what);
-            return Vec::new();
+            return None;
         }
         if let Judge::Form(seen) = &mut self.judge {
             if let Event::Issued(issued) = &entry.event
@@ -281,24 +305,24 @@ impl<'a> Replay<'a> {
                 let what = "its password is that of another entry behind the trusted checkpoint";
                 self.findings.add(seq, what);
             }
-            return Vec::new();
+            return None;
         }
         match admit(&self.memory, &entry) {
             Ok(rows) => {
                 self.check_key(&rows);
-                let mut steps = Vec::new();
+                let mut made = None;
                 for row in rows {
                     match row {
-                        Row::Step(step) => steps.push(step),
+                        Row::Step(step) => made = Some(step),
                         row => self.memory.put(row),
                     }
                 }
-                steps
+                made
             }
             Err(Stop::Refused(refused)) => {
                 self.findings
                     .add(seq, format!("the rules forbid it: {refused}"));
-                Vec::new()
+                None
             }
             Err(Stop::View(impossible)) => match impossible {},
         }

@@ -7,6 +7,7 @@ use traveler::{
 };
 
 use crate::index::{self, Index, Keyed, Keys};
+use crate::near::Near;
 use crate::rows::{
     DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
 };
@@ -20,13 +21,22 @@ pub(crate) struct SqlView<'a> {
     pub(crate) connection: &'a Connection,
     /// Where rows are that are not found by number.
     pub(crate) keys: &'a dyn Keys,
+    /// What the writer keeps near.
+    pub(crate) near: Option<&'a Near>,
 }
 
 impl View for SqlView<'_> {
     type Error = Error;
 
     fn fingerprint_key(&self) -> Result<Option<KeyId>, Error> {
-        Ok(LogRow::find(self.connection, "", [])?.map(|row| row.fingerprint_key))
+        if let Some(key) = self.near.and_then(|near| near.fingerprint_key.get()) {
+            return Ok(Some(key));
+        }
+        let key = LogRow::find(self.connection, "", [])?.map(|row| row.fingerprint_key);
+        if let Some(near) = self.near {
+            near.fingerprint_key.set(key);
+        }
+        Ok(key)
     }
 
     fn product(&self, product: &Sku) -> Result<Option<Digest>, Error> {
@@ -41,16 +51,18 @@ impl View for SqlView<'_> {
 
     fn order(&self, order: &OrderId) -> Result<Option<OrderRow>, Error> {
         let filter = "WHERE order_id = ?1";
-        Ok(OrderRow::find(self.connection, filter, [order.as_str()])?)
+        let find = || Ok(OrderRow::find(self.connection, filter, [order.as_str()])?);
+        self.near.map_or_else(find, |near| near.order(order, find))
     }
 
     fn station(&self, station: &StationName) -> Result<Option<StationRow>, Error> {
         let filter = "WHERE station = ?1";
-        Ok(StationRow::find(
-            self.connection,
-            filter,
-            [station.as_str()],
-        )?)
+        let find = || {
+            let row = StationRow::find(self.connection, filter, [station.as_str()]);
+            Ok(row?)
+        };
+        self.near
+            .map_or_else(find, |near| near.stations.get(station, find))
     }
 
     fn token(&self, token_sha256: &Digest) -> Result<Option<TokenRow>, Error> {
@@ -59,7 +71,9 @@ impl View for SqlView<'_> {
     }
 
     fn unit(&self, serial: &Serial) -> Result<Option<UnitRow>, Error> {
-        self.keyed(serial)
+        let find = || self.keyed(serial);
+        self.near
+            .map_or_else(find, |near| near.units.get(serial, find))
     }
 
     fn device(&self, device_id: &DeviceId) -> Result<Option<DeviceRow>, Error> {
@@ -76,8 +90,15 @@ impl View for SqlView<'_> {
     }
 
     fn stop(&self) -> Result<Option<StopRow>, Error> {
+        if let Some(known) = self.near.and_then(|near| near.stop.borrow().clone()) {
+            return Ok(known);
+        }
         let filter = "WHERE resumed_seq IS NULL";
-        Ok(StopRow::find(self.connection, filter, [])?)
+        let found = StopRow::find(self.connection, filter, [])?;
+        if let Some(near) = self.near {
+            *near.stop.borrow_mut() = Some(found.clone());
+        }
+        Ok(found)
     }
 }
 
@@ -157,6 +178,7 @@ pub(crate) fn hash_error(size: u64) -> impl Fn(rusqlite::Error) -> Error {
 pub(crate) fn write_change(
     connection: &Connection,
     index: &mut Index,
+    near: &Near,
     tip: &mut Tip,
     change: &Change,
 ) -> Result<Result<(), Refused>, Error> {
@@ -165,15 +187,17 @@ pub(crate) fn write_change(
     let several = change.events.len() > 1;
     let run = |sql| connection.prepare_cached(sql)?.execute([]);
     if several {
+        near.write(connection)?; // what others of the batch changed stays, whatever becomes of this
         run("SAVEPOINT change")?;
     }
     let (before, mark) = (tip.clone(), index.mark());
-    let written = write_events(connection, index, tip, change);
+    let written = write_events(connection, index, near, tip, change);
     if several {
         if written.is_err() {
             run("ROLLBACK TO change")?;
             *tip = before;
             index.take_back(mark);
+            near.clear();
         }
         run("RELEASE change")?;
     }
@@ -187,12 +211,14 @@ pub(crate) fn write_change(
 fn write_events(
     connection: &Connection,
     index: &mut Index,
+    near: &Near,
     tip: &mut Tip,
     change: &Change,
 ) -> Result<(), Stop<Error>> {
     let view = SqlView {
         connection,
         keys: index,
+        near: Some(near),
     };
     admit_change(&view, &change.events)?;
     for event in &change.events {
@@ -205,6 +231,7 @@ fn write_events(
         let view = SqlView {
             connection,
             keys: index,
+            near: Some(near),
         };
         let rows = admit(&view, &entry)?;
         let bytes = entry.to_bytes();
@@ -213,13 +240,15 @@ fn write_events(
         }
         for row in &rows {
             if index::added(row, entry.seq).is_some() {
-                is_free(connection, index, row)?;
+                is_free(&view, row)?;
             }
         }
         // Whatever fails from here on is no refusal, and takes the whole batch back.
         for row in &rows {
             index.add(index::added(row, entry.seq));
-            put(connection, row)?;
+            if !near.take(row) {
+                put(connection, row)?;
+            }
         }
         insert_entry(connection, tip, &bytes, tlog::leaf_hash(&bytes))?;
     }
@@ -246,8 +275,7 @@ pub(crate) fn insert_entry(
 
 /// The second belt: where a key is written, it is looked for once more, whatever the rules said.
 /// It is the same refusal: two belts, one word.
-fn is_free(connection: &Connection, keys: &Index, row: &Row) -> Result<(), Stop<Error>> {
-    let view = SqlView { connection, keys };
+fn is_free(view: &SqlView<'_>, row: &Row) -> Result<(), Stop<Error>> {
     let refused = match row {
         Row::Issue(row) => view
             .fingerprint(&row.fingerprint)?

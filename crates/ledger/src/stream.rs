@@ -1,49 +1,82 @@
 //! Numbered rows of the database, read in order with one row of foresight.
 
-use rusqlite::Rows as SqlRows;
+use rusqlite::{Row, Rows as SqlRows};
 use tlog::Hash;
 
 use crate::replay::{Findings, StoredHashes};
+use crate::rows::StepRow;
+use crate::table::{Cells, Table};
 
-/// Rows of a number and some bytes, in order, with one row of foresight.
-pub(crate) struct Stream<'a> {
+/// Rows of a number and something else, in order, with one row of foresight.
+pub(crate) struct Stream<'a, T> {
     rows: SqlRows<'a>,
-    peeked: Option<(u64, Vec<u8>)>,
+    peeked: Option<(u64, T)>,
 }
 
-impl<'a> Stream<'a> {
-    pub(crate) fn new(rows: SqlRows<'a>) -> Stream<'a> {
+/// What stands in a row beside its number.
+pub(crate) trait Beside: Sized {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self>;
+}
+
+impl Beside for Vec<u8> {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Vec<u8>> {
+        Ok(bytes(row)?.to_vec())
+    }
+}
+
+/// None: it is not 32 bytes.
+impl Beside for Option<Hash> {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Option<Hash>> {
+        Ok(bytes(row)?.try_into().ok())
+    }
+}
+
+/// A step, or why the row is none.
+impl Beside for rusqlite::Result<StepRow> {
+    fn read(row: &Row<'_>) -> rusqlite::Result<rusqlite::Result<StepRow>> {
+        Ok(StepRow::read(&mut Cells::from(row, 1)))
+    }
+}
+
+/// The number of a row. A negative one becomes a huge one, which no entry can have.
+pub(crate) fn number(row: &Row<'_>) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(0)?.cast_unsigned())
+}
+
+/// The bytes beside it.
+pub(crate) fn bytes<'a>(row: &'a Row<'_>) -> rusqlite::Result<&'a [u8]> {
+    Ok(row.get_ref(1)?.as_bytes_or_null()?.unwrap_or_default())
+}
+
+impl<'a, T: Beside> Stream<'a, T> {
+    pub(crate) fn new(rows: SqlRows<'a>) -> Stream<'a, T> {
         Stream { rows, peeked: None }
     }
 
-    pub(crate) fn peek(&mut self) -> rusqlite::Result<Option<&(u64, Vec<u8>)>> {
+    pub(crate) fn peek(&mut self) -> rusqlite::Result<Option<&(u64, T)>> {
         if self.peeked.is_none() {
             self.peeked = match self.rows.next()? {
-                Some(row) => {
-                    // A negative number becomes a huge one, which no entry can have.
-                    let number = row.get::<_, i64>(0)?.cast_unsigned();
-                    let bytes = row
-                        .get_ref(1)?
-                        .as_bytes_or_null()?
-                        .unwrap_or_default()
-                        .to_vec();
-                    Some((number, bytes))
-                }
+                Some(row) => Some((number(row)?, T::read(row)?)),
                 None => None,
             };
         }
         Ok(self.peeked.as_ref())
     }
 
-    pub(crate) fn next(&mut self) -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
+    pub(crate) fn next(&mut self) -> rusqlite::Result<Option<(u64, T)>> {
         self.peek()?;
-        Ok(self.peeked.take())
+        Ok(self.take())
+    }
+
+    /// The row that was peeked at.
+    pub(crate) fn take(&mut self) -> Option<(u64, T)> {
+        self.peeked.take()
     }
 }
 
 /// The stored hashes in their order, which is the order the replay asks in.
 pub(crate) struct HashStream<'a> {
-    rows: Stream<'a>,
+    rows: Stream<'a, Option<Hash>>,
     position: u64,
 }
 
@@ -57,7 +90,7 @@ impl<'a> HashStream<'a> {
     }
 
     /// What follows the last hash that was asked for.
-    pub(crate) fn next(&mut self) -> rusqlite::Result<Option<(u64, Vec<u8>)>> {
+    pub(crate) fn next(&mut self) -> rusqlite::Result<Option<(u64, Option<Hash>)>> {
         self.rows.next()
     }
 }
@@ -95,8 +128,7 @@ impl StoredHashes for HashStream<'_> {
                 return None;
             }
         }
-        let (_, bytes) = self.rows.next().ok().flatten()?;
-        let hash = Hash::try_from(bytes).ok();
+        let (_, hash) = self.rows.next().ok().flatten()?;
         if hash.is_none() {
             findings.add(
                 seq,

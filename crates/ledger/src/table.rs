@@ -73,22 +73,34 @@ impl<'a> Cells<'a> {
         Cells { row, next: 0 }
     }
 
+    /// The cells from number `next` on.
+    pub(crate) fn from(row: &'a rusqlite::Row<'a>, next: usize) -> Cells<'a> {
+        Cells { row, next }
+    }
+
     fn cell<T: FromSql>(&mut self) -> rusqlite::Result<T> {
         self.next += 1;
         self.row.get(self.next - 1)
+    }
+
+    /// A text that is parsed and not kept.
+    fn str(&mut self) -> rusqlite::Result<&'a str> {
+        self.next += 1;
+        let text = self.row.get_ref(self.next - 1)?.as_str();
+        text.map_err(rusqlite::Error::from)
     }
 
     fn text<T>(&mut self) -> rusqlite::Result<T>
     where
         T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
     {
-        let text: String = self.cell()?;
-        text.parse().map_err(|error| self.bad(Type::Text, error))
+        let parsed = self.str()?.parse();
+        parsed.map_err(|error| self.bad(Type::Text, error))
     }
 
     fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
-        let word: String = self.cell()?;
-        parse(&word).ok_or_else(|| self.bad(Type::Text, std::io::Error::other("unknown word")))
+        let word = parse(self.str()?);
+        word.ok_or_else(|| self.bad(Type::Text, std::io::Error::other("unknown word")))
     }
 
     fn bytes<const N: usize>(&mut self) -> rusqlite::Result<[u8; N]> {

@@ -16,8 +16,8 @@ pub(crate) fn check_beside(connection: &Connection, replay: &mut Replay<'_>, bes
     match beside {
         Beside::Missing if replay.covered > 0 => findings.add(
             None,
-            "the checkpoint file beside the log is missing: each batch leaves one, so somebody \
-             took it away",
+            "the checkpoint file beside the log is missing: the log begins with one, so \
+             somebody took it away",
         ),
         Beside::Missing | Beside::Torn => {}
         Beside::Foreign(why) => {

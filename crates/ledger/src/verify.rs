@@ -7,15 +7,15 @@ use std::path::Path;
 use rusqlite::Connection;
 use tlog::{Checkpoint, VerifierKey};
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Block};
 use crate::files::{Beside, checkpoint_beside, open_checkpoint};
 use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::{Findings, Replay, Report};
-use crate::rows::StepRow;
 use crate::sql::stored_hash;
-use crate::stream::{HashStream, Stream};
+use crate::steps::Steps;
+use crate::stream::{self, HashStream, Stream};
 use crate::table::{Cells, Table, int};
 use crate::tail::{check_beside, check_tail};
 use crate::{Error, schema};
@@ -33,7 +33,8 @@ pub struct Audit<'a> {
     /// and checked for their form, their numbers and repeated passwords among themselves; the
     /// rules that need the entries before them, and the derived tables, are left to a whole audit.
     pub since: Option<&'a Checkpoint>,
-    /// Threads that hash and parse ahead of the rules; 0 and 1 do all in one thread.
+    /// Threads that hash and parse ahead of the rules; 0 and 1 do all in one thread. From 2 on, the
+    /// structure of a database file is looked at beside them, in one more.
     pub threads: usize,
 }
 
@@ -103,11 +104,26 @@ fn check(
         if !replay.skip(trusted, found) {
             return Ok(());
         }
-    } else {
+    } else if audit.threads < 2 {
         check_structure(&connection, &mut replay.findings)?;
     }
-    let ahead = &mut Ahead::new(audit.threads);
-    let whole = replay_entries(&connection, replay, ahead, progress);
+    let whole = std::thread::scope(|scope| {
+        // Of another moment when somebody is writing, and as good: each has a file that is whole.
+        let aside = audit.since.is_none() && audit.threads > 1;
+        let structure = aside.then(|| scope.spawn(|| structure_of(path)));
+        let ahead = &mut Ahead::new(audit.threads);
+        let whole = replay_entries(&connection, replay, ahead, progress);
+        if let Some(structure) = structure {
+            match structure
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            {
+                Ok(found) => replay.findings.put_first(found),
+                Err(error) => return Err(error),
+            }
+        }
+        whole
+    });
     check_beside(&connection, replay, beside);
     whole?;
     check_tail(replay);
@@ -123,8 +139,15 @@ fn check(
         &memory,
         &mut replay.findings,
     )?;
-    check_derived(&connection, memory, &mut replay.findings);
+    check_derived(&connection, &memory, &mut replay.findings);
     Ok(())
+}
+
+/// The same on a connection of its own.
+fn structure_of(path: &Path) -> Result<Findings, Error> {
+    let mut findings = Findings::default();
+    check_structure(&schema::reader(path)?, &mut findings)?;
+    Ok(findings)
 }
 
 /// The file's b-trees, and that no table, index or constraint was taken away.
@@ -165,12 +188,15 @@ fn replay_entries(
     let first_hash = tlog::stored_count(start);
     // From the very beginning also what has an impossible number is looked at.
     let from = |first| if start == 0 { i64::MIN } else { int(first) };
-    let count =
-        |sql: &str, first| connection.query_row(sql, [from(first)], |row| row.get::<_, i64>(0));
-    let counted = count("SELECT count(*) FROM entries WHERE seq >= ?1", start)?;
-    let total = start + counted.unsigned_abs();
-    let sql = "SELECT count(*) FROM hashes WHERE position >= ?1";
-    let hashes_there = first_hash + count(sql, first_hash)?.unsigned_abs();
+    let count = |table: &str, number: &str, first| {
+        // Without a condition it is the pages that are counted, not the rows.
+        let behind = format!(" WHERE {number} >= {first}");
+        let behind = if start == 0 { "" } else { &behind };
+        let sql = format!("SELECT count(*) FROM {table}{behind}");
+        connection.query_row(&sql, [], |row| row.get::<_, i64>(0))
+    };
+    let total = start + count("entries", "seq", start)?.unsigned_abs();
+    let hashes_there = first_hash + count("hashes", "position", first_hash)?.unsigned_abs();
     let sql = "SELECT seq, bytes FROM entries WHERE seq >= ?1 ORDER BY seq";
     let mut entries = connection.prepare(sql)?;
     let sql = "SELECT position, hash FROM hashes WHERE position >= ?1 ORDER BY position";
@@ -179,13 +205,22 @@ fn replay_entries(
     let mut checkpoints = connection.prepare(sql)?;
     let mut hashes = HashStream::new(hashes.query([from(first_hash)])?, first_hash);
     let mut checkpoints = Stream::new(checkpoints.query([from(start)])?);
-    let mut entries = Stream::new(entries.query([from(start)])?);
-    let mut steps = 0;
+    let mut entries = entries.query([from(start)])?;
+    let mut read = |block: &mut Block| -> rusqlite::Result<bool> {
+        let Some(row) = entries.next()? else {
+            return Ok(false);
+        };
+        block.push(stream::number(row)?, stream::bytes(row)?);
+        Ok(true)
+    };
+    let sql = "SELECT seq, serial, seq, state, before FROM steps ORDER BY seq";
+    let mut steps = connection.prepare(sql)?;
+    let mut steps = Steps::new(steps.query([])?);
     if start > 0 {
         check_checkpoints(replay, &mut checkpoints)?;
     }
 
-    while let Some((seq, entry)) = ahead.next(|| entries.next())? {
+    while let Some((seq, entry)) = ahead.next(&mut read)? {
         // No place for it: a number that was altered, not a gap of billions of entries.
         if seq < replay.size || seq >= total.max(hashes_there) {
             replay.findings.add(
@@ -202,7 +237,9 @@ fn replay_entries(
             check_checkpoints(replay, &mut checkpoints)?;
         }
         let made = replay.feed(Some(entry), &mut hashes);
-        steps += check_steps(connection, &made, &mut replay.findings);
+        if let Some(step) = made {
+            steps.check(&step, &mut replay.findings);
+        }
         check_checkpoints(replay, &mut checkpoints)?;
         if replay.size.is_multiple_of(PROGRESS_EVERY) {
             progress(replay.size, total);
@@ -211,11 +248,7 @@ fn replay_entries(
     progress(replay.size, total);
     check_rest(replay, &mut hashes, &mut checkpoints)?;
     if start == 0 {
-        let stray = count("SELECT count(*) FROM steps WHERE seq >= ?1", 0)?.saturating_sub(steps);
-        if stray > 0 {
-            let what = format!("table steps has {stray} rows that no entry speaks of");
-            replay.findings.add(None, what);
-        }
+        steps.check_rest(&mut replay.findings);
     }
     Ok(())
 }
@@ -224,7 +257,7 @@ fn replay_entries(
 fn check_rest(
     replay: &mut Replay<'_>,
     hashes: &mut HashStream<'_>,
-    checkpoints: &mut Stream<'_>,
+    checkpoints: &mut Stream<'_, Vec<u8>>,
 ) -> Result<(), Error> {
     let size = replay.size;
     if hashes.next()?.is_some() {
@@ -243,7 +276,7 @@ fn check_rest(
 }
 
 /// The checkpoints over exactly the entries replayed so far.
-fn check_checkpoints(replay: &mut Replay<'_>, rows: &mut Stream<'_>) -> Result<(), Error> {
+fn check_checkpoints(replay: &mut Replay<'_>, rows: &mut Stream<'_, Vec<u8>>) -> Result<(), Error> {
     while let Some((size, _)) = rows.peek()?
         && *size <= replay.size
     {
@@ -269,58 +302,38 @@ fn check_checkpoints(replay: &mut Replay<'_>, rows: &mut Stream<'_>) -> Result<(
     Ok(())
 }
 
-/// The rows of `steps` that an entry makes; how many are there.
-fn check_steps(connection: &Connection, steps: &[StepRow], findings: &mut Findings) -> i64 {
-    let mut there = 0;
-    for step in steps {
-        let params = (step.serial.as_str(), int(step.seq));
-        match StepRow::find(connection, "WHERE serial = ?1 AND seq = ?2", params) {
-            Ok(Some(found)) => {
-                there += 1;
-                if found != *step {
-                    findings.add(step.seq, "its row in table steps is not what it says");
-                }
-            }
-            Ok(None) => findings.add(step.seq, "its row in table steps is missing"),
-            Err(error) => findings.add(step.seq, format!("its row in table steps: {error}")),
-        }
-    }
-    there
-}
-
 /// Every derived table against what the entries add up to.
-fn check_derived(connection: &Connection, memory: Memory, findings: &mut Findings) {
-    compare(connection, memory.log, findings);
-    compare(connection, memory.products, findings);
-    compare(connection, memory.orders, findings);
-    compare(connection, memory.stations, findings);
-    compare(connection, memory.tokens, findings);
-    compare(connection, memory.units, findings);
-    compare(connection, memory.device_ids, findings);
-    compare(connection, memory.keys, findings);
-    compare(connection, memory.issues, findings);
-    compare(connection, memory.stops, findings);
+fn check_derived(connection: &Connection, memory: &Memory, findings: &mut Findings) {
+    compare(connection, &memory.log, findings);
+    compare(connection, &memory.products, findings);
+    compare(connection, &memory.orders, findings);
+    compare(connection, &memory.stations, findings);
+    compare(connection, &memory.tokens, findings);
+    compare(connection, &memory.units, findings);
+    compare(connection, &memory.device_ids, findings);
+    compare(connection, &memory.keys, findings);
+    compare(connection, &memory.issues, findings);
+    compare(connection, &memory.stops, findings);
 }
 
-fn compare<T: Table>(connection: &Connection, rows: Rows<T>, findings: &mut Findings) {
-    let mut expected = rows.0;
-    if let Err(error) = compare_rows(connection, &mut expected, findings) {
+fn compare<T: Table>(connection: &Connection, expected: &Rows<T>, findings: &mut Findings) {
+    let mut seen = vec![false; expected.len()];
+    if let Err(error) = compare_rows(connection, expected, &mut seen, findings) {
         // What could not be read is not missing; the one finding says it all.
         findings.add(None, format!("table {} is damaged: {error}", T::NAME));
         return;
     }
-    for (key, row) in expected {
-        findings.add(
-            row.seq(),
-            format!("its row {key} in table {} is missing", T::NAME),
-        );
+    for (row, _) in expected.all().zip(seen).filter(|(_, seen)| !seen) {
+        let what = format!("its row {} in table {} is missing", row.key(), T::NAME);
+        findings.add(row.seq(), what);
     }
 }
 
-/// Takes from `expected` what is in the table.
+/// Notes which of the rows that are expected are in the table.
 fn compare_rows<T: Table>(
     connection: &Connection,
-    expected: &mut std::collections::HashMap<T::Key, T>,
+    expected: &Rows<T>,
+    seen: &mut [bool],
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(T::SELECT)?;
@@ -336,17 +349,18 @@ fn compare_rows<T: Table>(
                 continue;
             }
         };
-        let (key, table) = (found.key(), T::NAME);
-        match expected.remove(&key) {
-            Some(row) if row == found => {}
-            Some(row) => {
-                let what = format!("row {key} of table {table} is not what the entries add up to");
-                findings.add(row.seq(), what);
-            }
-            None => findings.add(
-                None,
-                format!("no entry speaks of row {key} of table {table}"),
-            ),
+        let place = expected.place(&found.key());
+        let place = place.filter(|&place| !std::mem::replace(&mut seen[place], true));
+        let Some(row) = place.map(|place| expected.at(place)) else {
+            let (key, table) = (found.key(), T::NAME);
+            let what = format!("no entry speaks of row {key} of table {table}");
+            findings.add(None, what);
+            continue;
+        };
+        if *row != found {
+            let (key, table) = (found.key(), T::NAME);
+            let what = format!("row {key} of table {table} is not what the entries add up to");
+            findings.add(row.seq(), what);
         }
     }
     Ok(())

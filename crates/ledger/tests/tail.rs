@@ -225,3 +225,34 @@ fn checkpoints_missing_behind_the_file_beside_the_log_are_named() {
     );
     is_unsigned(Ledger::open(&line.path), (5, 7));
 }
+
+/// Without a pause the file beside the log follows when the write-ahead log is folded in; with one
+/// at once.
+#[test]
+fn the_file_beside_the_log_follows_it() {
+    let mut line = Line::new();
+    let beside = line.folder.path().join("checkpoint");
+    let size = || {
+        let note = std::fs::read_to_string(&beside).unwrap();
+        note.lines().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let busy = |line: &mut Line| {
+        let batch = [change(vec![product_applied("x")])];
+        line.ledger.append(&batch, line.key.as_ref()).unwrap();
+        line.ledger.maintain(false).unwrap()
+    };
+    assert_eq!(size(), 7);
+    assert!(busy(&mut line), "there is something left to do");
+    assert_eq!(size(), 7);
+    while line.ledger.maintain(true).unwrap() {}
+    assert_eq!(size(), 8);
+    let mut behind = 0;
+    for entries in 9..300 {
+        busy(&mut line);
+        behind = behind.max(entries - size());
+    }
+    line.check();
+    assert!((100..=128).contains(&behind), "{behind} entries behind");
+    drop(line.ledger);
+    assert_eq!(size(), 299);
+}

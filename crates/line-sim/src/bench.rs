@@ -17,7 +17,7 @@ use crate::cli::Format;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
     /// The ledger: append rate as a share of the disk's, duplicate checks, memory and start-up,
-    /// with and without history. Under 5 minutes; 16 GB of disk.
+    /// with and without history. Under 5 minutes on a quiet machine; 9 GB of disk.
     Ledger(ledger::Args),
     /// How much of what a token allows the line makes: SoftHSM, and a token that takes its time.
     Hsm(hsm::Args),

@@ -42,7 +42,8 @@ macro_rules! hex_bytes {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = [0; $length * 2];
+                f.write_str(hex(&self.0, &mut text))
             }
         }
 
@@ -54,7 +55,8 @@ macro_rules! hex_bytes {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                let mut text = [0; $length * 2];
+                serializer.serialize_str(hex(&self.0, &mut text))
             }
         }
 
@@ -71,27 +73,50 @@ hex_bytes!(Digest, 32, "digest");
 hex_bytes!(Fingerprint, 16, "fingerprint");
 hex_bytes!(KeyId, 8, "key id");
 
-/// Fills `out` from hexadecimal of exactly its length; false when `text` is anything else.
-pub(crate) fn unhex(text: &str, out: &mut [u8]) -> bool {
-    let digits = text.as_bytes();
-    digits.len() == out.len() * 2
-        && out
-            .iter_mut()
-            .zip(digits.chunks_exact(2))
-            .all(|(byte, pair)| {
-                let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
-                    return false;
-                };
-                *byte = high << 4 | low;
-                true
-            })
+/// Fills `text`, which is twice as long, with the digits of `bytes`.
+fn hex<'a>(bytes: &[u8], text: &'a mut [u8]) -> &'a str {
+    for (two, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *two = pair(*byte);
+    }
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+/// The two digits of a byte.
+pub(crate) fn pair(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)])
 }
+
+/// Fills `out` from hexadecimal of exactly its length; false when `text` is anything else.
+pub(crate) fn unhex(text: &str, out: &mut [u8]) -> bool {
+    unhex_bytes(text.as_bytes(), out)
+}
+
+/// The same for what need not be a text.
+pub(crate) fn unhex_bytes(digits: &[u8], out: &mut [u8]) -> bool {
+    let (pairs, odd) = digits.as_chunks::<2>();
+    if !odd.is_empty() || pairs.len() != out.len() {
+        return false;
+    }
+    let mut all = 0;
+    for (byte, pair) in out.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(|digit| NIBBLES[usize::from(digit)]);
+        all |= high | low;
+        *byte = high << 4 | low;
+    }
+    all < 16
+}
+
+/// What each digit is worth, and 255 for what is none. A log is read for the most part here.
+const NIBBLES: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

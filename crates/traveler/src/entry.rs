@@ -37,7 +37,8 @@ impl Entry {
     /// Never: every field of an entry is a string, a number or a list of those.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an entry is plain data")
+        crate::plain::write(self)
+            .unwrap_or_else(|| serde_json::to_vec(self).expect("an entry is plain data"))
     }
 
     /// Reads an entry back.
@@ -45,7 +46,9 @@ impl Entry {
     /// # Errors
     /// When the bytes are not the JSON of an entry this version knows.
     pub fn from_bytes(bytes: &[u8]) -> Result<Entry, serde_json::Error> {
-        crate::flat::read(bytes).map_or_else(|| serde_json::from_slice(bytes), Ok)
+        crate::plain::read(bytes)
+            .or_else(|| crate::flat::read(bytes))
+            .map_or_else(|| serde_json::from_slice(bytes), Ok)
     }
 }
 

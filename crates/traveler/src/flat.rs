@@ -122,12 +122,14 @@ mod tests {
         ]
     }
 
-    /// What is read in one pass is what the general way reads.
+    /// What is read in one pass, and what is read plainly, is what the general way reads.
     fn check(bytes: &[u8]) -> bool {
         let general = serde_json::from_slice::<Entry>(bytes).ok();
-        let flat = read(bytes);
         let text = String::from_utf8_lossy(bytes);
+        let flat = read(bytes);
         assert!(flat.is_none() || flat == general, "{text}");
+        let plain = crate::plain::read(bytes);
+        assert!(plain.is_none() || plain == general, "{text}");
         flat.is_some()
     }
 
@@ -135,7 +137,36 @@ mod tests {
     fn the_three_are_read_in_one_pass() {
         for text in samples() {
             assert!(check(text.as_bytes()), "{text}");
+            let plain = crate::plain::read(text.as_bytes()).unwrap();
+            assert_eq!(crate::plain::write(&plain).unwrap(), text.as_bytes());
+            assert_eq!(serde_json::to_vec(&plain).unwrap(), text.as_bytes());
             assert_eq!(read(text.as_bytes()).unwrap().to_bytes(), text.as_bytes());
+        }
+    }
+
+    /// What cannot be written plainly is written the general way, and what can is the same.
+    #[test]
+    fn oddities_are_written_as_before() {
+        let [issued, ..] = samples();
+        for (slot, detectors, macs) in [
+            ("a\"b", "1", 0),
+            ("a\\b", "1", 2),
+            ("a/b", "ü", 1),
+            ("a~b", "\u{7f}", 3),
+            ("-", "\n", 0),
+        ] {
+            let mut entry = read(issued.as_bytes()).unwrap();
+            let Event::Issued(record) = &mut entry.event else {
+                panic!("{issued}")
+            };
+            record.slot = Some(Slot::parse(slot).unwrap());
+            record.gate.detectors = detectors.into();
+            record.gate.redraws = u32::MAX;
+            record.macs = vec![Mac([0xab, 1, 2, 3, 4, 5]); macs];
+            record.step.operator = None;
+            entry.seq = u64::MAX;
+            entry.simulated_hsm = macs == 0;
+            assert_eq!(entry.to_bytes(), serde_json::to_vec(&entry).unwrap());
         }
     }
 

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::bytes::unhex;
 use crate::flat::Text;
+use crate::short::Short;
 
 /// A name that does not have the form its kind must have.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -42,10 +43,10 @@ impl ParseIdError {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $accepts:expr) => {
+    ($(#[$doc:meta])* $name:ident, $longest:literal, $what:literal, $expected:literal, $accepts:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub struct $name(String);
+        pub struct $name(Short<$longest>);
 
         impl $name {
             #[doc = concat!("Accepts ", $expected, ".")]
@@ -54,23 +55,22 @@ macro_rules! text_id {
             /// [`ParseIdError`] on anything else; nothing is trimmed, folded or repaired.
             pub fn parse(text: &str) -> Result<$name, ParseIdError> {
                 let accepts: fn(&str) -> bool = $accepts;
-                if accepts(text) {
-                    Ok($name(text.to_owned()))
-                } else {
-                    Err(ParseIdError::new($what, text, $expected))
+                match Short::new(text) {
+                    Some(short) if accepts(text) => Ok($name(short)),
+                    _ => Err(ParseIdError::new($what, text, $expected)),
                 }
             }
 
             /// The name as it is written in entries, on labels and on screens.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(&self.0)
+                f.pad(self.as_str())
             }
         }
 
@@ -84,7 +84,7 @@ macro_rules! text_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 
@@ -102,37 +102,37 @@ text_id!(
     ///
     /// Capitals only: a scanner gives them, Code 128 and PrintableString (X.520) carry them, and
     /// it is safe as a file name.
-    Serial, "serial", "3 to 32 of A-Z, 0-9 and hyphen, not starting with a hyphen",
+    Serial, 32, "serial", "3 to 32 of A-Z, 0-9 and hyphen, not starting with a hyphen",
     |text| code(text, 3..=32, b"-")
 );
 text_id!(
     /// A product: what is built under one definition and one policy.
-    Sku, "product", "1 to 32 of A-Z, 0-9, hyphen and dot, not starting with either",
+    Sku, 32, "product", "1 to 32 of A-Z, 0-9, hyphen and dot, not starting with either",
     |text| code(text, 1..=32, b"-.")
 );
 text_id!(
     /// A work order: permission to build N units of one product.
-    OrderId, "order", "1 to 32 of A-Z, 0-9 and hyphen, not starting with a hyphen",
+    OrderId, 32, "order", "1 to 32 of A-Z, 0-9 and hyphen, not starting with a hyphen",
     |text| code(text, 1..=32, b"-")
 );
 text_id!(
     /// A bench on the line. The name is the common name of its certificate.
-    StationName, "station", "1 to 32 of a-z, 0-9 and hyphen, not starting with a hyphen",
+    StationName, 32, "station", "1 to 32 of a-z, 0-9 and hyphen, not starting with a hyphen",
     |text| length_in(text, 1..=32) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && !text.starts_with('-')
 );
 text_id!(
     /// One position in a station's jig, or the path of the port it hangs on.
-    Slot, "slot", "1 to 96 printable characters without spaces",
+    Slot, 96, "slot", "1 to 96 printable characters without spaces",
     |text| length_in(text, 1..=96) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 text_id!(
     /// An operator's badge pseudonym. Who it belongs to is kept elsewhere and can be erased.
-    OperatorId, "badge", "2 to 32 of A-Z, 0-9 and hyphen, not starting with a hyphen",
+    OperatorId, 32, "badge", "2 to 32 of A-Z, 0-9 and hyphen, not starting with a hyphen",
     |text| code(text, 2..=32, b"-")
 );
 text_id!(
     /// The silicon's own id, in lower-case hexadecimal (4 to 32 bytes).
-    DeviceId, "device id", "8 to 64 lower-case hexadecimal digits, an even number",
+    DeviceId, 64, "device id", "8 to 64 lower-case hexadecimal digits, an even number",
     |text| length_in(text, 8..=64) && text.len() % 2 == 0 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 );
 

@@ -9,6 +9,8 @@ mod ceremony;
 mod entry;
 mod flat;
 mod id;
+mod plain;
+mod short;
 mod state;
 mod timestamp;
 

@@ -38,8 +38,8 @@ fn every<T: Keyed>(
     findings: &mut Findings,
 ) -> u64 {
     let mut there = 0;
-    for (key, row) in &rows.0 {
-        let seq = first(row);
+    for row in rows.all() {
+        let (key, seq) = (&row.key(), first(row));
         let Some(run) = runs
             .iter()
             .find(|run| run.span.from <= seq && seq < run.span.to)

@@ -313,11 +313,11 @@ impl Line {
         line
     }
 
+    /// One change, and the pause behind it in which the ledger tidies up.
     pub fn append(&mut self, change: Change) -> Result<Appended, Refused> {
-        self.ledger
-            .append(&[change], self.key.as_ref())
-            .unwrap()
-            .remove(0)
+        let outcome = self.ledger.append(&[change], self.key.as_ref()).unwrap();
+        self.ledger.maintain(true).unwrap();
+        outcome.into_iter().next().unwrap()
     }
 
     pub fn try_one(&mut self, event: Event) -> Result<Appended, Refused> {

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// The longest history, in entries.
     #[arg(long, value_name = "N", default_value_t = HISTORY[2], value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
     history: u64,
-    /// Also with 50,000,000 entries: 80 GB of disk and some 15 minutes.
+    /// Also with 50,000,000 entries: 50 GB of disk and some 15 minutes.
     #[arg(long)]
     full: bool,
     /// Where the logs are made [default: a temporary folder, removed at the end].
