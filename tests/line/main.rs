@@ -14,6 +14,7 @@ mod binaries;
 mod kill;
 mod proof;
 mod refusals;
+mod rotation;
 mod scripts;
 mod site;
 mod softhsm;

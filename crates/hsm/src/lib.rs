@@ -27,7 +27,7 @@ use std::io;
 use zeroize::Zeroizing;
 
 pub use error::HsmError;
-pub use key::{Key, Kind};
+pub use key::{Key, Kind, Turn};
 pub use pin::{Pin, PinLength};
 pub use pkcs11::Pkcs11Token;
 pub use pool::{Connect, Stream};

@@ -80,7 +80,7 @@ impl Pkcs11Token {
             hash_inside: listed.contains(&MechanismType::ECDSA_SHA256),
             known: Mutex::default(),
         };
-        for key in Key::ALL {
+        for key in Key::every() {
             match token.with_key(key, |_, _| Ok(())) {
                 Ok(()) | Err(HsmError::NoSuchKey(_)) => {}
                 Err(error) => return Err(error),

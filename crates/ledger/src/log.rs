@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use tlog::{CheckpointSigner, VerifierKey};
-use traveler::Change;
+use tlog::{CheckpointSigner, LogKeys, VerifierKey};
+use traveler::{Change, Event};
 
 use crate::disk::{Disk, Folder};
 use crate::end::{End, not_backwards, sign};
 use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
 use crate::index::{Index, RUN_ENTRIES, Shared};
 use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
-use crate::rows::LogRow;
-use crate::table::Table;
-use crate::{Error, Reader, Refused, schema, sql};
+use crate::signers::{Signers, log_keys};
+use crate::{Error, Reader, Refused, SignerName, schema, sql};
 
 /// Batches and entries after which the write-ahead log is folded in: it stays below 20 MB, and
 /// three syncs are shared by that many.
@@ -41,7 +40,7 @@ pub struct Ledger {
     /// Before the lock, so that it is closed while the lock is still held.
     pub(crate) connection: Connection,
     path: PathBuf,
-    vkey: VerifierKey,
+    keys: LogKeys,
     /// Set when it is opened and after each commit; nothing is signed on top of anything else.
     pub(crate) end: End,
     pub(crate) index: Index,
@@ -82,13 +81,13 @@ impl Ledger {
         if sql::size(&connection)? > 0 {
             return Err(Error::Exists(path.to_owned()));
         }
-        let vkey = signer.vkey().clone();
+        let keys = LogKeys::new(signer.vkey().clone());
         let mut ledger = Ledger {
             end: End::of(&connection)?,
             index: Options::default().index(&connection, path)?,
             connection,
             path: path.to_owned(),
-            vkey,
+            keys,
             folded_at: 0,
             unfolded: 0,
             fold_batches: FOLD_BATCHES,
@@ -153,16 +152,17 @@ impl Ledger {
         }
         let lock = Lock::take(path)?;
         let connection = schema::writer(path, false)?;
-        let row = LogRow::find(&connection, "", [])?
-            .ok_or_else(|| not_a_log("it has no first entry".to_owned()))?;
-        let vkey = VerifierKey::parse(&row.vkey).map_err(|error| not_a_log(error.to_string()))?;
-        let signed = not_backwards(&connection, path, &vkey)?;
+        if sql::size(&connection)? == 0 {
+            return Err(not_a_log("it has no first entry".to_owned()));
+        }
+        let keys = log_keys(&connection).map_err(not_a_log)?;
+        let signed = not_backwards(&connection, path, &keys)?;
         let mut ledger = Ledger {
             end: End::of(&connection)?,
             index: options.index(&connection, path)?,
             connection,
             path: path.to_owned(),
-            vkey,
+            keys,
             folded_at: 0,
             unfolded: 0,
             fold_batches: options.fold_batches.unwrap_or(FOLD_BATCHES),
@@ -190,9 +190,50 @@ impl Ledger {
         batch: &[Change],
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
+        self.written(batch, Signers::One(signer))
+    }
+
+    /// Writes the one entry that hands the log over to another key, and its checkpoint, which both
+    /// keys sign. From the next batch on the new key signs.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::append`], and [`Error::Sign`] when either key is away: then nothing is
+    /// written and the old key goes on.
+    pub fn rotate(
+        &mut self,
+        change: &Change,
+        old: &dyn CheckpointSigner,
+        new: &dyn CheckpointSigner,
+    ) -> Result<Result<Appended, Refused>, Error> {
+        let mut keys = self.keys.clone();
+        let [Event::LogKeyRotated { rotation, .. }] = &change.events[..] else {
+            return Ok(Err(Refused::RotatesAlone));
+        };
+        if let Err(error) = keys.follow(rotation) {
+            let (key, why) = (SignerName::Log, error.to_string());
+            return Ok(Err(Refused::NotAuthorised { key, why }));
+        }
+        if keys.newest() != new.vkey() {
+            let (expected, given) = (keys.newest().to_string(), new.vkey().to_string());
+            return Err(Error::OtherKey { expected, given });
+        }
+        let batch = std::slice::from_ref(change);
+        let written = self.written(batch, Signers::Both { old, new })?;
+        let outcome = written.into_iter().next().unwrap_or(Err(Refused::Empty));
+        if outcome.is_ok() {
+            self.keys = keys;
+        }
+        Ok(outcome)
+    }
+
+    fn written(
+        &mut self,
+        batch: &[Change],
+        signers: Signers<'_>,
+    ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.room.look();
-        match self.write_batch(batch, signer) {
-            Err(error) if is_full(&error) && self.room.let_go() => self.write_batch(batch, signer),
+        match self.write_batch(batch, signers) {
+            Err(error) if is_full(&error) && self.room.let_go() => self.write_batch(batch, signers),
             written => written,
         }
     }
@@ -200,9 +241,9 @@ impl Ledger {
     fn write_batch(
         &mut self,
         batch: &[Change],
-        signer: &dyn CheckpointSigner,
+        signers: Signers<'_>,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
-        self.right_key(&signer.vkey().to_string())?;
+        self.right_key(&signers.vkey().to_string())?;
         self.ready_index()?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
@@ -211,6 +252,10 @@ impl Ledger {
         self.index.take_back(0); // what a batch that failed left behind
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
+            if !signers.suit(change) {
+                outcomes.push(Err(Refused::RotatesAlone));
+                continue;
+            }
             if let Some(refused) = self.room.refuses(change) {
                 outcomes.push(Err(refused));
                 continue;
@@ -226,7 +271,11 @@ impl Ledger {
             return Ok(outcomes);
         }
         let end = End::at(tip, self.end.version);
-        let note = sign(&transaction, &end, signer)?.ok();
+        let note = match (sign(&transaction, &end, signers)?, signers) {
+            // Nobody could follow the new key without it.
+            (Err(error), Signers::Both { .. }) => return Err(Error::Sign(error)),
+            (note, _) => note.ok(),
+        };
         // Crash before this line: nothing happened, every caller asks again.
         transaction.commit()?;
         // Crash after it: all is durable and nobody was told. Callers ask again and are refused
@@ -301,7 +350,7 @@ impl Ledger {
         if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
             return Ok(false);
         }
-        let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
+        let note = sign(&transaction, &self.end, Signers::One(signer))?.map_err(Error::Sign)?;
         transaction.commit()?;
         self.syncs += 1;
         self.place(Some(note));
@@ -327,10 +376,22 @@ impl Ledger {
         &self.path
     }
 
-    /// The key its checkpoints are checked with.
+    /// The key that signs its checkpoints now.
     #[must_use]
     pub fn vkey(&self) -> &VerifierKey {
-        &self.vkey
+        self.keys.newest()
+    }
+
+    /// Every key that has signed its checkpoints.
+    #[must_use]
+    pub fn log_keys(&self) -> &LogKeys {
+        &self.keys
+    }
+
+    /// The number that the next entry will have.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.end.tip.size()
     }
 
     /// Folds the write-ahead log into the database, so that one file holds everything.
@@ -353,7 +414,7 @@ impl Ledger {
     }
 
     fn right_key(&self, given: &str) -> Result<(), Error> {
-        let expected = self.vkey.to_string();
+        let expected = self.vkey().to_string();
         if given == expected {
             return Ok(());
         }
@@ -364,7 +425,7 @@ impl Ledger {
     }
 
     fn right_key_name(&self, origin: &str) -> Result<(), Error> {
-        let expected = self.vkey.name().to_owned();
+        let expected = self.vkey().name().to_owned();
         if origin == expected {
             return Ok(());
         }

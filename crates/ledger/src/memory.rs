@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, StationRow, StopRow, TokenRow,
-    UnitRow,
+    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, SignerName, SigningKeyRow,
+    StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -26,6 +26,7 @@ pub(crate) struct Memory {
     pub(crate) keys: Rows<KeyRow>,
     pub(crate) issues: Rows<IssueRow>,
     pub(crate) stops: Rows<StopRow>,
+    pub(crate) signing_keys: Rows<SigningKeyRow>,
 }
 
 /// The rows of one table.
@@ -60,6 +61,7 @@ impl Memory {
             Row::Key(row) => self.keys.put(row),
             Row::Issue(row) => self.issues.put(row),
             Row::Stop(row) => self.stops.put(row),
+            Row::SigningKey(row) => self.signing_keys.put(row),
             Row::Step(_) => {}
         }
     }
@@ -111,5 +113,11 @@ impl View for Memory {
     fn stop(&self) -> Result<Option<StopRow>, Infallible> {
         let mut stops = self.stops.0.values();
         Ok(stops.find(|row| row.resumed_seq.is_none()).cloned())
+    }
+
+    fn signing_key(&self, key: SignerName) -> Result<Option<SigningKeyRow>, Infallible> {
+        let all = self.signing_keys.0.values();
+        let newest = all.filter(|row| row.key == key).max_by_key(|row| row.seq);
+        Ok(newest.cloned())
     }
 }
