@@ -12,6 +12,7 @@
 mod audit;
 mod binaries;
 mod kill;
+mod outage;
 mod proof;
 mod refusals;
 mod rotation;

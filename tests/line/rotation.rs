@@ -13,17 +13,22 @@ fn provision(site: &Site, order: &str, number: u32, station: &Path) -> Done {
     let flash = site.path(&format!("units/{number}.json"));
     let unit = SimUnit::spawn(silicon(number, "PLUG1", &flash)).unwrap();
     let (serial, port, station) = (format!("R-{number:03}"), port(&unit), text(station));
-    let labels = text(&site.path("labels"));
     let arguments = [
         ["--order", order],
         ["--serial", &serial],
         ["--port", &port],
         ["--data", &station],
-        ["--labels", &labels],
+        ["--wait", "1"],
         ["--format", "json"],
     ];
     let arguments = [&["provision"], arguments.as_flattened()].concat();
     run_with(&binaries().station_cli, &arguments, "")
+}
+
+fn rotate(key: &str) -> Vec<&str> {
+    let ask = ["rotate", "--key", key, "--allow-simulated-hsm"];
+    let why = ["--reason", "one year", "--operator", "officer 1"];
+    [ask, why].concat()
 }
 
 #[test]
@@ -47,11 +52,6 @@ fn stations_and_witnesses_follow_a_new_log_key() {
     let remembered = text(&site.path("remembered"));
     std::fs::copy(station.join("checkpoint"), &remembered).unwrap();
 
-    let why = ["--reason", "one year", "--operator", "officer 1"];
-    let rotate = |key: &str| {
-        let ask = ["rotate", "--key", key, "--allow-simulated-hsm"];
-        [&ask[..], &why].concat()
-    };
     site.provisioner(&rotate("log"))
         .refused(2, "stop the server first");
     site.stop();
