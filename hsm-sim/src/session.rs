@@ -29,6 +29,8 @@ pub(crate) struct Desk {
     token: Arc<SoftToken>,
     model: Model,
     state: Mutex<State>,
+    /// Held while a PIN is tried.
+    door: Mutex<()>,
     /// Told when the fault is switched or the desk closes, which ends a slow command's wait.
     changed: Condvar,
 }
@@ -72,12 +74,13 @@ impl Desk {
             came: 0,
             resets: 0,
             sessions: 0,
-            wrong_pins: 0,
+            wrong_pins: model.tries.as_ref().map_or(0, |tries| tries.found),
         };
         Desk {
             token,
             model,
             state: Mutex::new(state),
+            door: Mutex::new(()),
             changed: Condvar::new(),
         }
     }
@@ -234,25 +237,30 @@ impl Desk {
     }
 
     fn log_in(&self, session: &mut Session, pin: &[u8], fault: Fault) -> Result<(), v1::Failure> {
-        let locked = || v1::Failure::new(v1::Code::PinLocked, "too many wrong PINs were given");
-        if self.state().wrong_pins >= PIN_TRIES {
-            return Err(locked());
+        // One at a time: each counts as wrong until it is known to be right, so that a process that
+        // is killed meanwhile has not given a try away.
+        let _door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = self.state().wrong_pins;
+        if wrong >= PIN_TRIES {
+            let text = "too many wrong PINs were given";
+            return Err(v1::Failure::new(v1::Code::PinLocked, text));
         }
+        self.count(wrong + 1)?;
         let right = match fault {
             Fault::WrongPin => Err(HsmError::WrongPin),
             _ => Pin::parse(pin)
                 .map_err(|_| HsmError::WrongPin)
                 .and_then(|pin| self.token.check_pin(&pin)),
         };
-        let mut state = self.state();
         match right {
-            Ok(()) => state.wrong_pins = 0,
-            Err(HsmError::WrongPin) => {
-                state.wrong_pins = (state.wrong_pins + 1).min(PIN_TRIES);
-                return Err(HsmError::WrongPin.into());
+            Ok(()) => self.count(0)?,
+            Err(HsmError::WrongPin) => return Err(HsmError::WrongPin.into()),
+            Err(error) => {
+                self.count(wrong)?;
+                return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
         }
+        let mut state = self.state();
         let most = self.model.sessions;
         if most.is_some_and(|most| state.sessions >= most) {
             let text = format!("all of its {} sessions are in use", state.sessions);
@@ -260,6 +268,18 @@ impl Desk {
         }
         state.sessions += 1;
         session.logged_in = true;
+        Ok(())
+    }
+
+    /// Sets the count of wrong PINs, and keeps it where a restart finds it.
+    fn count(&self, wrong: u32) -> Result<(), HsmError> {
+        if let Some(tries) = &self.model.tries {
+            let unavailable = |error: io::Error| HsmError::Unavailable {
+                reason: format!("it cannot count wrong PINs: {error}"),
+            };
+            tries.write(wrong).map_err(unavailable)?;
+        }
+        self.state().wrong_pins = wrong;
         Ok(())
     }
 

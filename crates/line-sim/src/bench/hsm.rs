@@ -150,6 +150,7 @@ async fn slow(data: &Path, effort: Effort) -> Result<(f64, f64)> {
         sessions: Some(SESSIONS),
         latency: LATENCY,
         audit: None,
+        tries: None,
     };
     let town = Town::found_as(data, model).await?;
     let line = Load::on(&town, CLIENTS).await?;
