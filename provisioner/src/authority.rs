@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hsm::{Hsm, HsmError, Key};
+use hsm::{Hsm, HsmError, Key, Randomness};
 use identity::{Issuer, Role, Signer, Stamp};
 use ledger::SigningKeyRow;
 use thiserror::Error;
@@ -13,7 +13,7 @@ use traveler::{Serial, Sku, Timestamp};
 
 use crate::auth::sha256;
 use crate::figures::hex;
-use crate::keys::CertificateKey;
+use crate::keys::{CertificateKey, SystemRandomness};
 use crate::site::{self, Site, SiteError};
 
 /// Why a certificate was not made.
@@ -41,7 +41,6 @@ pub enum AuthorityError {
 
 /// Signs for units, stations, people and the server itself.
 pub(crate) struct Authority {
-    hsm: Arc<dyn Hsm>,
     issuing: CertificateKey,
     issuing_certificate: Vec<u8>,
     site: CertificateKey,
@@ -69,9 +68,7 @@ impl Authority {
         if spki_of(&site_root).as_deref() != Some(site_key.spki()) {
             return Err(foreign("site"));
         }
-        let hsm = Arc::clone(hsm);
         Ok(Authority {
-            hsm,
             issuing,
             issuing_certificate,
             site: site_key,
@@ -124,10 +121,13 @@ impl Authority {
         Ok(identity::site_leaf(issuer, spki, role, stamp, not_after)?.der)
     }
 
-    /// A fresh certificate number (RFC 5280, 4.1.2.2: 16 random bytes) and the beginning.
+    /// A fresh certificate number (RFC 5280, 4.1.2.2: 16 random bytes) and the beginning. It is no
+    /// secret and only has to be another one: the system's generator does, and costs the token no
+    /// command.
+    #[allow(clippy::unused_self, reason = "numbers are the authority's to give")]
     fn stamp(&self, not_before: Timestamp) -> Result<Stamp, HsmError> {
         let mut serial_number = [0; 16];
-        self.hsm.random(&mut serial_number)?;
+        SystemRandomness.fill(&mut serial_number)?;
         Ok(Stamp {
             serial_number,
             not_before,

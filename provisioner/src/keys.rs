@@ -68,7 +68,12 @@ pub(crate) fn open(
             module,
             token,
             sessions,
-        } => Arc::new(Pkcs11Token::open(module, token, pin, *sessions)?),
+            wrapping,
+        } => {
+            let (sessions, wrapping) = (*sessions, *wrapping);
+            let token = Pkcs11Token::open_wrapping(module, token, pin, sessions, wrapping)?;
+            Arc::new(token)
+        }
     };
     if token.describe()?.simulated && !allow_simulated {
         return Err(KeysError::Simulated);

@@ -17,6 +17,8 @@ pub enum Key {
     Fingerprint,
     /// Wraps resume tickets.
     Ticket,
+    /// Authenticates resume tickets in a token that wraps without AES-GCM; others do not have it.
+    TicketMac,
     /// Takes over from [`Key::DeviceIssuing`] or a later one when that is rotated.
     LaterIssuing(Turn),
     /// Takes over from [`Key::Log`] or a later one when that is rotated.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Key {
     /// How many keys a token can hold.
-    pub const COUNT: usize = Key::ALL.len() + 2 * Turn::COUNT;
+    pub const COUNT: usize = Key::ALL.len() + 1 + 2 * Turn::COUNT;
 
     /// Every key that a new site has, in the order in which they are kept in a store.
     pub const ALL: [Key; 6] = [
@@ -98,6 +100,7 @@ impl Key {
             Key::Log => "log",
             Key::Fingerprint => "fingerprint",
             Key::Ticket => "ticket",
+            Key::TicketMac => "ticket-mac",
             Key::LaterIssuing(turn) => ISSUINGS[turn.place()],
             Key::LaterLog(turn) => LOGS[turn.place()],
         }
@@ -121,19 +124,19 @@ impl Key {
         }
     }
 
-    /// Every key that a token can hold: those of a new site and their successors.
+    /// Every key that a token can hold: those of a new site, and those that only some have.
     pub fn every() -> impl Iterator<Item = Key> {
         let later = (2..=Turn::MAX)
             .map(Turn)
             .flat_map(|turn| [Key::LaterIssuing(turn), Key::LaterLog(turn)]);
-        Key::ALL.into_iter().chain(later)
+        Key::ALL.into_iter().chain([Key::TicketMac]).chain(later)
     }
 
     /// The key's place in a list of all, below [`Key::COUNT`].
     pub fn place(self) -> usize {
         match self {
-            Key::LaterIssuing(turn) => Key::ALL.len() + turn.place(),
-            Key::LaterLog(turn) => Key::ALL.len() + Turn::COUNT + turn.place(),
+            Key::LaterIssuing(turn) => Key::ALL.len() + 1 + turn.place(),
+            Key::LaterLog(turn) => Key::ALL.len() + 1 + Turn::COUNT + turn.place(),
             key => usize::from(key.number()) - 1,
         }
     }
@@ -148,7 +151,7 @@ impl Key {
         match self {
             Key::DeviceRoot | Key::DeviceIssuing | Key::Site | Key::LaterIssuing(_) => Kind::P256,
             Key::Log | Key::LaterLog(_) => Kind::Ed25519,
-            Key::Fingerprint => Kind::Mac,
+            Key::Fingerprint | Key::TicketMac => Kind::Mac,
             Key::Ticket => Kind::Aes256,
         }
     }
@@ -162,6 +165,7 @@ impl Key {
             Key::Log => 4,
             Key::Fingerprint => 5,
             Key::Ticket => 6,
+            Key::TicketMac => 7,
             Key::LaterIssuing(Turn(turn)) => 32 + turn,
             Key::LaterLog(Turn(turn)) => 64 + turn,
         }

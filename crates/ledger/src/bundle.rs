@@ -3,6 +3,8 @@
 //! Any tool that reads tlog-tiles checks it; [`verify_bundle`] also replays the rules. Tiles are
 //! written first and the checkpoint last, so a broken-off export claims nothing it has not got.
 
+mod keys;
+
 use std::fs;
 use std::path::Path;
 
@@ -21,6 +23,9 @@ use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};
 use crate::table::{Table, int};
 use crate::tile_hashes::TileHashes;
 use crate::{Audit, Error, schema};
+
+pub use keys::bundle_keys;
+use keys::chain;
 
 /// Longest checkpoint file that is read.
 const NOTE_MAX: u64 = 1_000_000;
@@ -191,32 +196,6 @@ pub fn bundle_entries(
         }
     }
     Ok(())
-}
-
-/// Every key of the log in an exported folder, when `vkey` is one of them; `vkey` alone when the
-/// folder tells of no other.
-///
-/// # Errors
-/// [`Error::NotALog`] when what the folder tells is no chain of keys that leads to or from `vkey`.
-pub fn bundle_keys(dir: &Path, vkey: &VerifierKey) -> Result<LogKeys, Error> {
-    chain(dir, vkey).map_err(|why| Error::NotALog {
-        path: dir.to_owned(),
-        why,
-    })
-}
-
-/// Lines of a rotation with its signatures: five, one that is blank, and two.
-const ROTATION_LINES: usize = 8;
-
-fn chain(dir: &Path, vkey: &VerifierKey) -> Result<LogKeys, String> {
-    let text = match read(&dir.join(ROTATIONS), NOTE_MAX) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        read => read.map_err(|error| format!("{ROTATIONS}: {error}"))?,
-    };
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let notes: Vec<String> = lines.chunks(ROTATION_LINES).map(<[_]>::concat).collect();
-    LogKeys::chain(vkey, notes.iter().map(String::as_str)).map_err(|error| error.to_string())
 }
 
 /// The folder's note, and the checkpoint in it or why it is none of these keys'.

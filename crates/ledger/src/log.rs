@@ -1,39 +1,28 @@
 //! The log, open for writing: one connection, one process, one transaction per batch.
 
+mod options;
+mod rotate;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tlog::{CheckpointSigner, LogKeys, VerifierKey};
-use traveler::{Change, Event};
+use traveler::Change;
 
-use crate::disk::{Disk, Folder};
 use crate::end::{End, not_backwards, sign};
-use crate::files::{Lock, keys_path, place_checkpoint, sync_folder};
-use crate::index::{Index, RUN_ENTRIES, Shared};
-use crate::room::{LEAST_FREE, RESERVE, Room, is_full};
+use crate::files::{Lock, place_checkpoint, sync_folder};
+use crate::index::{Index, Shared};
+use crate::room::{Room, is_full};
 use crate::signers::{Signers, log_keys};
-use crate::{Error, Reader, Refused, SignerName, schema, sql};
+use crate::{Error, Reader, Refused, schema, sql};
 
 /// Batches and entries after which the write-ahead log is folded in: it stays below 20 MB, and
 /// three syncs are shared by that many.
 const FOLD_BATCHES: u64 = 128;
 const FOLD_ENTRIES: u64 = 4_096;
 
-/// How the files beside the database are kept; the default is what a server wants.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// Where the key index is kept [default: a folder beside the database].
-    pub disk: Option<Arc<dyn Disk>>,
-    /// Entries between two files of the key index [default: 65,536].
-    pub run_entries: Option<u64>,
-    /// Batches after which the write-ahead log is folded into the database [default: 128].
-    pub fold_batches: Option<u64>,
-    /// Free bytes of the disk below which no unit is issued [default: 64 MiB].
-    pub least_free: Option<u64>,
-    /// Bytes set aside to finish what is under way when the disk is full [default: 16 MiB].
-    pub reserve: Option<u64>,
-}
+pub use options::Options;
 
 /// The log and the right to write it.
 pub struct Ledger {
@@ -191,39 +180,6 @@ impl Ledger {
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.written(batch, Signers::One(signer))
-    }
-
-    /// Writes the one entry that hands the log over to another key, and its checkpoint, which both
-    /// keys sign. From the next batch on the new key signs.
-    ///
-    /// # Errors
-    /// Those of [`Ledger::append`], and [`Error::Sign`] when either key is away: then nothing is
-    /// written and the old key goes on.
-    pub fn rotate(
-        &mut self,
-        change: &Change,
-        old: &dyn CheckpointSigner,
-        new: &dyn CheckpointSigner,
-    ) -> Result<Result<Appended, Refused>, Error> {
-        let mut keys = self.keys.clone();
-        let [Event::LogKeyRotated { rotation, .. }] = &change.events[..] else {
-            return Ok(Err(Refused::RotatesAlone));
-        };
-        if let Err(error) = keys.follow(rotation) {
-            let (key, why) = (SignerName::Log, error.to_string());
-            return Ok(Err(Refused::NotAuthorised { key, why }));
-        }
-        if keys.newest() != new.vkey() {
-            let (expected, given) = (keys.newest().to_string(), new.vkey().to_string());
-            return Err(Error::OtherKey { expected, given });
-        }
-        let batch = std::slice::from_ref(change);
-        let written = self.written(batch, Signers::Both { old, new })?;
-        let outcome = written.into_iter().next().unwrap_or(Err(Refused::Empty));
-        if outcome.is_ok() {
-            self.keys = keys;
-        }
-        Ok(outcome)
     }
 
     fn written(
@@ -433,18 +389,5 @@ impl Ledger {
             expected,
             given: origin.to_owned(),
         })
-    }
-}
-
-impl Options {
-    fn room(&self, path: &Path) -> Room {
-        let least_free = self.least_free.unwrap_or(LEAST_FREE);
-        Room::hold(path, least_free, self.reserve.unwrap_or(RESERVE))
-    }
-
-    fn index(&self, connection: &Connection, path: &Path) -> Result<Index, Error> {
-        let folder = || Arc::new(Folder::at(&keys_path(path))) as Arc<dyn Disk>;
-        let disk = self.disk.clone().unwrap_or_else(folder);
-        Index::open(connection, disk, self.run_entries.unwrap_or(RUN_ENTRIES))
     }
 }

@@ -3,6 +3,8 @@
 //! Readers never block the writer (WAL) and see only what is durable. Deliberately absent: any
 //! question by password fingerprint.
 
+mod keys;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,10 +13,7 @@ use tlog::{Checkpoint, Hash};
 use traveler::{DeviceId, Digest, OrderId, Serial, Sku, State, StationName};
 
 use crate::index::{Cold, Keys, Shared};
-use crate::rows::{
-    DeviceRow, LogRow, OrderRow, ProductRow, SignerName, SigningKeyRow, StationRow, StepRow,
-    StopRow, UnitRow,
-};
+use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, StepRow, StopRow, UnitRow};
 use crate::rules::View;
 use crate::sql::{self, SqlView, hash_error, newest_checkpoint, root_of, stored_hash};
 use crate::table::{Table, int};
@@ -222,35 +221,6 @@ impl Reader {
     /// What the database says.
     pub fn stop(&self) -> Result<Option<StopRow>, Error> {
         self.view().stop()
-    }
-
-    /// Every key that has signed the log.
-    ///
-    /// # Errors
-    /// [`Error::NotALog`] when the table of keys is not one that entries could have made.
-    pub fn log_keys(&self) -> Result<tlog::LogKeys, Error> {
-        crate::signers::log_keys(&self.connection).map_err(|why| Error::NotALog {
-            path: self.connection.path().unwrap_or_default().into(),
-            why,
-        })
-    }
-
-    /// The notes in which one key of the log handed over to the next, in their order.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn rotations(&self) -> Result<Vec<String>, Error> {
-        let filter = "WHERE key = 'log' AND seq > 0 ORDER BY seq";
-        let rows = SigningKeyRow::list(&self.connection, filter, [])?;
-        Ok(rows.into_iter().map(|row| row.proof).collect())
-    }
-
-    /// The key that certifies units; none in a log that does not say which is the first.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn issuing_key(&self) -> Result<Option<SigningKeyRow>, Error> {
-        self.view().signing_key(SignerName::Issuing)
     }
 
     /// The newest definition of a product.
