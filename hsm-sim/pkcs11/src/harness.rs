@@ -109,7 +109,7 @@ impl Room {
         Room {
             bytes,
             length: size as CK_ULONG,
-            absent: input.byte() % 4 == 0,
+            absent: input.byte().is_multiple_of(4),
         }
     }
 
@@ -213,7 +213,7 @@ fn with_mechanism(
         pParameter: std::ptr::null_mut(),
         ulParameterLen: 0,
     };
-    if number == CKM_AES_GCM && input.byte() % 8 != 0 {
+    if number == CKM_AES_GCM && !input.byte().is_multiple_of(8) {
         mechanism.pParameter = std::ptr::from_mut(&mut gcm).cast();
         mechanism.ulParameterLen = size_of::<CK_GCM_PARAMS>() as CK_ULONG;
     }
