@@ -41,7 +41,7 @@ hsm-sim: hsm
 hsm-sim-pkcs11: hsm
 line-sim: api compliance credential guess hsm hsm-sim identity label ledger provisioner \
     station-cli tlog traveler wire
-fuzz: guess
+fuzz: guess hsm hsm-sim-pkcs11
 birthmark:";
 
 /// Libraries that bring a socket, a disk or a port, and the only crates that may link them.

@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Audit, Fault, Model, OpenError, ServeError, Server, open_or_create};
+use crate::{Audit, Fault, Model, OpenError, ServeError, Server, Tries, open_or_create};
 
 /// Unusable arguments or input.
 const UNUSABLE: u8 = 2;
@@ -131,6 +131,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 sessions: sessions.map(usize::from),
                 latency: Duration::from_millis(latency_ms),
                 audit: None,
+                tries: None,
             };
             let trail = audit.as_deref();
             serve(&socket, &store, pin_file.as_deref(), model, trail, format)
@@ -184,6 +185,10 @@ fn serve(
             pin.display()
         ));
     }
+    model.tries = Some(Tries::beside(store).map_err(|source| OpenError::File {
+        path: store.to_owned(),
+        source,
+    })?);
     let about = opened.token.describe().map_err(|source| OpenError::Token {
         store: store.to_owned(),
         source,

@@ -17,6 +17,6 @@ mod session;
 mod store_file;
 
 pub use fault::Fault;
-pub use model::{Audit, Model};
+pub use model::{Audit, Model, Tries};
 pub use server::{Handle, ServeError, Server, connector};
 pub use store_file::{OpenError, Opened, SystemRandomness, open_or_create};

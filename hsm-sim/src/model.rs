@@ -4,15 +4,17 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hsm::message::v1;
 use serde_json::json;
 
-/// Wrong PINs in a row that lock the token. Only a new process unlocks it: that is the simulator's
-/// security officer.
+use crate::store_file;
+
+/// Wrong PINs in a row that lock the token, for as long as `STORE.tries` says so: whoever removes that
+/// file is the simulator's security officer.
 pub(crate) const PIN_TRIES: u32 = 10;
 
 /// The limits of a simulated token.
@@ -24,6 +26,37 @@ pub struct Model {
     pub latency: Duration,
     /// Where each command is written down.
     pub audit: Option<Audit>,
+    /// Where wrong PINs are counted; `None` for as long as the process lives.
+    pub tries: Option<Tries>,
+}
+
+/// The count of wrong PINs, beside the store: a token that was locked is locked when it is served
+/// again, as one of silicon is.
+pub struct Tries {
+    path: PathBuf,
+    /// How many there were in a row when this process began.
+    pub(crate) found: u32,
+}
+
+impl Tries {
+    /// The count of the token in `store`. A file that says nothing counts as locked: it was there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn beside(store: &Path) -> io::Result<Tries> {
+        let path = store_file::beside(store, "tries");
+        let found = match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().unwrap_or(PIN_TRIES),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(Tries { path, found })
+    }
+
+    /// Durable when it returns.
+    pub(crate) fn write(&self, wrong: u32) -> io::Result<()> {
+        store_file::replace(&self.path, format!("{wrong}\n").as_bytes())
+    }
 }
 
 /// The audit trail: a line of JSON a command, with its key and its outcome, never its data.

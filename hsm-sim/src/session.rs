@@ -3,6 +3,8 @@
 //! A login comes before every command but describe, fault and status. A client that sends
 //! something that is no request is cut off.
 
+mod door;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hsm::message::v1::request::Command;
 use hsm::message::v1::response::Outcome;
 use hsm::message::{self, RANDOM_MAX, v1};
-use hsm::{Hsm, HsmError, Pin, SoftToken};
+use hsm::{Hsm, HsmError, SoftToken};
 
 use crate::Fault;
 use crate::generator::Generator;
@@ -29,6 +31,8 @@ pub(crate) struct Desk {
     token: Arc<SoftToken>,
     model: Model,
     state: Mutex<State>,
+    /// Held while a PIN is tried.
+    door: Mutex<()>,
     /// Told when the fault is switched or the desk closes, which ends a slow command's wait.
     changed: Condvar,
 }
@@ -72,12 +76,13 @@ impl Desk {
             came: 0,
             resets: 0,
             sessions: 0,
-            wrong_pins: 0,
+            wrong_pins: model.tries.as_ref().map_or(0, |tries| tries.found),
         };
         Desk {
             token,
             model,
             state: Mutex::new(state),
+            door: Mutex::new(()),
             changed: Condvar::new(),
         }
     }
@@ -231,36 +236,6 @@ impl Desk {
                 answer.map(v1::Response::done)
             }
         }
-    }
-
-    fn log_in(&self, session: &mut Session, pin: &[u8], fault: Fault) -> Result<(), v1::Failure> {
-        let locked = || v1::Failure::new(v1::Code::PinLocked, "too many wrong PINs were given");
-        if self.state().wrong_pins >= PIN_TRIES {
-            return Err(locked());
-        }
-        let right = match fault {
-            Fault::WrongPin => Err(HsmError::WrongPin),
-            _ => Pin::parse(pin)
-                .map_err(|_| HsmError::WrongPin)
-                .and_then(|pin| self.token.check_pin(&pin)),
-        };
-        let mut state = self.state();
-        match right {
-            Ok(()) => state.wrong_pins = 0,
-            Err(HsmError::WrongPin) => {
-                state.wrong_pins = (state.wrong_pins + 1).min(PIN_TRIES);
-                return Err(HsmError::WrongPin.into());
-            }
-            Err(error) => return Err(error.into()),
-        }
-        let most = self.model.sessions;
-        if most.is_some_and(|most| state.sessions >= most) {
-            let text = format!("all of its {} sessions are in use", state.sessions);
-            return Err(v1::Failure::new(v1::Code::TooManySessions, text));
-        }
-        state.sessions += 1;
-        session.logged_in = true;
-        Ok(())
     }
 
     fn log_out(&self, session: &mut Session) {

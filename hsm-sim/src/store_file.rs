@@ -263,7 +263,7 @@ fn make_pin(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Puts `bytes` in place of the file, durably and all or nothing.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = beside(path, "new");
     let mut file = OpenOptions::new()
         .create(true)
@@ -282,7 +282,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn beside(store: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(store: &Path, ending: &str) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(".");
     path.push(ending);

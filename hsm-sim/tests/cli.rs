@@ -146,6 +146,46 @@ fn a_token_is_served_switched_asked_and_ended() {
 }
 
 #[test]
+fn a_token_that_was_locked_is_locked_when_it_is_served_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let client = |pin: &[u8]| {
+        let connect = hsm_sim::connector(&folder.join("socket"), Duration::from_secs(20));
+        RemoteToken::new(connect, Pin::parse(pin).unwrap()).describe()
+    };
+    let (serving, _) = serve(folder);
+    let pin = std::fs::read(folder.join("token.pin")).unwrap();
+    client(&pin).unwrap();
+    let mut serving = serving;
+    // Ten in a row, whatever is killed between them.
+    for wrong in 0..10 {
+        if wrong % 4 == 3 {
+            end(serving, Signal::KILL);
+            serving = serve(folder).0;
+        }
+        assert_eq!(
+            client(b"wrong PIN"),
+            Err(hsm::HsmError::WrongPin),
+            "{wrong}"
+        );
+    }
+    let locked = |answer: Result<hsm::Description, hsm::HsmError>| {
+        let error = answer.unwrap_err().to_string();
+        assert!(error.contains("locked"), "{error}");
+    };
+    locked(client(&pin));
+    end(serving, Signal::KILL);
+    let (serving, _) = serve(folder);
+    locked(client(&pin));
+    end(serving, Signal::TERM);
+    // The security officer of a simulator.
+    std::fs::remove_file(folder.join("token.tries")).unwrap();
+    let (serving, _) = serve(folder);
+    client(&pin).unwrap();
+    end(serving, Signal::TERM);
+}
+
+#[test]
 fn what_cannot_be_used_ends_with_2_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -251,6 +251,7 @@ fn a_token_has_so_many_sessions_and_takes_its_time_and_writes_it_down() {
         sessions: Some(1),
         latency: Duration::from_millis(20),
         audit: Some(Audit::open(&trail).unwrap()),
+        tries: None,
     };
     let _server = Server::bind_as(&socket, opened.token, model)
         .unwrap()

@@ -13,9 +13,9 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ledger::Reader;
-use tlog::{Checkpoint, VerifierKey};
+use tlog::{Checkpoint, LogKeys, VerifierKey};
 
 pub(crate) use args::AuditVerb;
 
@@ -66,7 +66,7 @@ fn read_vkey(file: &Path) -> Result<VerifierKey> {
 }
 
 /// A checkpoint that a station, witness or auditor kept: the note, and what it says.
-pub(crate) fn read_checkpoint(file: &Path, key: &VerifierKey) -> Result<(String, Checkpoint)> {
+pub(crate) fn read_checkpoint(file: &Path, keys: &LogKeys) -> Result<(String, Checkpoint)> {
     let note = brought(file)?;
     let unusable = || {
         format!(
@@ -74,8 +74,10 @@ pub(crate) fn read_checkpoint(file: &Path, key: &VerifierKey) -> Result<(String,
             file.display()
         )
     };
-    let text = tlog::open_note(&note, std::slice::from_ref(key)).with_context(unusable)?;
-    let seen = Checkpoint::parse(text).with_context(unusable)?;
+    let seen = keys
+        .open(&note)
+        .map_err(|why| anyhow!(why))
+        .with_context(unusable)?;
     Ok((note, seen))
 }
 

@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-use hsm::{Hsm, HsmError, Key};
+use hsm::{Hsm, HsmError, Key, Randomness};
 use identity::{Issuer, Role, Signer, Stamp};
+use ledger::SigningKeyRow;
 use thiserror::Error;
 use traveler::{Serial, Sku, Timestamp};
 
-use crate::keys::CertificateKey;
+use crate::auth::sha256;
+use crate::figures::hex;
+use crate::keys::{CertificateKey, SystemRandomness};
 use crate::site::{self, Site, SiteError};
 
 /// Why a certificate was not made.
@@ -38,7 +41,6 @@ pub enum AuthorityError {
 
 /// Signs for units, stations, people and the server itself.
 pub(crate) struct Authority {
-    hsm: Arc<dyn Hsm>,
     issuing: CertificateKey,
     issuing_certificate: Vec<u8>,
     site: CertificateKey,
@@ -46,27 +48,27 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// Reads the site's certificates and checks that the token holds their keys.
+    /// Reads the site's certificates and checks that the token holds their keys. `in_force` is the
+    /// issuing key that the log names, when it names one.
     ///
     /// # Errors
     /// [`AuthorityError`], `ForeignToken` when directory and token are of different servers.
-    pub(crate) fn open(hsm: &Arc<dyn Hsm>, site: &Site) -> Result<Authority, AuthorityError> {
-        let issuing = CertificateKey::new(hsm, Key::DeviceIssuing)?;
+    pub(crate) fn open(
+        hsm: &Arc<dyn Hsm>,
+        site: &Site,
+        in_force: Option<&SigningKeyRow>,
+    ) -> Result<Authority, AuthorityError> {
+        let foreign = |key| AuthorityError::ForeignToken { key };
+        let (issuing_certificate, spki) = issuing_certificate(site, in_force)?;
+        let issuing = CertificateKey::of(hsm, Key::issuing, |other| other == spki)?
+            .ok_or(foreign("issuing"))?
+            .signer;
         let site_key = CertificateKey::new(hsm, Key::Site)?;
-        let issuing_certificate = site::read_certificate(&site.device_issuing())?;
         let site_root = site::read_certificate(&site.site_root())?;
-        let own = [
-            (&issuing_certificate, &issuing, "issuing"),
-            (&site_root, &site_key, "site"),
-        ];
-        for (certificate, key, name) in own {
-            if spki_of(certificate).as_deref() != Some(key.spki()) {
-                return Err(AuthorityError::ForeignToken { key: name });
-            }
+        if spki_of(&site_root).as_deref() != Some(site_key.spki()) {
+            return Err(foreign("site"));
         }
-        let hsm = Arc::clone(hsm);
         Ok(Authority {
-            hsm,
             issuing,
             issuing_certificate,
             site: site_key,
@@ -119,15 +121,41 @@ impl Authority {
         Ok(identity::site_leaf(issuer, spki, role, stamp, not_after)?.der)
     }
 
-    /// A fresh certificate number (RFC 5280, 4.1.2.2: 16 random bytes) and the beginning.
+    /// A fresh certificate number (RFC 5280, 4.1.2.2: 16 random bytes) and the beginning. It is no
+    /// secret and only has to be another one: the system's generator does, and costs the token no
+    /// command.
+    #[allow(clippy::unused_self, reason = "numbers are the authority's to give")]
     fn stamp(&self, not_before: Timestamp) -> Result<Stamp, HsmError> {
         let mut serial_number = [0; 16];
-        self.hsm.random(&mut serial_number)?;
+        SystemRandomness.fill(&mut serial_number)?;
         Ok(Stamp {
             serial_number,
             not_before,
         })
     }
+}
+
+/// The certificate of the issuing key in force, and that key. The file may hold one that a rotation
+/// brought which broke off, and holds those of all times before.
+fn issuing_certificate(
+    site: &Site,
+    in_force: Option<&SigningKeyRow>,
+) -> Result<(Vec<u8>, Vec<u8>), AuthorityError> {
+    let path = site.device_issuing();
+    let mut all = site::read_certificates(&path)?;
+    let fits = |certificate: &Vec<u8>| {
+        in_force.is_none_or(|row| {
+            let key = spki_of(certificate).is_some_and(|spki| hex(&spki) == row.public);
+            let named = row.certificate_sha256;
+            key && named.is_none_or(|digest| digest == sha256(certificate))
+        })
+    };
+    // Without a word of the log it is the first that there ever was.
+    let place = all.iter().rposition(fits);
+    let place = place.ok_or(AuthorityError::ForeignToken { key: "issuing" })?;
+    let certificate = all.swap_remove(place);
+    let spki = spki_of(&certificate).ok_or(SiteError::Damaged { path })?;
+    Ok((certificate, spki))
 }
 
 const HOUR_MS: i64 = 3_600_000;

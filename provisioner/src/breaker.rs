@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use hsm::{Description, Hsm, HsmError, Key, KeyFacts};
+use hsm::{Description, Hsm, HsmError, Key, KeyFacts, Wrapping};
 use zeroize::Zeroizing;
 
 /// What the probe has the token MAC: a command that needs the login, a key and the silicon.
@@ -140,6 +140,10 @@ impl Hsm for Breaker {
 
     fn unwrap(&self, key: Key, aad: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, HsmError> {
         self.pass(|token| token.unwrap(key, aad, wrapped))
+    }
+
+    fn wrapping(&self) -> Wrapping {
+        self.token.wrapping()
     }
 
     fn make_key(&self, key: Key) -> Result<(), HsmError> {

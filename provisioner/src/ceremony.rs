@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use hsm::{Description, Hsm, HsmError, Key, Kind};
+use hsm::{Description, Hsm, HsmError, Key, Kind, Wrapping};
 use traveler::{Ceremony, CeremonyKey, KeyId, Timestamp};
 
 use crate::auth::sha256;
@@ -23,7 +23,9 @@ pub(crate) fn hold(
     wanted: &[Key],
 ) -> Result<Ceremony, HsmError> {
     let mut keys = Vec::with_capacity(wanted.len());
-    for &key in wanted {
+    let fallback = hsm.wrapping() == Wrapping::CbcHmac && wanted.contains(&Key::Ticket);
+    let more = fallback.then_some(Key::TicketMac);
+    for key in more.into_iter().chain(wanted.iter().copied()) {
         let made = !is_there(hsm, key)?;
         hsm.make_key(key)?;
         keys.push(describe(hsm, key, made)?);
@@ -55,11 +57,11 @@ fn describe(hsm: &dyn Hsm, key: Key, made: bool) -> Result<CeremonyKey, HsmError
         Kind::P256 => ("P-256", Some(hsm.public_key(key)?)),
         Kind::Ed25519 => ("Ed25519", Some(hsm.public_key(key)?)),
         Kind::Mac => ("HMAC-SHA-256", None),
-        Kind::Aes256 => ("AES-256-GCM", None),
+        Kind::Aes256 => (hsm.wrapping().name(), None),
     };
     let id = match (&spki, key.kind()) {
         (Some(spki), _) => Some(key_id(spki)),
-        (None, Kind::Mac) => Some(fingerprint_key_id(hsm)?),
+        (None, _) if key == Key::Fingerprint => Some(fingerprint_key_id(hsm)?),
         (None, _) => None,
     };
     let facts = hsm.key_facts(key)?;

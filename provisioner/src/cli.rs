@@ -20,6 +20,7 @@ use crate::init::{self, InitArgs};
 use crate::operators::{self, OperatorVerb};
 use crate::pin::PinArgs;
 use crate::recover::{self, RecoverArgs};
+use crate::rotate::{self, RotateArgs};
 use crate::serve::{self, Tail};
 use crate::site::Site;
 use crate::{admin, audit, backup, lint, offline, policy};
@@ -93,6 +94,9 @@ enum Verb {
     /// Make a log that was put back from a copy whole again from an exported bundle, while no
     /// server runs: exit code 1 when somebody remembers more than the bundle has.
     Recover(RecoverArgs),
+    /// Let another key take over, while no server runs: the one that signs the log, or the one that
+    /// certifies units. What the old key signed stays good.
+    Rotate(RotateArgs),
 }
 
 /// Verbs about the line.
@@ -260,6 +264,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Policy(verb) => return policy::run(verb, format),
         Verb::Operator(verb) => return operators::run(&site, verb, format),
         Verb::Recover(args) => return recover::run(&site, args, format),
+        Verb::Rotate(args) => return rotate::run(&site, args, format),
         Verb::Backup { out } => backup::run(&site, &out, format)?,
         Verb::Audit(verb) => return audit::run(&site, verb, format, &tables),
         Verb::Lint(args) => return lint::run(&args, format),

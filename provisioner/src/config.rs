@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hsm::Wrapping;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -168,6 +169,8 @@ pub enum HsmPlace {
         token: String,
         /// How many sessions at once, 1 to [`HsmPlace::SESSIONS_MAX`].
         sessions: usize,
+        /// How tickets are wrapped; `None` for the best that the token has.
+        wrapping: Option<Wrapping>,
     },
 }
 
@@ -180,10 +183,16 @@ impl fmt::Display for HsmPlace {
                 module,
                 token,
                 sessions,
+                wrapping,
             } => {
                 write!(f, "pkcs11:{}?token={token}", module.display())?;
                 if *sessions != HsmPlace::SESSIONS {
                     write!(f, "&sessions={sessions}")?;
+                }
+                match wrapping {
+                    None => {}
+                    Some(Wrapping::Gcm) => f.write_str("&wrap=gcm")?,
+                    Some(Wrapping::CbcHmac) => f.write_str("&wrap=cbc-hmac")?,
                 }
                 Ok(())
             }
@@ -199,7 +208,7 @@ impl HsmPlace {
     pub const SESSIONS_MAX: usize = 256;
 
     /// Parses `soft:FILE`, `sim:SOCKET` or `pkcs11:MODULE?token=LABEL`, the last perhaps with
-    /// `&sessions=N`; relative paths are below `data`.
+    /// `&sessions=N` and `&wrap=gcm` or `&wrap=cbc-hmac`; relative paths are below `data`.
     ///
     /// # Errors
     /// [`ConfigError::Hsm`] for anything else.
@@ -215,11 +224,13 @@ impl HsmPlace {
 
     fn parse_pkcs11(text: &str, data: &Path) -> Option<HsmPlace> {
         let (module, query) = text.split_once('?')?;
-        let (mut token, mut sessions) = (None, HsmPlace::SESSIONS);
+        let (mut token, mut sessions, mut wrapping) = (None, HsmPlace::SESSIONS, None);
         for pair in query.split('&') {
             match pair.split_once('=')? {
                 ("token", label) if !label.is_empty() => token = Some(label.to_owned()),
                 ("sessions", number) => sessions = number.parse().ok()?,
+                ("wrap", "gcm") => wrapping = Some(Wrapping::Gcm),
+                ("wrap", "cbc-hmac") => wrapping = Some(Wrapping::CbcHmac),
                 _ => return None,
             }
         }
@@ -228,6 +239,7 @@ impl HsmPlace {
             module: data.join(module),
             token: token?,
             sessions,
+            wrapping,
         })
     }
 }
@@ -287,7 +299,8 @@ mod tests {
             HsmPlace::Pkcs11 {
                 module: "/m.so".into(),
                 token: "line 1".into(),
-                sessions: 4
+                sessions: 4,
+                wrapping: None
             }
         );
         for text in [
@@ -295,6 +308,7 @@ mod tests {
             "sim:/s",
             "pkcs11:/m.so?token=a",
             "pkcs11:/m?token=a&sessions=2",
+            "pkcs11:/m?token=a&wrap=cbc-hmac",
         ] {
             assert_eq!(HsmPlace::parse(text, data).unwrap().to_string(), text);
         }
@@ -305,6 +319,7 @@ mod tests {
             "pkcs11:/m.so?token=",
             "pkcs11:?token=a",
             "pkcs11:/m.so?token=a&sessions=0",
+            "pkcs11:/m.so?token=a&wrap=ecb",
             "pkcs11:/m.so?token=a&pin-value=1234",
         ] {
             assert!(HsmPlace::parse(text, data).is_err(), "{text}");

@@ -158,7 +158,7 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
     let mut id = [0; 8];
     hsm.random(&mut id)?;
     let origin = format!("birthmark/{}", traveler::KeyId(id));
-    let signer = LogKey::new(&hsm, &origin)?;
+    let signer = LogKey::new(&hsm, Key::Log, &origin)?;
     let vkey = signer.vkey().to_string();
     let first = Event::LogOpened {
         origin: origin.clone(),
@@ -177,7 +177,7 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
     Ledger::create(&site.ledger(), &signer, change)?;
     record(site, &ceremony, &origin, &vkey, time)?;
     site::write_new(&site.vkey_file(), format!("{vkey}\n").as_bytes(), false)?;
-    let authority = Authority::open(&hsm, site)?;
+    let authority = Authority::open(&hsm, site, None)?;
     for (who, role) in [
         ("admin", Role::Admin(person("admin"))),
         ("qa", Role::Qa(person("qa"))),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hsm::{
     Connect, Hsm, HsmError, Key, Pin, Pkcs11Token, Randomness, RemoteToken, SoftToken, Storage,
+    Turn,
 };
 use ring::rand::SecureRandom;
 use thiserror::Error;
@@ -67,7 +68,12 @@ pub(crate) fn open(
             module,
             token,
             sessions,
-        } => Arc::new(Pkcs11Token::open(module, token, pin, *sessions)?),
+            wrapping,
+        } => {
+            let (sessions, wrapping) = (*sessions, *wrapping);
+            let token = Pkcs11Token::open_wrapping(module, token, pin, sessions, wrapping)?;
+            Arc::new(token)
+        }
     };
     if token.describe()?.simulated && !allow_simulated {
         return Err(KeysError::Simulated);
@@ -135,7 +141,48 @@ pub(crate) struct CertificateKey {
     spki: Vec<u8>,
 }
 
+/// A key, and which of its successors it is: 1 for the first.
+pub(crate) struct Turned<S> {
+    pub(crate) turn: u8,
+    pub(crate) signer: S,
+}
+
+/// The key whose public half is `wanted`, among those that took over from one another; none when the
+/// token holds no such key. A turn that is not there ends the search: they are made in order.
+fn turn_of(
+    hsm: &dyn Hsm,
+    turns: fn(u8) -> Option<Key>,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<Option<(u8, Key)>, HsmError> {
+    for turn in 1..=Turn::MAX {
+        let Some(key) = turns(turn) else { break };
+        match hsm.public_key(key) {
+            Ok(spki) if wanted(&spki) => return Ok(Some((turn, key))),
+            Ok(_) => {}
+            Err(HsmError::NoSuchKey(_)) if turn > 1 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
 impl CertificateKey {
+    /// The key of this public half (SubjectPublicKeyInfo, DER), if the token holds it.
+    ///
+    /// # Errors
+    /// [`HsmError`] of the token.
+    pub(crate) fn of(
+        hsm: &Arc<dyn Hsm>,
+        turns: fn(u8) -> Option<Key>,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Turned<CertificateKey>>, HsmError> {
+        let Some((turn, key)) = turn_of(&**hsm, turns, wanted)? else {
+            return Ok(None);
+        };
+        let signer = CertificateKey::new(hsm, key)?;
+        Ok(Some(Turned { turn, signer }))
+    }
+
     /// Takes a P-256 key of the token.
     ///
     /// # Errors
@@ -166,6 +213,7 @@ impl identity::Signer for CertificateKey {
 /// The log key, as checkpoints need it.
 pub(crate) struct LogKey {
     hsm: Arc<dyn Hsm>,
+    key: Key,
     vkey: VerifierKey,
 }
 
@@ -173,12 +221,28 @@ pub(crate) struct LogKey {
 const ED25519_PUBLIC: usize = 32;
 
 impl LogKey {
-    /// Takes the token's log key under the log's origin.
+    /// The log key with this public half, if the token holds it.
+    ///
+    /// # Errors
+    /// [`HsmError`] of the token.
+    pub(crate) fn of(
+        hsm: &Arc<dyn Hsm>,
+        vkey: &VerifierKey,
+    ) -> Result<Option<Turned<LogKey>>, HsmError> {
+        let wanted = |spki: &[u8]| spki.ends_with(vkey.public_key());
+        let Some((turn, key)) = turn_of(&**hsm, Key::log, wanted)? else {
+            return Ok(None);
+        };
+        let signer = LogKey::new(hsm, key, vkey.name())?;
+        Ok(Some(Turned { turn, signer }))
+    }
+
+    /// Takes one of the token's log keys under the log's origin.
     ///
     /// # Errors
     /// [`HsmError`] when the token does not have it.
-    pub(crate) fn new(hsm: &Arc<dyn Hsm>, origin: &str) -> Result<LogKey, HsmError> {
-        let spki = hsm.public_key(Key::Log)?;
+    pub(crate) fn new(hsm: &Arc<dyn Hsm>, key: Key, origin: &str) -> Result<LogKey, HsmError> {
+        let spki = hsm.public_key(key)?;
         let public: [u8; ED25519_PUBLIC] =
             spki.last_chunk()
                 .copied()
@@ -190,6 +254,7 @@ impl LogKey {
         })?;
         Ok(LogKey {
             hsm: Arc::clone(hsm),
+            key,
             vkey,
         })
     }
@@ -197,7 +262,7 @@ impl LogKey {
 
 impl CheckpointSigner for LogKey {
     fn sign(&self, note: &[u8]) -> Result<[u8; 64], SignError> {
-        let signature = self.hsm.sign(Key::Log, note).map_err(|error| SignError {
+        let signature = self.hsm.sign(self.key, note).map_err(|error| SignError {
             reason: error.to_string(),
         })?;
         signature.try_into().map_err(|_| SignError {

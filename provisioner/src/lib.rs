@@ -42,6 +42,7 @@ pub mod pin;
 mod policy;
 mod recover;
 mod resume;
+mod rotate;
 pub mod serve;
 mod services;
 pub mod site;

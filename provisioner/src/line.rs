@@ -30,6 +30,8 @@ pub(crate) struct Line {
     pub(crate) fingerprint_key: KeyId,
     pub(crate) station_certificate_hours: u32,
     pub(crate) vkey: String,
+    /// How one key of the log handed over to the next; a server sees no rotation while it runs.
+    pub(crate) rotations: Vec<String>,
     pub(crate) watch: Watch,
     pub(crate) unwritten: Unwritten,
     pub(crate) turns: Turns,
@@ -48,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) writer: Writer,
     /// Verifier key of the log, as text.
     pub(crate) vkey: String,
+    /// How one key of the log handed over to the next.
+    pub(crate) rotations: Vec<String>,
     /// How long a station's certificate is valid, in hours.
     pub(crate) station_certificate_hours: u32,
 }
@@ -68,6 +72,7 @@ impl Line {
             authority: parts.authority,
             station_certificate_hours: parts.station_certificate_hours,
             vkey: parts.vkey,
+            rotations: parts.rotations,
             writer: parts.writer,
             watch: Watch::default(),
             unwritten: Unwritten::default(),

@@ -16,16 +16,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use hsm::Hsm;
 use ledger::{Audit, Ledger, Reader};
 use serde_json::json;
-use tlog::{Checkpoint, VerifierKey};
-use traveler::{Change, Entry};
+use tlog::{Checkpoint, LogKeys, VerifierKey};
+use traveler::{Change, Entry, Event};
 
 use crate::audit::read_checkpoint;
 use crate::cli::{Format, print};
 use crate::config::Config;
 use crate::figures::hex;
-use crate::keys::LogKey;
 use crate::pin::PinArgs;
 use crate::serve;
 use crate::site::Site;
@@ -59,22 +59,22 @@ pub(crate) fn run(site: &Site, args: RecoverArgs, format: Format) -> Result<Exit
     config.allow_simulated_hsm |= args.allow_simulated_hsm;
     args.pin.tell(&mut config)?;
     let hsm = serve::open_hsm(site, &config)?;
-    let signer = &Arc::new(serve::log_key(site, &hsm)?);
     let bundle = args.bundle.as_path();
     let key = site.vkey()?;
+    let keys = ledger::bundle_keys(bundle, &key)?;
     let mut seen = Vec::new();
     for file in &args.checkpoint {
-        seen.push(read_checkpoint(file, &key)?.1);
+        seen.push(read_checkpoint(file, &keys)?.1);
     }
     // No root, only how many: enough to know that some are lost, and what the server holds the log
     // against when it starts.
     let mark = hsm.high_water(key.name())?.unwrap_or(0);
     let before = check(site, &key, bundle)?;
-    let tripwires = Tripwires::read(site, &key)?;
+    let tripwires = Tripwires::read(site, &keys)?;
     hold(bundle, &key, &tripwires.seen)?;
     // Only now, and kept: until the log is as long again, it accuses the log of being short.
     tripwires.set_aside()?;
-    let after = bring_back(site, signer, bundle, &key, before)?;
+    let after = bring_back(site, &hsm, bundle, &keys, before)?;
     tripwires.done()?;
 
     let most = seen.iter().map(|seen| seen.size).fold(mark, u64::max);
@@ -149,13 +149,13 @@ fn hold(bundle: &Path, key: &VerifierKey, seen: &[Checkpoint]) -> Result<()> {
 /// Writes the bundle's entries behind the log's own.
 fn bring_back(
     site: &Site,
-    signer: &Arc<LogKey>,
+    hsm: &Arc<dyn Hsm>,
     bundle: &Path,
-    key: &VerifierKey,
+    keys: &LogKeys,
     from: u64,
 ) -> Result<Checkpoint> {
     let mut changes = Vec::new();
-    ledger::bundle_entries(bundle, key, from, &mut |_, bytes| {
+    ledger::bundle_entries(bundle, keys.newest(), from, &mut |_, bytes| {
         let entry = Entry::from_bytes(bytes)?;
         changes.push(Change {
             time: entry.time,
@@ -166,21 +166,35 @@ fn bring_back(
     })?;
     // What no checkpoint covered was held against the bundle, so it may be signed over.
     let mut log = Ledger::open_unsigned(&site.ledger())?;
-    for batch in changes.chunks(BATCH) {
-        for written in log.append(batch, signer.as_ref())? {
-            written.context("the rules refuse an entry that they once let through")?;
+    let mut signer = serve::log_key(log.vkey(), hsm)?.signer;
+    let rotates = |change: &Change| matches!(change.events[..], [Event::LogKeyRotated { .. }]);
+    let refused = "the rules refuse an entry that they once let through";
+    for run in changes.chunk_by(|a, b| !rotates(a) && !rotates(b)) {
+        if let [Change { events, .. }] = run
+            && let [Event::LogKeyRotated { vkey, .. }] = &events[..]
+        {
+            let new = serve::log_key(&VerifierKey::parse(vkey)?, hsm)?.signer;
+            log.rotate(&run[0], &signer, &new)?.context(refused)?;
+            signer = new;
+            continue;
+        }
+        for batch in run.chunks(BATCH) {
+            for written in log.append(batch, &signer)? {
+                written.context(refused)?;
+            }
         }
     }
+    site.put_vkey(log.vkey())?;
     let reader = log.reader()?;
     let size = reader.size()?;
     let root = reader.root_at(size)?.context("the log has no root")?;
     log.close()?;
-    let (_, told) = read_checkpoint(&bundle.join("checkpoint"), key)?;
+    let (_, told) = read_checkpoint(&bundle.join("checkpoint"), keys)?;
     if size == told.size && root != told.root {
         bail!("the log does not lead to the bundle's root: put the copy back and keep all files");
     }
     Ok(Checkpoint {
-        origin: key.name().to_owned(),
+        origin: keys.newest().name().to_owned(),
         size,
         root,
     })
@@ -205,12 +219,12 @@ struct Tripwires {
 }
 
 impl Tripwires {
-    fn read(site: &Site, key: &VerifierKey) -> Result<Tripwires> {
+    fn read(site: &Site, keys: &LogKeys) -> Result<Tripwires> {
         let [beside, aside] = ["checkpoint", ASIDE].map(|name| site.data().join(name));
         let mut seen = Vec::new();
         for file in [&beside, &aside] {
             // What a power cut leaves of it is no checkpoint and claims nothing.
-            if let Ok((_, checkpoint)) = read_checkpoint(file, key) {
+            if let Ok((_, checkpoint)) = read_checkpoint(file, keys) {
                 seen.push(checkpoint);
             }
         }

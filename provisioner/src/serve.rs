@@ -10,13 +10,15 @@ use api::v1::audit_server::AuditServer;
 use api::v1::enrolment_server::EnrolmentServer;
 use api::v1::provisioning_server::ProvisioningServer;
 use hsm::Hsm;
-use ledger::{Ledger, Writer};
+use ledger::{Ledger, Reader, Writer};
 use thiserror::Error;
+use tlog::VerifierKey;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+use traveler::KeyId;
 
 use crate::auth::{Group, only};
 use crate::authority::{Authority, AuthorityError};
@@ -24,8 +26,8 @@ use crate::breaker::Breaker;
 use crate::chores;
 use crate::config::{Config, ConfigError, HsmPlace};
 use crate::connections::accept;
-use crate::keys::{self, KeysError, LogKey};
-use crate::line::{Line, Parts};
+use crate::keys::{self, KeysError, LogKey, Turned};
+use crate::line::{Line, Parts, fingerprint_key_id};
 use crate::recover;
 use crate::services::Services;
 use crate::site::{self, Site, SiteError};
@@ -64,6 +66,18 @@ pub enum ServeError {
          belongs to another server; restore it, or name the right --data and --hsm"
     )]
     ForeignLog,
+    /// The token fingerprints with another key than the log's passwords were.
+    #[error(
+        "the token's fingerprint key is {given}, this log's passwords were fingerprinted with \
+         {expected}: no duplicate would be seen. The fingerprint key is never rotated: put the \
+         token with the right key back, or start a new site"
+    )]
+    ForeignFingerprintKey {
+        /// The key that the log names.
+        expected: KeyId,
+        /// The token's.
+        given: KeyId,
+    },
     /// `recover` broke off: the log is shorter than what was signed, and what says so is aside.
     #[error("`provisioner recover` broke off and the log is not whole yet: run it again")]
     Recovering,
@@ -149,17 +163,30 @@ pub(crate) fn open_hsm(site: &Site, config: &Config) -> Result<Arc<dyn Hsm>, Ser
     Ok(keys::open(&place, pin, config.allow_simulated_hsm)?)
 }
 
-/// The log's key, when the token holds the one of this site.
+/// The log's key, when the token holds it.
 ///
 /// # Errors
 /// [`ServeError::ForeignLog`] when it does not.
-pub(crate) fn log_key(site: &Site, hsm: &Arc<dyn Hsm>) -> Result<LogKey, ServeError> {
-    let vkey = site.vkey()?;
-    let signer = LogKey::new(hsm, vkey.name()).map_err(KeysError::Hsm)?;
-    if tlog::CheckpointSigner::vkey(&signer).to_string() != vkey.to_string() {
-        return Err(ServeError::ForeignLog);
+pub(crate) fn log_key(
+    vkey: &VerifierKey,
+    hsm: &Arc<dyn Hsm>,
+) -> Result<Turned<LogKey>, ServeError> {
+    let found = LogKey::of(hsm, vkey).map_err(KeysError::Hsm)?;
+    found.ok_or(ServeError::ForeignLog)
+}
+
+/// The token's fingerprint key is the one under which all history was compared.
+///
+/// # Errors
+/// [`ServeError::ForeignFingerprintKey`] when it is not.
+pub(crate) fn same_fingerprint_key(log: &Reader, hsm: &dyn Hsm) -> Result<(), ServeError> {
+    let given = fingerprint_key_id(hsm).map_err(KeysError::Hsm)?;
+    match log.log()?.map(|row| row.fingerprint_key) {
+        Some(expected) if expected != given => {
+            Err(ServeError::ForeignFingerprintKey { expected, given })
+        }
+        _ => Ok(()),
     }
-    Ok(signer)
 }
 
 /// Opens the line of a site: HSM, certificates, ledger.
@@ -172,22 +199,30 @@ pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line
     }
     let breaker = Arc::new(Breaker::new(open_hsm(site, config)?));
     let hsm: Arc<dyn Hsm> = breaker.clone();
-    let authority = Authority::open(&hsm, site)?;
-    let vkey = site.vkey()?;
-    let signer = log_key(site, &hsm)?;
     let ledger = match tail {
         Tail::Refuse => Ledger::open(&site.ledger())?,
         Tail::Sign => Ledger::open_unsigned(&site.ledger())?,
     };
-    if ledger.vkey().to_string() != vkey.to_string() {
-        // No append would pass: better said now than to the first station.
+    let reader = ledger.reader()?;
+    let authority = Authority::open(&hsm, site, reader.issuing_key()?.as_ref())?;
+    let kept = site.vkey()?;
+    // No append would pass: better said now than to the first station.
+    if ledger.log_keys().hold(&kept).is_err() {
         return Err(ServeError::ForeignLog);
     }
-    not_rolled_back(&*hsm, vkey.name(), ledger.reader()?.size()?)?;
+    let vkey = ledger.vkey().clone();
+    let signer = log_key(&vkey, &hsm)?.signer;
+    if kept != vkey {
+        site.put_vkey(&vkey)?; // a rotation was cut off behind its entry
+    }
+    same_fingerprint_key(&reader, &*hsm)?;
+    not_rolled_back(&*hsm, vkey.name(), reader.size()?)?;
+    let rotations = reader.rotations()?;
     let writer = Writer::spawn(ledger, Arc::new(signer));
     let station_certificate_hours = config.station_certificate_hours;
     let vkey = vkey.to_string();
     let parts = Parts {
+        rotations,
         breaker,
         authority,
         writer,

@@ -99,6 +99,7 @@ impl Provisioning for Services {
             not_started: order.not_started,
             checkpoint,
             consistency,
+            rotations: self.0.rotations.clone(),
         }))
     }
 
@@ -137,7 +138,7 @@ impl Provisioning for Services {
         let (caller, message) = open(request)?;
         let call = parsed(ConfirmCall::try_from(message))?;
         let proof = self.run(move |line| line.confirm(&caller, &call)).await?;
-        Ok(Response::new(proven(proof)))
+        Ok(Response::new(proven(&self.0, proof)))
     }
 
     async fn seal(&self, request: Request<v1::SealRequest>) -> Reply<v1::ProofResponse> {
@@ -146,7 +147,7 @@ impl Provisioning for Services {
         let serial = call.target.serial.clone();
         let proof = self.run(move |line| line.seal(&caller, &call)).await?;
         tracing::info!(%serial, index = proof.index, "sealed");
-        Ok(Response::new(proven(proof)))
+        Ok(Response::new(proven(&self.0, proof)))
     }
 
     async fn void(&self, request: Request<v1::VoidRequest>) -> Reply<v1::ProofResponse> {
@@ -155,7 +156,7 @@ impl Provisioning for Services {
         let (serial, cause) = (call.target.serial.clone(), call.cause.as_str());
         let proof = self.run(move |line| line.void(&caller, &call)).await?;
         tracing::info!(%serial, cause, index = proof.index, "voided");
-        Ok(Response::new(proven(proof)))
+        Ok(Response::new(proven(&self.0, proof)))
     }
 
     async fn unit_state(
@@ -352,8 +353,9 @@ fn released(minted: Minted) -> v1::IssueResponse {
     }
 }
 
-fn proven(proof: Proof) -> v1::ProofResponse {
+fn proven(line: &Line, proof: Proof) -> v1::ProofResponse {
     v1::ProofResponse {
+        rotations: line.rotations.clone(),
         index: proof.index,
         entry: proof.entry,
         checkpoint: proof.checkpoint,

@@ -69,7 +69,8 @@ impl Site {
         self.data.join("ca/device-root.pem")
     }
 
-    /// The certificate that signs units (PEM).
+    /// The certificates that have signed units (PEM), the newest first; which of them is in force
+    /// is for the log to say.
     #[must_use]
     pub fn device_issuing(&self) -> PathBuf {
         self.data.join("ca/device-issuing.pem")
@@ -91,6 +92,14 @@ impl Site {
     #[must_use]
     pub fn credential(&self, who: &str) -> PathBuf {
         self.data.join(who)
+    }
+
+    /// Replaces the log's verifier key by the one that took over.
+    ///
+    /// # Errors
+    /// [`SiteError::File`].
+    pub(crate) fn put_vkey(&self, vkey: &VerifierKey) -> Result<(), SiteError> {
+        replace_durably(&self.vkey_file(), format!("{vkey}\n").as_bytes(), false)
     }
 
     /// Reads the log's verifier key.
@@ -127,6 +136,24 @@ pub fn read_certificate(path: &Path) -> Result<Vec<u8>, SiteError> {
         .map_err(|_| SiteError::Damaged {
             path: path.to_owned(),
         })
+}
+
+/// Reads every certificate of a PEM file, as DER.
+///
+/// # Errors
+/// [`SiteError`] when there is none.
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, SiteError> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let text = read(path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes())
+        .map(|der| der.map(|der| der.to_vec()))
+        .collect();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        _ => Err(SiteError::Damaged {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 /// Writes a new file durably, readable by its owner alone when `secret`.

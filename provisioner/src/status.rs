@@ -195,7 +195,9 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
-        R::NotStopped(_) => (Code::FailedPrecondition, Reason::WrongState),
+        R::NotStopped(_) | R::NotAuthorised { .. } | R::RotatesAlone => {
+            (Code::FailedPrecondition, Reason::WrongState)
+        }
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),
         R::NoRoom { .. } => (Code::ResourceExhausted, Reason::LedgerUnavailable),

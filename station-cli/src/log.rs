@@ -8,6 +8,10 @@
 //! Before a unit is begun, the server proves that its log begins with the one this station
 //! remembers (RFC 6962, 2.1.2). So a log that was restored or rewritten is refused for as long as
 //! this station remembers, and not only until it has grown again.
+//!
+//! The log's key may be rotated. The key it was enrolled with signs a note that names the next one,
+//! which signs it too; the station follows such notes, keeps them, and from then on believes the new
+//! key alone for what came after.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,7 +21,7 @@ use api::v1::ProofResponse;
 use fs4::fs_std::FileExt;
 use thiserror::Error;
 use tlog::{
-    Checkpoint, Hash, VerifierKey, leaf_hash, open_note, verify_consistency, verify_inclusion,
+    Checkpoint, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
 };
 use traveler::{Entry, Event, State, Step};
 
@@ -88,8 +92,45 @@ impl<'a> Seen<'a> {
             let what = "it is not a checkpoint of this server; restore it from a copy";
             self.io(io::Error::new(io::ErrorKind::InvalidData, what))
         };
-        let text = open_note(&note, std::slice::from_ref(self.vkey)).map_err(|_| damaged())?;
-        Checkpoint::parse(text).map(Some).map_err(|_| damaged())
+        let keys = self.keys(&self.rotations()?).map_err(|_| damaged())?;
+        keys.open(&note).map(Some).map_err(|_| damaged())
+    }
+
+    /// How the log's keys were handed over, as far as this station has seen it.
+    fn rotations(&self) -> Result<Vec<String>, LogError> {
+        let kept = durable::read(&self.rotations_file()).map_err(|e| self.io(e))?;
+        let Some(kept) = kept else {
+            return Ok(Vec::new());
+        };
+        serde_json::from_str(&kept).map_err(|e| self.io(e.into()))
+    }
+
+    fn rotations_file(&self) -> PathBuf {
+        self.path.with_file_name("rotations.json")
+    }
+
+    fn keys(&self, rotations: &[String]) -> Result<LogKeys, LogError> {
+        let notes = rotations.iter().map(String::as_str);
+        LogKeys::chain(self.vkey, notes).map_err(|e| no_proof(&e))
+    }
+
+    /// Follows the rotations that the server tells of, when they go on from those seen before. They
+    /// are kept before anything that the new key signed is believed.
+    fn follow(&self, told: &[String]) -> Result<LogKeys, LogError> {
+        let seen = self.rotations()?;
+        if told.len() <= seen.len() {
+            return self.keys(&seen);
+        }
+        if !told.starts_with(&seen) {
+            return Err(no_proof(
+                &"the log's keys were handed over in another way before",
+            ));
+        }
+        let keys = self.keys(told)?;
+        let text = serde_json::to_string(told).map_err(|e| self.io(e.into()))?;
+        durable::replace(&self.rotations_file(), text.as_bytes(), durable::PUBLIC)
+            .map_err(|e| self.io(e))?;
+        Ok(keys)
     }
 
     /// Takes a log only when it begins with the one seen before; then remembers it.
@@ -98,8 +139,9 @@ impl<'a> Seen<'a> {
         before: Option<&Checkpoint>,
         note: &str,
         consistency: &[Vec<u8>],
+        rotations: &[String],
     ) -> Result<(), LogError> {
-        let checkpoint = self.signed(note)?;
+        let checkpoint = self.signed(note, rotations)?;
         if let Some(seen) = before {
             if checkpoint.size < seen.size {
                 let (had, has) = (seen.size, checkpoint.size);
@@ -114,14 +156,9 @@ impl<'a> Seen<'a> {
     }
 
     /// A checkpoint that the log's key has signed.
-    fn signed(&self, note: &str) -> Result<Checkpoint, LogError> {
-        let keys = std::slice::from_ref(self.vkey);
-        let text = open_note(note, keys).map_err(|e| no_proof(&e))?;
-        let checkpoint = Checkpoint::parse(text).map_err(|e| no_proof(&e))?;
-        if checkpoint.origin != self.vkey.name() {
-            return Err(no_proof(&"the checkpoint is of another log"));
-        }
-        Ok(checkpoint)
+    fn signed(&self, note: &str, rotations: &[String]) -> Result<Checkpoint, LogError> {
+        let keys = self.follow(rotations)?;
+        keys.open(note).map_err(|why| no_proof(&why))
     }
 
     /// An entry that was appended after a call began cannot lie within the log as it was before.
@@ -143,7 +180,7 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
-        let checkpoint = self.signed(&proof.checkpoint)?;
+        let checkpoint = self.signed(&proof.checkpoint, &proof.rotations)?;
         let path = hashes(&proof.inclusion)?;
         let leaf = leaf_hash(&proof.entry);
         verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &path)

@@ -149,7 +149,8 @@ where
             seen_size: before.as_ref().map_or(0, |checkpoint| checkpoint.size),
         };
         let order = self.desk.calls.open_order(request).await?;
-        seen.grown(before.as_ref(), &order.checkpoint, &order.consistency)?;
+        let (checkpoint, consistency) = (&order.checkpoint, &order.consistency);
+        seen.grown(before.as_ref(), checkpoint, consistency, &order.rotations)?;
         Ok(order)
     }
 

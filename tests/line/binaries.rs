@@ -47,9 +47,9 @@ fn build() -> Binaries {
         }
     }
     let built = cargo
-        .args(["build", "--locked", "--bins", "--profile", profile])
+        .args(["build", "--locked", "--bins", "--lib", "--profile", profile])
         .args(["-p", "provisioner", "-p", "station-cli"])
-        .args(["-p", "hsm-sim", "-p", "line-sim"])
+        .args(["-p", "hsm-sim", "-p", "hsm-sim-pkcs11", "-p", "line-sim"])
         .args(["--message-format", "json-render-diagnostics"])
         .arg("--target-dir")
         .arg(folder.parent().unwrap())

@@ -12,8 +12,10 @@
 mod audit;
 mod binaries;
 mod kill;
+mod outage;
 mod proof;
 mod refusals;
+mod rotation;
 mod scripts;
 mod site;
 mod softhsm;

@@ -27,9 +27,9 @@ use std::io;
 use zeroize::Zeroizing;
 
 pub use error::HsmError;
-pub use key::{Key, Kind};
+pub use key::{Key, Kind, Turn};
 pub use pin::{Pin, PinLength};
-pub use pkcs11::Pkcs11Token;
+pub use pkcs11::{Pkcs11Token, Wrapping};
 pub use pool::{Connect, Stream};
 pub use remote::RemoteToken;
 pub use soft::SoftToken;
@@ -66,12 +66,17 @@ pub trait Hsm: Send + Sync {
     fn public_key(&self, key: Key) -> Result<Vec<u8>, HsmError>;
 
     /// Encrypts `plain`, bound to `aad`, under a key of kind [`Kind::Aes256`] that stays inside.
-    /// The answer is 28 bytes longer.
+    /// The answer is 28 bytes longer, or as long as its [`Hsm::wrapping`] makes it, at most 72.
     fn wrap(&self, key: Key, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, HsmError>;
 
     /// Undoes [`Hsm::wrap`]. [`HsmError::Refused`] when a byte of `wrapped` or `aad` differs or
     /// another key made it.
     fn unwrap(&self, key: Key, aad: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, HsmError>;
+
+    /// How it wraps, which stands in the ceremony's record.
+    fn wrapping(&self) -> Wrapping {
+        Wrapping::Gcm
+    }
 
     /// Makes the key if it is not there. When it returns, the key is on record.
     fn make_key(&self, key: Key) -> Result<(), HsmError>;

@@ -2,10 +2,11 @@
 //!
 //! The module is a library of the token's maker, loaded while running; what it does is its own.
 //! Here are the commands of [`Hsm`] in its terms: ECDSA by the token's own hash or by ours and raw
-//! r || s made DER, Ed25519 (CKM_EDDSA), HMAC-SHA-256, AES-256-GCM with a nonce of the token's.
+//! r || s made DER, Ed25519 (CKM_EDDSA), HMAC-SHA-256, AES-256-GCM with a nonce of the token's, or
+//! the fallback that `wrapping` describes.
 //!
-//! Deliberately absent: ECDSA checkpoint keys, which c2sp.org/signed-note has no type for, and
-//! wrapping without AES-GCM: a token that cannot do these is refused with what it lacks.
+//! Deliberately absent: ECDSA checkpoint keys, which c2sp.org/signed-note has no type for: a token
+//! without Ed25519 is refused with what it lacks.
 
 mod blank;
 mod form;
@@ -13,14 +14,12 @@ mod keys;
 mod library;
 mod mark;
 mod sessions;
+mod wrapping;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::Function;
-use cryptoki::error::{Error, RvError};
-use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::ObjectHandle;
@@ -28,14 +27,13 @@ use cryptoki::session::Session;
 use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
-use crate::material::{NONCE, OVERHEAD};
+use crate::material::OVERHEAD;
 use crate::{Description, Hsm, HsmError, Key, KeyFacts, Kind, Pin, bounded};
 use keys::Found;
 use library::Library;
 use sessions::{Fault, Sessions};
-
-/// AES-GCM's tag, in bits.
-const TAG_BITS: u64 = 128;
+pub use wrapping::Wrapping;
+use wrapping::{CBC_OVERHEAD, MAGIC, Nonces};
 
 /// What tokens say of themselves whose keys lie in a file, in any case: SoftHSM, Kryoptic, and the
 /// simulator's own module.
@@ -46,6 +44,8 @@ pub struct Pkcs11Token {
     sessions: Sessions,
     /// Whether the token hashes for ECDSA by itself.
     hash_inside: bool,
+    wrapping: Wrapping,
+    nonces: Nonces,
     known: Mutex<Known>,
 }
 
@@ -71,6 +71,21 @@ impl Pkcs11Token {
         pin: Pin,
         sessions: usize,
     ) -> Result<Pkcs11Token, HsmError> {
+        Pkcs11Token::open_wrapping(module, label, pin, sessions, None)
+    }
+
+    /// The same, wrapping as is said instead of as its list of mechanisms says best: for a token
+    /// whose AES-GCM is not what the standard means.
+    ///
+    /// # Errors
+    /// Those of [`Pkcs11Token::open`].
+    pub fn open_wrapping(
+        module: &Path,
+        label: &str,
+        pin: Pin,
+        sessions: usize,
+        wrapping: Option<Wrapping>,
+    ) -> Result<Pkcs11Token, HsmError> {
         let library = Library::load(module)?;
         let sessions = Sessions::new(library, label, pin, sessions);
         let listed = sessions.call(|session, _| sessions.mechanisms(session))?;
@@ -78,9 +93,11 @@ impl Pkcs11Token {
         let token = Pkcs11Token {
             sessions,
             hash_inside: listed.contains(&MechanismType::ECDSA_SHA256),
+            wrapping: wrapping.or(Wrapping::of(&listed)).unwrap_or(Wrapping::Gcm),
+            nonces: Nonces::default(),
             known: Mutex::default(),
         };
-        for key in Key::ALL {
+        for key in Key::every() {
             match token.with_key(key, |_, _| Ok(())) {
                 Ok(()) | Err(HsmError::NoSuchKey(_)) => {}
                 Err(error) => return Err(error),
@@ -136,24 +153,11 @@ impl Pkcs11Token {
         known
     }
 
-    fn decrypt(
-        &self,
-        key: Key,
-        aad: &[u8],
-        wrapped: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, HsmError> {
-        let Some((nonce, body)) = wrapped.split_first_chunk::<NONCE>() else {
-            return Ok(None);
-        };
-        self.with_key(key, |session, found| {
-            let mut nonce = *nonce;
-            let parameters = GcmParams::new(&mut nonce, aad, TAG_BITS.into())?;
-            match session.decrypt(&Mechanism::AesGcm(parameters), found.handle, body) {
-                Ok(plain) => Ok(Some(Zeroizing::new(plain))),
-                Err(error) if is_mismatch(&error) => Ok(None),
-                Err(error) => Err(error.into()),
-            }
-        })
+    fn mac_under(&self, key: Key, data: &[u8]) -> Result<[u8; 32], HsmError> {
+        let mac = self.with_key(key, |session, found| {
+            Ok(session.sign(&Mechanism::Sha256Hmac, found.handle, data)?)
+        })?;
+        mac.try_into().map_err(|_| HsmError::out_of_turn())
     }
 }
 
@@ -189,10 +193,7 @@ impl Hsm for Pkcs11Token {
     fn mac(&self, key: Key, data: &[u8]) -> Result<[u8; 32], HsmError> {
         bounded(data.len())?;
         of_kind(key, &[Kind::Mac])?;
-        let mac = self.with_key(key, |session, found| {
-            Ok(session.sign(&Mechanism::Sha256Hmac, found.handle, data)?)
-        })?;
-        mac.try_into().map_err(|_| HsmError::out_of_turn())
+        self.mac_under(key, data)
     }
 
     fn sign(&self, key: Key, message: &[u8]) -> Result<Vec<u8>, HsmError> {
@@ -214,40 +215,60 @@ impl Hsm for Pkcs11Token {
     fn wrap(&self, key: Key, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, HsmError> {
         bounded(aad.len().saturating_add(plain.len()))?;
         of_kind(key, &[Kind::Aes256])?;
-        self.with_key(key, |session, found| {
-            let mut nonce = [0; NONCE];
-            session.generate_random_slice(&mut nonce)?;
-            let mut wrapped = nonce.to_vec();
-            let parameters = GcmParams::new(&mut nonce, aad, TAG_BITS.into())?;
-            let body = session.encrypt(&Mechanism::AesGcm(parameters), found.handle, plain)?;
-            // A token that chose a nonce of its own would give a ticket that nothing opens.
-            if body.len() != plain.len() + OVERHEAD - NONCE {
-                return Err(HsmError::out_of_turn().into());
+        let mut wrapped = self.with_key(key, |session, found| {
+            let nonce = self.nonces.next(session)?;
+            match self.wrapping {
+                Wrapping::Gcm => wrapping::gcm(session, found.handle, nonce, aad, plain),
+                Wrapping::CbcHmac => wrapping::cbc(session, found.handle, nonce, plain),
             }
-            wrapped.extend_from_slice(&body);
-            Ok(wrapped)
-        })
+        })?;
+        if self.wrapping == Wrapping::CbcHmac {
+            let data = wrapping::authenticated(aad, &wrapped);
+            wrapped.extend_from_slice(&self.mac_under(Key::TicketMac, &data)?);
+        }
+        Ok(wrapped)
+    }
+
+    fn wrapping(&self) -> Wrapping {
+        self.wrapping
     }
 
     fn unwrap(&self, key: Key, aad: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, HsmError> {
-        let plain = wrapped.len().saturating_sub(OVERHEAD);
+        let longer = match wrapped.starts_with(MAGIC) {
+            true => CBC_OVERHEAD,
+            false => OVERHEAD,
+        };
+        let plain = wrapped.len().saturating_sub(longer);
         bounded(aad.len().saturating_add(plain))?;
         of_kind(key, &[Kind::Aes256])?;
+        if wrapped.starts_with(MAGIC) {
+            return self.unwrap_cbc(key, aad, wrapped);
+        }
         if let Some(plain) = self.decrypt(key, aad, wrapped)? {
             return Ok(plain);
         }
         // Tokens say "general error" both of altered bytes and of themselves. One that undoes its
         // own wrap is well, so it is the bytes.
-        let own = self.wrap(key, b"birthmark", b"is it the token?")?;
+        let own = self.with_key(key, |session, found| {
+            let nonce = self.nonces.next(session)?;
+            wrapping::gcm(
+                session,
+                found.handle,
+                nonce,
+                b"birthmark",
+                b"is it the token?",
+            )
+        })?;
         match self.decrypt(key, b"birthmark", &own)? {
-            Some(_) => Err(HsmError::refused(
-                "the wrapped bytes or their context are not what was wrapped",
-            )),
+            Some(_) => Err(altered()),
             None => Err(HsmError::unavailable("it does not decrypt")),
         }
     }
 
     fn make_key(&self, key: Key) -> Result<(), HsmError> {
+        if key == Key::Ticket && self.wrapping == Wrapping::CbcHmac {
+            self.make_key(Key::TicketMac)?;
+        }
         // One at a time in this process; two of one label would both be refused.
         static MAKING: Mutex<()> = Mutex::new(());
         let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -274,6 +295,10 @@ impl Hsm for Pkcs11Token {
         self.sessions
             .call(|session, _| mark::raise(session, log, size))
     }
+}
+
+fn altered() -> HsmError {
+    HsmError::refused("the wrapped bytes or their context are not what was wrapped")
 }
 
 /// Signs with a private key: DER for ECDSA, 64 bytes for Ed25519.
@@ -309,7 +334,10 @@ fn capable(label: &str, listed: &[MechanismType]) -> Result<(), HsmError> {
         ("ECDSA", &ecdsa[..]),
         ("Ed25519 (CKM_EDDSA)", &[MechanismType::EDDSA]),
         ("HMAC-SHA-256", &[MechanismType::SHA256_HMAC]),
-        ("AES-GCM", &[MechanismType::AES_GCM]),
+        (
+            "AES-GCM or AES-CBC",
+            &[MechanismType::AES_GCM, MechanismType::AES_CBC],
+        ),
     ];
     let lacks = wanted
         .iter()
@@ -329,21 +357,6 @@ fn of_kind(key: Key, kinds: &[Kind]) -> Result<(), HsmError> {
         true => Ok(()),
         false => Err(HsmError::WrongKind(key)),
     }
-}
-
-/// What tokens answer when a tag does not fit.
-fn is_mismatch(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Pkcs11(
-            RvError::EncryptedDataInvalid
-                | RvError::EncryptedDataLenRange
-                | RvError::SignatureInvalid
-                | RvError::GeneralError
-                | RvError::FunctionFailed,
-            Function::Decrypt
-        )
-    )
 }
 
 /// Text of the token's own, for entries and terminals.

@@ -32,7 +32,7 @@ pub(crate) struct Pool {
     connect: Connect,
     pin: Pin,
     places: Mutex<Places>,
-    /// Told once each time a place becomes free.
+    /// Told once each time a place becomes free, and to all when the token was lost.
     freed: Condvar,
     /// Told to all when a login has ended.
     opened: Condvar,
@@ -88,7 +88,7 @@ impl Pool {
         match self.ask(&request, true)? {
             Asked::Answered(outcome) => Ok(outcome),
             Asked::Broken(second) => {
-                lock(&self.places).broke += 1;
+                self.tell(&mut lock(&self.places));
                 Err(HsmError::unavailable(format!(
                     "the connection broke ({first}), and so did the next ({second})"
                 )))
@@ -117,6 +117,13 @@ impl Pool {
         // Those beside it most likely broke with it, as when the token restarts.
         lock(&self.places).idle.clear();
         Ok(Asked::Broken(error))
+    }
+
+    /// Whoever waits for a place is told at once that the token is lost: woken one by one, they would
+    /// stay behind whoever comes next, takes the place, and waits for the token as well.
+    fn tell(&self, places: &mut Places) {
+        places.broke += 1;
+        self.freed.notify_all();
     }
 
     /// A place in the pool, with an idle connection if there is one.
@@ -171,7 +178,7 @@ impl Pool {
         if let Err(error) = &opened {
             let mut places = lock(&self.places);
             places.wrong = *error == HsmError::WrongPin;
-            places.broke += 1;
+            self.tell(&mut places);
         }
         opened
     }

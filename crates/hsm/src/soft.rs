@@ -21,7 +21,7 @@ pub struct SoftToken {
     serial: [u8; 8],
     store_key: StoreKey,
     /// Set once by `make_key`, after the store that holds the key was saved.
-    keys: [OnceLock<Material>; Key::ALL.len()],
+    keys: [OnceLock<Material>; Key::COUNT],
     random: Mutex<Box<dyn Randomness>>,
     storage: Box<dyn Storage>,
     /// The store as last saved. Whoever changes it holds this lock until it is saved.
@@ -85,7 +85,7 @@ impl SoftToken {
         };
         let token = SoftToken::assemble(contents.serial, store_key, saved, random, storage);
         for material in contents.keys {
-            let slot = &token.keys[material.key() as usize];
+            let slot = &token.keys[material.key().place()];
             let repeat = slot.set(material).is_err();
             assert!(
                 !repeat,
@@ -105,7 +105,7 @@ impl SoftToken {
         SoftToken {
             serial,
             store_key,
-            keys: Default::default(),
+            keys: [const { OnceLock::new() }; Key::COUNT],
             random: Mutex::new(random),
             storage,
             store: Mutex::new(store),
@@ -155,9 +155,7 @@ impl SoftToken {
     }
 
     fn material(&self, key: Key) -> Result<&Material, HsmError> {
-        self.keys[key as usize]
-            .get()
-            .ok_or(HsmError::NoSuchKey(key))
+        self.keys[key.place()].get().ok_or(HsmError::NoSuchKey(key))
     }
 
     /// Saves the keys, one more and the marks. The caller holds the store's lock.
@@ -238,7 +236,7 @@ impl Hsm for SoftToken {
 
     fn make_key(&self, key: Key) -> Result<(), HsmError> {
         let mut store = lock(&self.store);
-        let slot = &self.keys[key as usize];
+        let slot = &self.keys[key.place()];
         if slot.get().is_some() {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
-use hsm::{Hsm, HsmError, Key, Kind, Pin, Pkcs11Token};
+use hsm::{Hsm, HsmError, Key, Kind, Pin, Pkcs11Token, Wrapping};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
 
 const LABEL: &str = "line 1";
@@ -71,6 +71,66 @@ fn furnished() -> Pkcs11Token {
         token.make_key(key).unwrap();
     }
     token
+}
+
+fn open_as(wrapping: Wrapping) -> Pkcs11Token {
+    Pkcs11Token::open_wrapping(&module(), LABEL, pin(PIN), 8, Some(wrapping)).unwrap()
+}
+
+#[test]
+fn a_token_without_gcm_wraps_by_cbc_and_hmac() {
+    alone("a_token_without_gcm_wraps_by_cbc_and_hmac", || {
+        let gcm = furnished();
+        assert_eq!(gcm.wrapping(), Wrapping::Gcm);
+        let by_gcm = gcm.wrap(Key::Ticket, b"unit 1", b"bundle").unwrap();
+        drop(gcm);
+        // Its list of mechanisms is that of a token which has none.
+        let token = open_as(Wrapping::CbcHmac);
+        assert_eq!(
+            token.wrap(Key::Ticket, b"", b"").err(),
+            Some(HsmError::NoSuchKey(Key::TicketMac))
+        );
+        token.make_key(Key::Ticket).unwrap();
+        assert!(token.key_facts(Key::TicketMac).unwrap().never_extractable);
+        for length in [0, 1, 15, 16, 17, 300, 59_990] {
+            let plain = vec![7; length];
+            let wrapped = token.wrap(Key::Ticket, b"unit 1", &plain).unwrap();
+            assert!(wrapped.len() <= length + 72 && wrapped.starts_with(b"bm-cbc1"));
+            let back = token.unwrap(Key::Ticket, b"unit 1", &wrapped).unwrap();
+            assert_eq!(*back, plain);
+        }
+        let wrapped = token.wrap(Key::Ticket, b"unit 1", b"bundle").unwrap();
+        assert_ne!(
+            token.wrap(Key::Ticket, b"unit 1", b"bundle"),
+            Ok(wrapped.clone())
+        );
+        let refused = |aad: &[u8], wrapped: &[u8]| {
+            let answer = token.unwrap(Key::Ticket, aad, wrapped);
+            assert!(
+                matches!(answer, Err(HsmError::Refused { .. })),
+                "{answer:?}"
+            );
+        };
+        for at in 0..wrapped.len() {
+            let mut altered = wrapped.clone();
+            altered[at] ^= 1;
+            refused(b"unit 1", &altered);
+            refused(b"unit 1", &wrapped[..at]);
+        }
+        refused(b"unit 2", &wrapped);
+        refused(b"", &wrapped);
+        // The form says which it is, so a ticket of either is opened by a token that has both.
+        assert_eq!(
+            *token.unwrap(Key::Ticket, b"unit 1", &by_gcm).unwrap(),
+            *b"bundle"
+        );
+        let again = open();
+        let gcm = again.unwrap();
+        assert_eq!(
+            *gcm.unwrap(Key::Ticket, b"unit 1", &wrapped).unwrap(),
+            *b"bundle"
+        );
+    });
 }
 
 /// Another user of the module in this process, logged in as we are.

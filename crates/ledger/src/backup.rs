@@ -9,9 +9,9 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use tlog::{Hash, VerifierKey};
+use tlog::{Hash, LogKeys, VerifierKey};
 
-use crate::files::{file_error, open_checkpoint, sync_folder};
+use crate::files::{file_error, sync_folder};
 use crate::sql::{newest_checkpoint, root_of, size};
 use crate::{Error, schema};
 
@@ -88,7 +88,8 @@ fn look(copy: &Path, vkey: &VerifierKey) -> Result<Backup, Error> {
     let connection = schema::reader(copy)?;
     let (_, note) = newest_checkpoint(&connection)?.ok_or(Error::NoCheckpoint)?;
     tlog::open_note(&note, std::slice::from_ref(vkey)).map_err(Error::Note)?;
-    let checkpoint = open_checkpoint(&note, vkey).map_err(|_| Error::Altered(0))?;
+    let keys = LogKeys::new(vkey.clone());
+    let checkpoint = keys.open(&note).map_err(|_| Error::Altered(0))?;
     let entries = size(&connection)?;
     if checkpoint.size > entries || root_of(&connection, checkpoint.size)? != checkpoint.root {
         return Err(Error::Altered(checkpoint.size));

@@ -3,23 +3,29 @@
 //! Any tool that reads tlog-tiles checks it; [`verify_bundle`] also replays the rules. Tiles are
 //! written first and the checkpoint last, so a broken-off export claims nothing it has not got.
 
+mod keys;
+
 use std::fs;
 use std::path::Path;
 
 use rusqlite::Connection;
-use tlog::{Checkpoint, Hash, Level, TilePath, VerifierKey, decode_bundle};
+use tlog::{Checkpoint, Hash, Level, LogKeys, TilePath, VerifierKey, decode_bundle};
 
 use crate::ahead::{Ahead, Block};
-use crate::files::{file_error, open_checkpoint};
-use crate::folder::{check_strangers, read};
+use crate::files::file_error;
+use crate::folder::{ROTATIONS, check_strangers, read};
 use crate::memory::Memory;
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::{Replay, Report};
-use crate::rows::{OrderRow, UnitRow};
+use crate::rows::{OrderRow, SignerName, SigningKeyRow, UnitRow};
+use crate::signers::log_keys;
 use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};
-use crate::table::int;
+use crate::table::{Table, int};
 use crate::tile_hashes::TileHashes;
 use crate::{Audit, Error, schema};
+
+pub use keys::bundle_keys;
+use keys::chain;
 
 /// Longest checkpoint file that is read.
 const NOTE_MAX: u64 = 1_000_000;
@@ -40,7 +46,8 @@ pub struct Exported {
 }
 
 /// Writes the log at `path`, as far as it is signed, into the folder `out`: `checkpoint`,
-/// `vkey`, `tile/<level>/<index>` and `tile/entries/<index>`.
+/// `vkey`, `tile/<level>/<index>` and `tile/entries/<index>`; and `rotations` for whoever knows an
+/// older key than the one in `vkey`. `vkey` is any key that the log has had.
 ///
 /// An earlier export of the same log is brought up to date. All is checked before the first file
 /// is written: a log that was altered leaves the earlier export as it was.
@@ -61,6 +68,11 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
     schema::check_version(&connection, path)?;
     connection.execute_batch("BEGIN")?;
     let (_, note) = newest_checkpoint(&connection)?.ok_or(Error::NoCheckpoint)?;
+    let keys = log_keys(&connection).map_err(|_| Error::Altered(0))?;
+    let vkey = match keys.hold(vkey) {
+        Ok(()) => keys.newest(),
+        Err(_) => vkey,
+    };
     let text = tlog::open_note(&note, std::slice::from_ref(vkey)).map_err(Error::Note)?;
     let checkpoint = tlog::Checkpoint::parse(text).map_err(|_| Error::Altered(0))?;
     let entries = size(&connection)?;
@@ -68,7 +80,7 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
         return Err(Error::Altered(checkpoint.size));
     }
     unaltered(&connection, checkpoint.size)?;
-    let earlier = own_folder(out, vkey, &connection, checkpoint.size)?;
+    let earlier = own_folder(out, &keys, &connection, checkpoint.size)?;
     let mut written = 0;
     for tile in tlog::tiles(checkpoint.size) {
         write(
@@ -78,6 +90,15 @@ pub fn export(path: &Path, vkey: &VerifierKey, out: &Path) -> Result<Exported, E
         written += 1;
     }
     write(&out.join("vkey"), format!("{vkey}\n").as_bytes())?;
+    let rotations = SigningKeyRow::list(
+        &connection,
+        "WHERE key = ?1 AND seq > 0 AND seq < ?2 ORDER BY seq",
+        (SignerName::Log.as_str(), int(checkpoint.size)),
+    )?;
+    let rotations: String = rotations.into_iter().map(|row| row.proof).collect();
+    if !rotations.is_empty() {
+        write(&out.join(ROTATIONS), rotations.as_bytes())?;
+    }
     // The same tree head with the lines of witnesses under it is worth more than without.
     let cosigned = earlier.filter(|earlier| {
         tlog::open_note(earlier, std::slice::from_ref(vkey)).is_ok_and(|earlier| earlier == text)
@@ -156,7 +177,7 @@ pub fn bundle_entries(
     from: u64,
     each: &mut dyn FnMut(u64, &[u8]) -> std::io::Result<()>,
 ) -> Result<(), Error> {
-    let (_, checkpoint) = signed_by(dir, vkey)?;
+    let (_, checkpoint) = signed_by(dir, &bundle_keys(dir, vkey)?)?;
     let checkpoint = checkpoint.map_err(|why| Error::NotALog {
         path: dir.to_owned(),
         why,
@@ -177,17 +198,14 @@ pub fn bundle_entries(
     Ok(())
 }
 
-/// The folder's note, and the checkpoint in it or why it is none of this key's.
-fn signed_by(
-    dir: &Path,
-    vkey: &VerifierKey,
-) -> Result<(String, Result<Checkpoint, String>), Error> {
+/// The folder's note, and the checkpoint in it or why it is none of these keys'.
+fn signed_by(dir: &Path, keys: &LogKeys) -> Result<(String, Result<Checkpoint, String>), Error> {
     let note = read(&dir.join("checkpoint"), NOTE_MAX).map_err(|source| Error::NotALog {
         path: dir.to_owned(),
         why: format!("no checkpoint: {source}"),
     })?;
     let note = String::from_utf8_lossy(&note).into_owned();
-    let checkpoint = open_checkpoint(&note, vkey);
+    let checkpoint = keys.open(&note);
     Ok((note, checkpoint))
 }
 
@@ -204,7 +222,15 @@ fn bundles(from: u64, size: u64) -> impl Iterator<Item = TilePath> {
 /// The whole way through a folder.
 fn walk<'a>(dir: &Path, vkey: &'a VerifierKey, audit: &Audit<'_>) -> Result<Replay<'a>, Error> {
     let mut replay = Replay::new(vkey);
-    let (note, checkpoint) = signed_by(dir, vkey)?;
+    // Believed for the checkpoint's size alone; the entries say which keys there were.
+    let keys = match chain(dir, vkey) {
+        Ok(keys) => keys,
+        Err(why) => {
+            replay.findings.add(None, why);
+            LogKeys::new(vkey.clone())
+        }
+    };
+    let (note, checkpoint) = signed_by(dir, &keys)?;
     let checkpoint = match checkpoint {
         Ok(checkpoint) => checkpoint,
         Err(why) => {
@@ -214,7 +240,8 @@ fn walk<'a>(dir: &Path, vkey: &'a VerifierKey, audit: &Audit<'_>) -> Result<Repl
             return Ok(replay);
         }
     };
-    if read(&dir.join("vkey"), NOTE_MAX).ok() != Some(format!("{vkey}\n").into_bytes()) {
+    let newest = keys.newest();
+    if read(&dir.join("vkey"), NOTE_MAX).ok() != Some(format!("{newest}\n").into_bytes()) {
         replay
             .findings
             .add(None, "the file vkey does not hold the key that was given");
@@ -236,6 +263,10 @@ fn walk<'a>(dir: &Path, vkey: &'a VerifierKey, audit: &Audit<'_>) -> Result<Repl
         goes_on_from(&mut replay, audit.remembered, &mut |position| {
             hashes.at(position)
         });
+    }
+    if audit.since.is_none() && replay.keys != keys {
+        let what = format!("{ROTATIONS} does not tell of the keys that the entries name");
+        replay.findings.add(None, what);
     }
     check_strangers(dir, &mut replay.findings);
     Ok(replay)
@@ -304,7 +335,7 @@ fn unaltered(connection: &Connection, size: u64) -> Result<(), Error> {
 /// The folder is empty, or an earlier and not longer export of this log, whose note it gives.
 fn own_folder(
     out: &Path,
-    vkey: &VerifierKey,
+    keys: &LogKeys,
     connection: &Connection,
     entries: u64,
 ) -> Result<Option<String>, Error> {
@@ -316,7 +347,7 @@ fn own_folder(
     let checkpoint = read(&out.join("checkpoint"), NOTE_MAX).ok();
     let Some(note) = checkpoint.and_then(|bytes| String::from_utf8(bytes).ok()) else {
         // An export that broke off has tiles and no checkpoint, and nothing else.
-        let ours = ["tile", "tables", "vkey", "checkpoint.new"];
+        let ours = ["tile", "tables", "vkey", "checkpoint.new", ROTATIONS];
         let foreign = fs::read_dir(out)
             .map_err(|source| file_error(out, source))?
             .any(|file| file.is_ok_and(|file| !ours.iter().any(|name| file.file_name() == *name)));
@@ -326,7 +357,7 @@ fn own_folder(
             Ok(None)
         };
     };
-    match open_checkpoint(&note, vkey) {
+    match keys.open(&note) {
         Ok(earlier) if earlier.size > entries => Err(Error::WentBackwards {
             signed: earlier.size,
             entries,

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use tlog::{Checkpoint, CheckpointSigner, Hash, VerifierKey};
+use tlog::{Checkpoint, Hash, LogKeys};
 
-use crate::files::{Beside, checkpoint_beside, open_checkpoint};
+use crate::files::{Beside, checkpoint_beside};
+use crate::signers::Signers;
 use crate::tip::Tip;
 use crate::{Error, sql};
 
@@ -64,20 +65,20 @@ fn data_version(connection: &Connection) -> Result<i64, Error> {
 pub(crate) fn not_backwards(
     connection: &Connection,
     path: &Path,
-    vkey: &VerifierKey,
+    keys: &LogKeys,
 ) -> Result<u64, Error> {
     let entries = sql::size(connection)?;
     let in_row = match sql::newest_checkpoint(connection)? {
         Some((size, note)) => {
             // A row that is not good would hide what nobody signed.
-            let good = open_checkpoint(&note, vkey).ok();
+            let good = keys.open(&note).ok();
             let good = good.filter(|checkpoint| checkpoint.size == size);
             Some(good.ok_or(Error::Altered(size))?)
         }
         None => None,
     };
     let signed = in_row.as_ref().map_or(0, |checkpoint| checkpoint.size);
-    let beside = match checkpoint_beside(path, vkey)? {
+    let beside = match Beside::of(checkpoint_beside(path)?, keys) {
         Beside::Signed(checkpoint) => Some(checkpoint),
         Beside::Missing | Beside::Torn | Beside::Foreign(_) => None,
     };
@@ -99,14 +100,14 @@ pub(crate) fn not_backwards(
 pub(crate) fn sign(
     connection: &Connection,
     end: &End,
-    signer: &dyn CheckpointSigner,
+    signers: Signers<'_>,
 ) -> Result<Result<String, tlog::SignError>, Error> {
     let checkpoint = Checkpoint {
-        origin: signer.vkey().name().to_owned(),
+        origin: signers.vkey().name().to_owned(),
         size: end.tip.size(),
         root: end.root,
     };
-    let note = match tlog::sign_note(&checkpoint.to_text(), signer) {
+    let note = match signers.sign(&checkpoint.to_text()) {
         Ok(note) => note,
         Err(error) => return Ok(Err(error)),
     };

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fs4::fs_std::FileExt;
-use tlog::{Checkpoint, VerifierKey};
+use tlog::{Checkpoint, LogKeys};
 
 use crate::Error;
 
@@ -68,38 +68,32 @@ pub(crate) fn place_checkpoint(database: &Path, note: &str) -> Result<(), Error>
     std::fs::rename(&fresh, &path).map_err(|source| file_error(&path, source))
 }
 
-/// Reads it back.
-pub(crate) fn checkpoint_beside(database: &Path, key: &VerifierKey) -> Result<Beside, Error> {
+/// Reads it back; none when there is no such file.
+pub(crate) fn checkpoint_beside(database: &Path) -> Result<Option<Vec<u8>>, Error> {
     let path = checkpoint_path(database);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Beside::Missing),
-        Err(source) => return Err(file_error(&path, source)),
-    };
-    if bytes.iter().all(|&byte| byte == 0) {
-        return Ok(Beside::Torn);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(file_error(&path, source)),
     }
-    let Ok(note) = String::from_utf8(bytes) else {
-        return Ok(Beside::Foreign("it is not text".to_owned()));
-    };
-    Ok(match open_checkpoint(&note, key) {
-        Ok(checkpoint) => Beside::Signed(checkpoint),
-        Err(why) => Beside::Foreign(why),
-    })
 }
 
-/// The checkpoint in a note that `key` signed, or why it is none.
-pub(crate) fn open_checkpoint(note: &str, key: &VerifierKey) -> Result<Checkpoint, String> {
-    let text = tlog::open_note(note, std::slice::from_ref(key)).map_err(|e| e.to_string())?;
-    let checkpoint = Checkpoint::parse(text).map_err(|e| e.to_string())?;
-    if checkpoint.origin == key.name() {
-        Ok(checkpoint)
-    } else {
-        Err(format!(
-            "its origin is {:?}, the key's name is {:?}",
-            checkpoint.origin,
-            key.name()
-        ))
+impl Beside {
+    /// What the file's bytes are to a log of these keys.
+    pub(crate) fn of(bytes: Option<Vec<u8>>, keys: &LogKeys) -> Beside {
+        let Some(bytes) = bytes else {
+            return Beside::Missing;
+        };
+        if bytes.iter().all(|&byte| byte == 0) {
+            return Beside::Torn;
+        }
+        let Ok(note) = String::from_utf8(bytes) else {
+            return Beside::Foreign("it is not text".to_owned());
+        };
+        match keys.open(&note) {
+            Ok(checkpoint) => Beside::Signed(checkpoint),
+            Err(why) => Beside::Foreign(why),
+        }
     }
 }
 

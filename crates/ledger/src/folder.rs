@@ -16,7 +16,9 @@ const DEPTH_MAX: usize = 10;
 /// Files that are looked at for a stranger among them: 2^40 entries have fewer.
 const LOOKED_AT_MAX: usize = 50_000_000;
 /// What may lie beside the tiles; `tables` holds lists for people, which nothing is proven with.
-const BESIDE: [&str; 3] = ["checkpoint", "checkpoint.new", "vkey"];
+const BESIDE: [&str; 4] = ["checkpoint", "checkpoint.new", "vkey", ROTATIONS];
+/// How one key of the log handed over to the next, note behind note; absent while it has had one.
+pub(crate) const ROTATIONS: &str = "rotations";
 const TABLES: &str = "tables";
 
 /// A plain file that is not longer than it may be; a pipe or a link to one is never waited for.

@@ -29,6 +29,7 @@ mod room;
 mod rows;
 mod rules;
 mod schema;
+mod signers;
 mod sql;
 mod steps;
 mod stream;
@@ -42,7 +43,8 @@ mod writer;
 
 pub use backup::{Backup, backup};
 pub use bundle::{
-    Exported, Holdings, bundle_entries, export, holdings, verify_bundle, verify_bundle_with,
+    Exported, Holdings, bundle_entries, bundle_keys, export, holdings, verify_bundle,
+    verify_bundle_with,
 };
 pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
@@ -51,6 +53,9 @@ pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use replay::{Finding, Report};
-pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, UnitRow};
+pub use rows::{
+    LogRow, OrderRow, ProductRow, SignerName, SigningKeyRow, StationRow, StationState, StopRow,
+    UnitRow,
+};
 pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

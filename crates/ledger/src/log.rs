@@ -1,10 +1,12 @@
 //! The log, open for writing: one connection, one process, one transaction per batch.
 
+mod rotate;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use tlog::{CheckpointSigner, VerifierKey};
+use tlog::{CheckpointSigner, LogKeys, VerifierKey};
 use traveler::Change;
 
 use crate::end::{End, not_backwards, sign};
@@ -13,8 +15,7 @@ use crate::index::{Index, Shared};
 use crate::near::Near;
 use crate::options::Options;
 use crate::room::{Room, is_full};
-use crate::rows::LogRow;
-use crate::table::Table;
+use crate::signers::{Signers, log_keys};
 use crate::transaction::Transaction;
 use crate::{Error, Reader, Refused, schema, sql};
 
@@ -28,7 +29,7 @@ pub struct Ledger {
     /// Before the lock, so that it is closed while the lock is still held.
     pub(crate) connection: Connection,
     path: PathBuf,
-    vkey: VerifierKey,
+    keys: LogKeys,
     /// Set when it is opened and after each commit; nothing is signed on top of anything else.
     pub(crate) end: End,
     pub(crate) index: Index,
@@ -72,13 +73,13 @@ impl Ledger {
         if sql::size(&connection)? > 0 {
             return Err(Error::Exists(path.to_owned()));
         }
-        let vkey = signer.vkey().clone();
+        let keys = LogKeys::new(signer.vkey().clone());
         let mut ledger = Ledger {
             end: End::of(&connection)?,
             index: Options::default().index(&connection, path)?,
             connection,
             path: path.to_owned(),
-            vkey,
+            keys,
             near: Near::default(),
             folded_at: 0,
             unfolded: 0,
@@ -89,8 +90,8 @@ impl Ledger {
             _lock: lock,
         };
         if let [traveler::Event::LogOpened { origin, vkey, .. }] = &first.events[..] {
-            ledger.right_name(vkey, ledger.vkey.to_string())?;
-            ledger.right_name(origin, ledger.vkey.name().to_owned())?;
+            ledger.right_name(vkey, ledger.vkey().to_string())?;
+            ledger.right_name(origin, ledger.vkey().name().to_owned())?;
         }
         for outcome in ledger.append(&[first], signer)? {
             outcome.map_err(Error::FirstEntry)?;
@@ -146,16 +147,17 @@ impl Ledger {
         }
         let lock = Lock::take(path)?;
         let connection = schema::writer(path, false)?;
-        let row = LogRow::find(&connection, "", [])?
-            .ok_or_else(|| not_a_log("it has no first entry".to_owned()))?;
-        let vkey = VerifierKey::parse(&row.vkey).map_err(|error| not_a_log(error.to_string()))?;
-        let signed = not_backwards(&connection, path, &vkey)?;
+        if sql::size(&connection)? == 0 {
+            return Err(not_a_log("it has no first entry".to_owned()));
+        }
+        let keys = log_keys(&connection).map_err(not_a_log)?;
+        let signed = not_backwards(&connection, path, &keys)?;
         let mut ledger = Ledger {
             end: End::of(&connection)?,
             index: options.index(&connection, path)?,
             connection,
             path: path.to_owned(),
-            vkey,
+            keys,
             near: Near::default(),
             folded_at: 0,
             unfolded: 0,
@@ -185,12 +187,20 @@ impl Ledger {
         batch: &[Change],
         signer: &dyn CheckpointSigner,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
+        self.written(batch, Signers::One(signer))
+    }
+
+    fn written(
+        &mut self,
+        batch: &[Change],
+        signers: Signers<'_>,
+    ) -> Result<Vec<Result<Appended, Refused>>, Error> {
         self.room.look();
-        let mut written = self.write_batch(batch, signer);
+        let mut written = self.write_batch(batch, signers);
         if let Err(error) = &written {
             self.near.clear(); // it speaks of a transaction that was taken back
             if is_full(error) && self.room.let_go() {
-                written = self.write_batch(batch, signer);
+                written = self.write_batch(batch, signers);
             }
         }
         if written.is_err() {
@@ -202,9 +212,9 @@ impl Ledger {
     fn write_batch(
         &mut self,
         batch: &[Change],
-        signer: &dyn CheckpointSigner,
+        signers: Signers<'_>,
     ) -> Result<Vec<Result<Appended, Refused>>, Error> {
-        self.right_key(signer.vkey())?;
+        self.right_key(signers.vkey())?;
         self.ready_index()?;
         let transaction = Transaction::begin(&self.connection)?;
         if self.end.is_still(&transaction)? {
@@ -214,6 +224,10 @@ impl Ledger {
         self.index.take_back(0); // what a batch that failed left behind
         let mut outcomes = Vec::with_capacity(batch.len());
         for change in batch {
+            if !signers.suit(change) {
+                outcomes.push(Err(Refused::RotatesAlone));
+                continue;
+            }
             if let Some(refused) = self.room.refuses(change) {
                 outcomes.push(Err(refused));
                 continue;
@@ -231,7 +245,11 @@ impl Ledger {
         }
         self.near.write(&transaction)?;
         let end = End::at(tip, self.end.version);
-        let note = sign(&transaction, &end, signer)?.ok();
+        let note = match (sign(&transaction, &end, signers)?, signers) {
+            // Nobody could follow the new key without it.
+            (Err(error), Signers::Both { .. }) => return Err(Error::Sign(error)),
+            (note, _) => note.ok(),
+        };
         // Crash before this line: nothing happened, every caller asks again.
         transaction.commit()?;
         // Crash after it: all is durable and nobody was told. Callers ask again and are refused
@@ -311,7 +329,7 @@ impl Ledger {
         if newest.is_some_and(|(signed, _)| signed == self.end.tip.size()) {
             return Ok(false);
         }
-        let note = sign(&transaction, &self.end, signer)?.map_err(Error::Sign)?;
+        let note = sign(&transaction, &self.end, Signers::One(signer))?.map_err(Error::Sign)?;
         transaction.commit()?;
         self.syncs += 1;
         self.unplaced = Some(note);
@@ -338,10 +356,22 @@ impl Ledger {
         &self.path
     }
 
-    /// The key its checkpoints are checked with.
+    /// The key that signs its checkpoints now.
     #[must_use]
     pub fn vkey(&self) -> &VerifierKey {
-        &self.vkey
+        self.keys.newest()
+    }
+
+    /// Every key that has signed its checkpoints.
+    #[must_use]
+    pub fn log_keys(&self) -> &LogKeys {
+        &self.keys
+    }
+
+    /// The number that the next entry will have.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.end.tip.size()
     }
 
     /// Folds the write-ahead log into the database, so that one file holds everything.
@@ -364,10 +394,10 @@ impl Ledger {
     }
 
     fn right_key(&self, given: &VerifierKey) -> Result<(), Error> {
-        if *given == self.vkey {
+        if given == self.vkey() {
             return Ok(());
         }
-        self.right_name(&given.to_string(), self.vkey.to_string())
+        self.right_name(&given.to_string(), self.vkey().to_string())
     }
 
     fn right_name(&self, given: &str, expected: String) -> Result<(), Error> {

@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, StationRow, StopRow, TokenRow,
-    UnitRow,
+    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, SignerName, SigningKeyRow,
+    StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -28,6 +28,7 @@ pub(crate) struct Memory {
     pub(crate) keys: Rows<KeyRow>,
     pub(crate) issues: Rows<IssueRow>,
     pub(crate) stops: Rows<StopRow>,
+    pub(crate) signing_keys: Rows<SigningKeyRow>,
 }
 
 /// The rows of one table, in the order in which they came to be.
@@ -164,6 +165,7 @@ impl Memory {
             Row::Key(row) => self.keys.put(row),
             Row::Issue(row) => self.issues.put(row),
             Row::Stop(row) => self.stops.put(row),
+            Row::SigningKey(row) => self.signing_keys.put(row),
             Row::Step(_) => {}
         }
     }
@@ -215,5 +217,11 @@ impl View for Memory {
         // Only the newest can be open: there is no second one before it has ended.
         let newest = self.stops.all().next_back();
         Ok(newest.filter(|row| row.resumed_seq.is_none()).cloned())
+    }
+
+    fn signing_key(&self, key: SignerName) -> Result<Option<SigningKeyRow>, Infallible> {
+        let all = self.signing_keys.all();
+        let newest = all.filter(|row| row.key == key).max_by_key(|row| row.seq);
+        Ok(newest.cloned())
     }
 }

@@ -3,6 +3,8 @@
 //! Readers never block the writer (WAL) and see only what is durable. Deliberately absent: any
 //! question by password fingerprint.
 
+mod keys;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -366,7 +368,7 @@ impl Proof {
     /// # Errors
     /// A sentence saying what does not hold.
     pub fn verify(&self, vkey: &tlog::VerifierKey) -> Result<Checkpoint, String> {
-        let checkpoint = crate::files::open_checkpoint(&self.checkpoint, vkey)?;
+        let checkpoint = tlog::LogKeys::new(vkey.clone()).open(&self.checkpoint)?;
         let leaf = tlog::leaf_hash(&self.entry);
         let Checkpoint { size, root, .. } = &checkpoint;
         tlog::verify_inclusion(&leaf, self.index, *size, root, &self.inclusion)

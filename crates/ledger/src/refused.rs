@@ -1,5 +1,6 @@
 //! Why a change was not written: one variant per rule, with what an operator needs to act.
 
+use crate::SignerName;
 use traveler::{Attempt, DeviceId, KeyId, OrderId, Serial, Sku, State, StationName, Timestamp};
 
 /// A rule of the line that a change would have broken. Nothing of the change was written.
@@ -172,6 +173,17 @@ pub enum Refused {
     /// There is no stop to end, or another one than was named.
     #[error("the line is not stopped by entry {0}: look again with `provisioner line status`")]
     NotStopped(u64),
+    /// The key in force did not say that another takes over.
+    #[error("the rotation of the {key} key is not authorised: {why}")]
+    NotAuthorised {
+        /// Which key.
+        key: SignerName,
+        /// What is wrong.
+        why: String,
+    },
+    /// The checkpoint over a rotation is signed by both keys, so it goes alone.
+    #[error("a log key is rotated by itself, while no server runs: `provisioner rotate`")]
+    RotatesAlone,
     /// The password was issued before, somewhere.
     #[error("this password's fingerprint was recorded before: mint another one")]
     FingerprintUsed,

@@ -38,11 +38,11 @@ fn one(
     read: &mut impl FnMut(u64) -> Result<Hash, String>,
 ) -> Result<(), (Option<u64>, String)> {
     let (size, root) = replay.signed();
-    if seen.origin != replay.key.name() {
+    if seen.origin != replay.trusted_key.name() {
         let what = format!(
             "a remembered checkpoint is of the log {:?}, this one is {:?}",
             seen.origin,
-            replay.key.name()
+            replay.trusted_key.name()
         );
         return Err((None, what));
     }

@@ -6,12 +6,11 @@
 
 use std::collections::HashSet;
 
-use tlog::{Checkpoint, EMPTY_ROOT, Hash, VerifierKey, node_hash};
+use tlog::{Checkpoint, EMPTY_ROOT, Hash, LogKeys, VerifierKey, node_hash};
 use traveler::{Entry, Event, Fingerprint};
 
-use crate::files::open_checkpoint;
 use crate::memory::Memory;
-use crate::rows::{Row, StepRow};
+use crate::rows::{Row, SignerName, SigningKeyRow, StepRow};
 use crate::rules::{Stop, admit};
 
 /// Findings that are listed; a ruined file has no more to say after that many.
@@ -29,6 +28,8 @@ pub struct Report {
     /// Entries that a trusted checkpoint vouches for and that were not read again; 0 in a whole
     /// audit.
     pub trusted: u64,
+    /// The key that signs it now: the one it was checked with, or one that took over from it.
+    pub vkey: VerifierKey,
     /// What is wrong; empty when the log is whole.
     pub findings: Vec<Finding>,
 }
@@ -128,7 +129,10 @@ impl Findings {
 
 /// The state of the replay behind the entries fed so far.
 pub(crate) struct Replay<'a> {
-    pub(crate) key: &'a VerifierKey,
+    /// The key that the log is held against.
+    pub(crate) trusted_key: &'a VerifierKey,
+    /// The keys of the log as its entries name them; the trusted one until then.
+    pub(crate) keys: LogKeys,
     /// The state of the line.
     pub(crate) memory: Memory,
     /// What was found so far.
@@ -151,7 +155,8 @@ pub(crate) struct Replay<'a> {
 impl<'a> Replay<'a> {
     pub(crate) fn new(key: &'a VerifierKey) -> Replay<'a> {
         Replay {
-            key,
+            trusted_key: key,
+            keys: LogKeys::new(key.clone()),
             memory: Memory::default(),
             findings: Findings::default(),
             size: 0,
@@ -234,7 +239,7 @@ impl<'a> Replay<'a> {
     pub(crate) fn checkpoint(&mut self, note: &str) {
         let last = self.size.checked_sub(1);
         let over = format!("the checkpoint over {} entries", self.size);
-        match open_checkpoint(note, self.key) {
+        match self.keys.open(note) {
             Err(why) => self
                 .findings
                 .add(last, format!("{over} is not good: {why}")),
@@ -272,13 +277,19 @@ impl<'a> Replay<'a> {
         self.signed
     }
 
-    pub(crate) fn report(self) -> Report {
+    pub(crate) fn report(mut self) -> Report {
+        // The log must be that of the key it is checked with, or of one that handed over to it or
+        // took over from it.
+        if let Err(error) = self.keys.hold(self.trusted_key) {
+            self.findings.add(0, error.to_string());
+        }
         let (size, root) = self.signed;
         Report {
             entries: self.size,
             size,
             root,
             trusted: self.trusted,
+            vkey: self.keys.newest().clone(),
             findings: self.findings.0,
         }
     }
@@ -299,19 +310,24 @@ impl<'a> Replay<'a> {
             return None;
         }
         if let Judge::Form(seen) = &mut self.judge {
-            if let Event::Issued(issued) = &entry.event
-                && !seen.insert(issued.fingerprint)
-            {
-                let what = "its password is that of another entry behind the trusted checkpoint";
-                self.findings.add(seq, what);
+            match &entry.event {
+                Event::Issued(issued) if !seen.insert(issued.fingerprint) => {
+                    let what =
+                        "its password is that of another entry behind the trusted checkpoint";
+                    self.findings.add(seq, what);
+                }
+                Event::LogKeyRotated { rotation, .. } => self.hand_over(seq, rotation),
+                _ => {}
             }
             return None;
         }
         match admit(&self.memory, &entry) {
             Ok(rows) => {
-                self.check_key(&rows);
                 let mut made = None;
                 for row in rows {
+                    if let Row::SigningKey(row) = &row {
+                        self.take_key(row);
+                    }
                     match row {
                         Row::Step(step) => made = Some(step),
                         row => self.memory.put(row),
@@ -328,12 +344,26 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The log must be that of the key it is checked with.
-    fn check_key(&mut self, rows: &[Row]) {
-        let [Row::Log(row)] = rows else { return };
-        if row.vkey != self.key.to_string() || row.origin != self.key.name() {
-            let what = format!("this is the log of {}, not of {}", row.vkey, self.key);
-            self.findings.add(0, what);
+    /// Another key signs from here on; the rules have seen that it may.
+    fn take_key(&mut self, row: &SigningKeyRow) {
+        match (row.key, row.seq) {
+            (SignerName::Issuing, _) => {}
+            (SignerName::Log, 0) => match VerifierKey::parse(&row.public) {
+                Ok(first) => self.keys = LogKeys::new(first),
+                Err(error) => self.findings.add(0, error.to_string()),
+            },
+            (SignerName::Log, seq) => self.hand_over(seq, &row.proof),
+        }
+    }
+
+    fn hand_over(&mut self, seq: u64, note: &str) {
+        match self.keys.follow(note) {
+            Ok(rotation) if rotation.seq == seq => {}
+            Ok(rotation) => {
+                let what = format!("its rotation is of entry {}", rotation.seq);
+                self.findings.add(seq, what);
+            }
+            Err(error) => self.findings.add(seq, error.to_string()),
         }
     }
 }

@@ -117,6 +117,55 @@ pub struct StationRow {
     pub seq: u64,
 }
 
+/// What a rotated key does.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum SignerName {
+    /// It signs the log.
+    Log,
+    /// It certifies units.
+    Issuing,
+}
+
+impl SignerName {
+    /// The word used in JSON and on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SignerName::Log => "log",
+            SignerName::Issuing => "issuing",
+        }
+    }
+
+    /// The name a word stands for, or `None` for a word of no key.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<SignerName> {
+        [SignerName::Log, SignerName::Issuing]
+            .into_iter()
+            .find(|name| name.as_str() == word)
+    }
+}
+
+impl std::fmt::Display for SignerName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A key that signs the log or certifies units, from one entry on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SigningKeyRow {
+    /// The entry that brought it; it is in force behind it.
+    pub seq: u64,
+    /// What it does.
+    pub key: SignerName,
+    /// The log's verifier key, or SubjectPublicKeyInfo (DER) in hexadecimal digits.
+    pub public: String,
+    /// What the key before it signed; empty for the first.
+    pub proof: String,
+    /// SHA-256 of the certificate (DER) of an issuing key; none for the first, which `init` made.
+    pub certificate_sha256: Option<Digest>,
+}
+
 /// A time at which the generator was found unfit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StopRow {
@@ -226,4 +275,5 @@ pub(crate) enum Row {
     Issue(IssueRow),
     Step(StepRow),
     Stop(StopRow),
+    SigningKey(SigningKeyRow),
 }

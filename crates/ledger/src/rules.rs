@@ -5,6 +5,7 @@
 //! forced into the file cannot be verified. Deliberately absent: I/O, clocks, and any knowledge
 //! of which of the two views it is asked over.
 
+mod rotation;
 mod unit;
 
 use traveler::{
@@ -13,8 +14,8 @@ use traveler::{
 
 use crate::Refused;
 use crate::rows::{
-    DeviceRow, LogRow, OrderRow, ProductRow, Row, StationRow, StationState, StopRow, TokenRow,
-    UnitRow,
+    DeviceRow, LogRow, OrderRow, ProductRow, Row, SignerName, SigningKeyRow, StationRow,
+    StationState, StopRow, TokenRow, UnitRow,
 };
 
 /// All that the rules may know about the past.
@@ -36,6 +37,8 @@ pub(crate) trait View {
     fn fingerprint(&self, fingerprint: &Fingerprint) -> Result<bool, Self::Error>;
     /// The stop that nobody has ended.
     fn stop(&self) -> Result<Option<StopRow>, Self::Error>;
+    /// The key in force.
+    fn signing_key(&self, key: SignerName) -> Result<Option<SigningKeyRow>, Self::Error>;
 }
 
 /// Why there are no rows.
@@ -70,13 +73,16 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
             device_root_sha256,
             site_root_sha256,
             ..
-        } => Ok(vec![Row::Log(LogRow {
-            origin: origin.clone(),
-            vkey: vkey.clone(),
-            fingerprint_key: *fingerprint_key,
-            device_root_sha256: *device_root_sha256,
-            site_root_sha256: *site_root_sha256,
-        })]),
+        } => {
+            let log = Row::Log(LogRow {
+                origin: origin.clone(),
+                vkey: vkey.clone(),
+                fingerprint_key: *fingerprint_key,
+                device_root_sha256: *device_root_sha256,
+                site_root_sha256: *site_root_sha256,
+            });
+            Ok([vec![log], rotation::first(&entry.event)].concat())
+        }
         Event::ProductApplied {
             product,
             product_sha256,
@@ -113,6 +119,8 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
             })]),
             _ => refuse(Refused::NotStopped(*stopped_seq)),
         },
+        Event::LogKeyRotated { .. } => rotation::log_key(view, entry),
+        Event::IssuingKeyRotated { .. } => rotation::issuing_key(view, entry),
         Event::Issued(issued) => unit::issue(view, entry, issued),
         event => match event.step() {
             Some((step, state)) => unit::follow(view, entry, step, state),

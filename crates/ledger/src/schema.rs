@@ -9,13 +9,14 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_log.sql"),
     include_str!("../migrations/0002_stops.sql"),
     include_str!("../migrations/0003_flat.sql"),
+    include_str!("../migrations/0004_signing_keys.sql"),
 ];
-/// The migration that gave the tables of units the shape in which they are read.
-const FLAT: u32 = 3;
+/// The migration behind which every table is read as it is.
+const READ_FROM: u32 = 4;
 /// Prepared statements kept per connection; there are about 40.
 const STATEMENTS: usize = 64;
 /// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
@@ -87,8 +88,8 @@ pub(crate) fn check_version(connection: &Connection, path: &Path) -> Result<(), 
             found,
             known: MIGRATIONS.len() as u32,
         }),
-        // The tables of units had another shape: reading on would find nothing, or all of it damaged.
-        found if found < FLAT => Err(Error::Older {
+        // A table had another shape or was not there: reading on would find nothing, or all of it damaged.
+        found if found < READ_FROM => Err(Error::Older {
             found,
             known: MIGRATIONS.len() as u32,
         }),
@@ -146,7 +147,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 3
+                known: 4
             })
         ));
         let reader = reader(&path).unwrap();
@@ -167,7 +168,7 @@ mod tests {
             old.execute(sql, []).unwrap();
         }
         let connection = writer(&path, false).unwrap();
-        assert_eq!(version(&connection).unwrap(), 3);
+        assert_eq!(version(&connection).unwrap(), 4);
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
         assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);

@@ -9,7 +9,8 @@ use traveler::{
 use crate::index::{self, Index, Keyed, Keys};
 use crate::near::Near;
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
+    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, SignerName, SigningKeyRow, StationRow,
+    StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
@@ -99,6 +100,15 @@ impl View for SqlView<'_> {
             *near.stop.borrow_mut() = Some(found.clone());
         }
         Ok(found)
+    }
+
+    fn signing_key(&self, key: SignerName) -> Result<Option<SigningKeyRow>, Error> {
+        let filter = "WHERE key = ?1 ORDER BY seq DESC LIMIT 1";
+        Ok(SigningKeyRow::find(
+            self.connection,
+            filter,
+            [key.as_str()],
+        )?)
     }
 }
 
@@ -315,6 +325,7 @@ pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
         Row::Issue(row) => row.put(connection),
         Row::Step(row) => row.put(connection),
         Row::Stop(row) => row.put(connection),
+        Row::SigningKey(row) => row.put(connection),
     };
     Ok(written?)
 }

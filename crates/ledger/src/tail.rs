@@ -11,7 +11,12 @@ use crate::replay::Replay;
 use crate::sql;
 
 /// The checkpoint beside the database: the tail was not cut behind it.
-pub(crate) fn check_beside(connection: &Connection, replay: &mut Replay<'_>, beside: Beside) {
+pub(crate) fn check_beside(
+    connection: &Connection,
+    replay: &mut Replay<'_>,
+    beside: Option<Vec<u8>>,
+) {
+    let beside = Beside::of(beside, &replay.keys);
     let (size, findings) = (replay.size, &mut replay.findings);
     match beside {
         Beside::Missing if replay.covered > 0 => findings.add(

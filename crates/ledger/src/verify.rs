@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tlog::{Checkpoint, VerifierKey};
 
 use crate::ahead::{Ahead, Block};
-use crate::files::{Beside, checkpoint_beside, open_checkpoint};
+use crate::files::checkpoint_beside;
 use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
 use crate::remembered::{goes_on_from, peaks};
@@ -74,7 +74,7 @@ pub fn verify_with(
     }
     let mut replay = Replay::new(vkey);
     // Read first: a writer may go on, and then the file is ahead of what is checked.
-    let beside = checkpoint_beside(path, vkey)?;
+    let beside = checkpoint_beside(path)?;
     match check(path, &mut replay, audit, beside, progress) {
         Ok(()) => {}
         Err(error @ (Error::Older { .. } | Error::Newer { .. })) => {
@@ -92,7 +92,7 @@ fn check(
     path: &Path,
     replay: &mut Replay<'_>,
     audit: &Audit<'_>,
-    beside: Beside,
+    beside: Option<Vec<u8>>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), Error> {
     let connection = schema::reader(path)?;
@@ -265,7 +265,7 @@ fn check_rest(
         replay.findings.add(size, what);
     }
     while let Some((signed, note)) = checkpoints.next()? {
-        let good = open_checkpoint(&String::from_utf8_lossy(&note), replay.key);
+        let good = replay.keys.open(&String::from_utf8_lossy(&note));
         if good.is_ok_and(|checkpoint| checkpoint.size == signed) {
             replay.covered = signed;
         }
@@ -314,6 +314,7 @@ fn check_derived(connection: &Connection, memory: &Memory, findings: &mut Findin
     compare(connection, &memory.keys, findings);
     compare(connection, &memory.issues, findings);
     compare(connection, &memory.stops, findings);
+    compare(connection, &memory.signing_keys, findings);
 }
 
 fn compare<T: Table>(connection: &Connection, expected: &Rows<T>, findings: &mut Findings) {

@@ -326,6 +326,7 @@ fn an_older_store_is_brought_up_to_date() {
     INSERT INTO public_keys SELECT public_key_sha256, device_id, seq FROM new_public_keys;
     INSERT INTO issues SELECT fingerprint, serial, attempt, seq FROM new_issues;
     INSERT INTO steps SELECT serial, seq, state FROM new_steps;
+    DROP TABLE signing_keys;
     PRAGMA user_version = 2;";
     for table in tables {
         sql += &format!("DROP TABLE new_{table};");

@@ -3,6 +3,7 @@
 
 mod hsm;
 mod ledger;
+mod outage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use tokio::runtime::Runtime;
 
-use crate::cli::Format;
+use crate::cli::{Format, print};
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
@@ -21,6 +22,15 @@ pub(crate) enum Bench {
     Ledger(ledger::Args),
     /// How much of what a token allows the line makes: SoftHSM, and a token that takes its time.
     Hsm(hsm::Args),
+    /// Kill, pause and reset the token under load, round after round: what was lost, what was doubled,
+    /// and how long until the line is back at its rate.
+    Outage(outage::Args),
+    /// Makes a token of SoftHSM in a folder and says where it is.
+    #[command(hide = true)]
+    SofthsmToken {
+        /// New or empty.
+        folder: PathBuf,
+    },
     /// Opens a log, says how long that took and how much memory it takes, and waits.
     #[command(hide = true)]
     Opened {
@@ -34,6 +44,12 @@ pub(crate) fn run(bench: Bench, format: Format, runtime: &Runtime) -> Result<Exi
     match bench {
         Bench::Ledger(args) => ledger::run(args, format),
         Bench::Hsm(args) => hsm::run(args, format, runtime),
+        Bench::Outage(args) => runtime.block_on(outage::run(args, format)),
+        Bench::SofthsmToken { folder } => {
+            let (place, _) = crate::softhsm::found(&folder)?;
+            print(format, &serde_json::json!(place), &format!("{place}\n"));
+            Ok(ExitCode::SUCCESS)
+        }
         Bench::Opened { path } => {
             ledger::start::opened(&path)?;
             Ok(ExitCode::SUCCESS)

@@ -6,7 +6,7 @@
 //! keeps up, and a unit's time counts from when it was due: a server that stalls cannot hide it.
 //! Deliberately absent: any other host.
 
-mod process;
+pub(crate) mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,11 +23,12 @@ use tokio::time::{Instant, sleep_until};
 use traveler::{Attempt, DeviceId, Serial};
 
 use crate::cli::{Format, print, say};
-use crate::load::process::{Figures, Process};
+use crate::load::process::{Figures, Keys, Process};
 use crate::town;
 
-const PRODUCT: &str = "PLUG-1";
-const DEFINITION: &str = "sku = \"PLUG-1\"\nname = \"Example plug\"\nmodel = \"PLUG1\"\n";
+pub(crate) const PRODUCT: &str = "PLUG-1";
+pub(crate) const DEFINITION: &str =
+    "sku = \"PLUG-1\"\nname = \"Example plug\"\nmodel = \"PLUG1\"\n";
 const MODEL: &str = "PLUG1";
 
 /// What is asked for.
@@ -52,7 +53,7 @@ pub(crate) async fn load(plan: Plan, format: Format) -> Result<ExitCode> {
             data.display()
         );
     }
-    let mut process = Process::start(data, plan.provisioner.as_deref()).await?;
+    let mut process = Process::start(data, plan.provisioner.as_deref(), &Keys::default()).await?;
     let order = town::order_at(&process.site, DEFINITION, PRODUCT, plan.units).await?;
     let servers = enrol(&process, &data.join("stations"), plan.clients).await?;
     say(&format!(
@@ -89,7 +90,7 @@ pub(crate) async fn load(plan: Plan, format: Format) -> Result<ExitCode> {
 }
 
 /// As many stations as there are clients, each with its way to the server.
-async fn enrol(process: &Process, stations: &Path, clients: u16) -> Result<Vec<Server>> {
+pub(crate) async fn enrol(process: &Process, stations: &Path, clients: u16) -> Result<Vec<Server>> {
     let mut servers = Vec::new();
     for number in 1..=clients {
         let station = format!("load-{number}");
@@ -175,15 +176,15 @@ async fn client(server: Server, work: Arc<Work>) -> Result<Vec<Sample>> {
 }
 
 /// A unit that makes its own key; its silicon follows from its number.
-struct Unit {
-    serial: Serial,
+pub(crate) struct Unit {
+    pub(crate) serial: Serial,
     device_id: [u8; 8],
     key: KeyPair,
     csr: Vec<u8>,
 }
 
 impl Unit {
-    fn new(number: u32) -> Result<Unit> {
+    pub(crate) fn new(number: u32) -> Result<Unit> {
         let key = KeyPair::generate()?;
         let csr = CertificateParams::default().serialize_request(&key)?;
         let mut device_id = [0xd0, 0, 0, 0, 0, 0, 0, 0];
@@ -196,7 +197,7 @@ impl Unit {
         })
     }
 
-    fn request(&self, order: &str) -> v1::IssueRequest {
+    pub(crate) fn request(&self, order: &str) -> v1::IssueRequest {
         v1::IssueRequest {
             order: order.to_owned(),
             serial: self.serial.to_string(),
@@ -207,7 +208,7 @@ impl Unit {
         }
     }
 
-    fn receipt(&self, issued: &v1::IssueResponse) -> Result<v1::ConfirmRequest> {
+    pub(crate) fn receipt(&self, issued: &v1::IssueResponse) -> Result<v1::ConfirmRequest> {
         let digest = identity::sha256(&issued.bundle);
         let device_id = DeviceId::from_bytes(&self.device_id)?;
         let receipt =
@@ -223,7 +224,7 @@ impl Unit {
         })
     }
 
-    fn seal(&self, issued: &v1::IssueResponse) -> v1::SealRequest {
+    pub(crate) fn seal(&self, issued: &v1::IssueResponse) -> v1::SealRequest {
         v1::SealRequest {
             serial: self.serial.to_string(),
             attempt: issued.attempt,
@@ -331,15 +332,15 @@ fn text(fact: &Value) -> String {
     )
 }
 
-/// The program beside this one, unless another was named.
-fn program(named: Option<&Path>) -> Result<PathBuf> {
+/// A program beside this one, unless another was named.
+pub(crate) fn program(name: &str, named: Option<&Path>) -> Result<PathBuf> {
     let program = match named {
         Some(named) => named.to_owned(),
-        None => std::env::current_exe()?.with_file_name("provisioner"),
+        None => std::env::current_exe()?.with_file_name(name),
     };
     if !program.is_file() {
         bail!(
-            "there is no {}: build it or name it with --provisioner",
+            "there is no {}: build it or name it (see --help)",
             program.display()
         );
     }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::cli::Format;
 
 /// The variable that SoftHSM reads.
-const CONFIGURATION: &str = "SOFTHSM2_CONF";
+pub(crate) const CONFIGURATION: &str = "SOFTHSM2_CONF";
 
 /// What the demo's token is called.
 const LABEL: &str = "birthmark demo";
@@ -82,7 +82,8 @@ pub(crate) fn found(folder: &Path) -> Result<(String, PathBuf)> {
     ))
 }
 
-fn configuration(folder: &Path) -> PathBuf {
+/// Where the configuration of a token in `folder` is.
+pub(crate) fn configuration(folder: &Path) -> PathBuf {
     folder.join("softhsm2.conf")
 }
 

@@ -11,7 +11,7 @@ mod entry_proof;
 mod hash;
 mod note;
 mod proof;
-
+mod rotation;
 mod stored;
 mod tile;
 
@@ -23,5 +23,6 @@ pub use note::{
     CheckpointSigner, KeyError, NoteError, SignError, VerifierKey, open_note, sign_note, vkey,
 };
 pub use proof::{ProofError, consistency, inclusion, root, verify_consistency, verify_inclusion};
+pub use rotation::{LogKeys, Rotation, RotationError, countersigned};
 pub use stored::{append_hashes, stored_count, stored_index};
 pub use tile::{Level, TILE_WIDTH, TileError, TilePath, decode_bundle, encode_bundle, tiles};

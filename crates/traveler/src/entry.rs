@@ -169,6 +169,30 @@ pub enum Event {
         /// Who resumed it.
         by: String,
     },
+    /// Another key signs the log from the next entry on.
+    LogKeyRotated {
+        /// Verifier key of the log from then on (C2SP signed-note).
+        vkey: String,
+        /// The note in which the old key hands over and the new one takes over.
+        rotation: String,
+        /// Why, in the words of who rotated it.
+        reason: String,
+        /// Who rotated it.
+        by: String,
+    },
+    /// Another key certifies units from the next entry on.
+    IssuingKeyRotated {
+        /// Its SubjectPublicKeyInfo (DER) as hexadecimal digits.
+        public_key: String,
+        /// SHA-256 of its certificate (DER), which is below the same root.
+        certificate_sha256: Digest,
+        /// The old key's signature of [`crate::IssuingRotation`], in hexadecimal digits.
+        authorisation: String,
+        /// Why, in the words of who rotated it.
+        reason: String,
+        /// Who rotated it.
+        by: String,
+    },
     /// A credential was minted for a unit. It left the server only after this was durable.
     Issued(Box<Issued>),
     /// The unit proved, after a reset, that it holds what was issued.
@@ -358,7 +382,9 @@ impl Event {
             | Event::StationEnrolled { .. }
             | Event::StationRevoked { .. }
             | Event::LineStopped { .. }
-            | Event::LineResumed { .. } => None,
+            | Event::LineResumed { .. }
+            | Event::LogKeyRotated { .. }
+            | Event::IssuingKeyRotated { .. } => None,
         }
     }
 }

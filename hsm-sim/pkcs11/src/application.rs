@@ -70,13 +70,21 @@ fn state() -> MutexGuard<'static, Option<Application>> {
 }
 
 pub(crate) fn initialize() -> Answer<()> {
+    if state().is_some() {
+        return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
+    }
+    let socket = std::env::var_os(SOCKET).ok_or(CKR_GENERAL_ERROR)?;
+    initialize_at(socket.into())
+}
+
+/// The same for a socket that is known.
+pub(crate) fn initialize_at(socket: PathBuf) -> Answer<()> {
     let mut state = state();
     if state.is_some() {
         return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
     }
-    let socket = std::env::var_os(SOCKET).ok_or(CKR_GENERAL_ERROR)?;
     *state = Some(Application {
-        socket: socket.into(),
+        socket,
         sessions: BTreeMap::new(),
         newest: 0,
         pin: None,
@@ -239,6 +247,10 @@ impl Session {
 }
 
 fn connect(socket: &std::path::Path) -> Answer<UnixStream> {
+    #[cfg(any(test, feature = "harness"))]
+    if let Some(stream) = crate::harness::stream() {
+        return Ok(stream);
+    }
     let stream = UnixStream::connect(socket).map_err(|_| CKR_TOKEN_NOT_PRESENT)?;
     let bounded = stream
         .set_read_timeout(Some(ANSWER_WITHIN))

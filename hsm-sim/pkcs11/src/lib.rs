@@ -14,11 +14,16 @@
 mod absent;
 mod application;
 mod call;
+#[cfg(any(test, feature = "harness"))]
+mod harness;
 mod objects;
 mod raw;
 mod work;
 
 use cryptoki_sys::*;
+
+#[cfg(feature = "harness")]
+pub use harness::drive;
 
 use absent::*;
 use call::*;

@@ -31,11 +31,11 @@ pub(crate) enum Object {
 }
 
 pub(crate) fn inside(key: Key) -> CK_OBJECT_HANDLE {
-    2 * key as CK_OBJECT_HANDLE + 1
+    2 * key.place() as CK_OBJECT_HANDLE + 1
 }
 
 pub(crate) fn public(key: Key) -> CK_OBJECT_HANDLE {
-    2 * key as CK_OBJECT_HANDLE + 2
+    2 * key.place() as CK_OBJECT_HANDLE + 2
 }
 
 /// The object of a handle; that the token has it is seen when it is used.
@@ -45,7 +45,7 @@ pub(crate) fn object(handle: CK_OBJECT_HANDLE) -> Answer<Object> {
         let log = application::with(|application| Ok(application.logs.get(at).cloned()))?;
         return log.map(Object::Mark).ok_or(CKR_OBJECT_HANDLE_INVALID);
     }
-    for key in Key::ALL {
+    for key in Key::every() {
         if handle == inside(key) {
             return Ok(Object::Inside(key));
         }
@@ -81,7 +81,7 @@ pub(crate) fn find(session: &mut Session, template: &Template) -> Answer<Vec<CK_
             found.push(remember(log)?);
         }
     }
-    for key in Key::ALL {
+    for key in Key::every() {
         found.push(inside(key));
         if signs(key) {
             found.push(public(key));

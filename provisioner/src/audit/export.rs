@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use ledger::{Audit, Holdings, OrderRow, UnitRow};
 use serde_json::{Value, json};
-use tlog::{Checkpoint, VerifierKey};
+use tlog::{Checkpoint, LogKeys, VerifierKey};
 
 use super::tables::{ENTRIES, ORDERS, Table, UNITS};
-use super::{FINDINGS, no_site, read_checkpoint, threads};
+use super::{FINDINGS, no_site, read_checkpoint, reader, threads};
 use crate::cli::{Format, TableFormat, print, say};
 use crate::figures::{hex, order_json, order_record};
 use crate::site::Site;
@@ -24,7 +24,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let key = site.vkey().with_context(|| no_site(site))?;
     let (from, seen) = match since {
-        Some(since) => behind(since, &key)?,
+        Some(since) => behind(since, &reader(site)?.log_keys()?)?,
         None => (0, None),
     };
     let exported = ledger::export(&site.ledger(), &key, out)?;
@@ -64,11 +64,11 @@ pub(super) fn run(
 }
 
 /// Where to begin: a number of entries, or a checkpoint that is held against the log as well.
-fn behind(since: &str, key: &VerifierKey) -> Result<(u64, Option<Checkpoint>)> {
+fn behind(since: &str, keys: &LogKeys) -> Result<(u64, Option<Checkpoint>)> {
     if let Ok(size) = since.parse() {
         return Ok((size, None));
     }
-    let (_, seen) = read_checkpoint(Path::new(since), key)
+    let (_, seen) = read_checkpoint(Path::new(since), keys)
         .context("--since takes a number of entries or a file with a checkpoint")?;
     Ok((seen.size, Some(seen)))
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ledger::{Audit, Finding, Report};
+use ledger::{Audit, Finding, Reader, Report};
 use serde_json::{Value, json};
-use tlog::{Cosignature, EntryProof, EntryProofError, VerifierKey, WitnessKey};
+use tlog::{Cosignature, EntryProof, EntryProofError, LogKeys, VerifierKey, WitnessKey};
 use traveler::Entry;
 
 use super::args::VerifyArgs;
@@ -21,16 +21,17 @@ pub(super) fn run(site: &Site, args: &VerifyArgs, format: Format) -> Result<Exit
         return one_entry(site, args, proof, format);
     }
     let key = key(site, args)?;
+    let keys = log_keys(site, args, &key);
     let witnesses = witnesses(args)?;
     let mut notes = Vec::new();
     let mut remembered = Vec::new();
     for file in &args.checkpoint {
-        let (note, seen) = read_checkpoint(file, &key)?;
+        let (note, seen) = read_checkpoint(file, &keys)?;
         notes.push(note);
         remembered.push(seen);
     }
     let since = match &args.since {
-        Some(file) => Some(read_checkpoint(file, &key)?.1),
+        Some(file) => Some(read_checkpoint(file, &keys)?.1),
         None => None,
     };
     let audit = Audit {
@@ -38,13 +39,16 @@ pub(super) fn run(site: &Site, args: &VerifyArgs, format: Format) -> Result<Exit
         since: since.as_ref(),
         threads: args.threads.map_or_else(threads, usize::from),
     };
+    // What is behind a trusted checkpoint begins with whoever signed that.
+    let in_force = since.as_ref().and_then(|since| keys.in_force(since.size));
+    let trusted = in_force.unwrap_or(&key);
     let mut report = match &args.bundle {
         Some(dir) => {
-            let report = ledger::verify_bundle_with(dir, &key, &audit)?;
+            let report = ledger::verify_bundle_with(dir, trusted, &audit)?;
             notes.push(brought(&dir.join("checkpoint"))?);
             report
         }
-        None => ledger::verify_with(&site.ledger(), &key, &audit, &mut |_, _| {})?,
+        None => ledger::verify_with(&site.ledger(), trusted, &audit, &mut |_, _| {})?,
     };
     if !witnesses.is_empty() && notes.is_empty() {
         bail!("a witness signs what it was shown: give --bundle, --proof or --checkpoint too");
@@ -61,6 +65,19 @@ fn code(findings: &[Finding]) -> ExitCode {
         [] => ExitCode::SUCCESS,
         _ => ExitCode::from(FINDINGS),
     }
+}
+
+/// The keys by which remembered checkpoints are read: those that the log or the bundle tells of, as
+/// far as they lead to or from the trusted one; else that one alone.
+fn log_keys(site: &Site, args: &VerifyArgs, key: &VerifierKey) -> LogKeys {
+    let told = match &args.bundle {
+        Some(dir) => ledger::bundle_keys(dir, key).ok(),
+        None => Reader::open(&site.ledger())
+            .and_then(|log| log.log_keys())
+            .ok()
+            .filter(|keys| keys.hold(key).is_ok()),
+    };
+    told.unwrap_or_else(|| LogKeys::new(key.clone()))
 }
 
 /// The log's key: the auditor's own copy, the site's, or for want of both the bundle's.
@@ -202,6 +219,7 @@ fn report_json(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> 
         "verdict": verdict(&report.findings),
         "origin": key.name(),
         "vkey": key.to_string(),
+        "signed_by": report.vkey.to_string(),
         "entries": report.entries,
         "checkpoint_size": report.size,
         "trusted": report.trusted,
@@ -238,6 +256,9 @@ fn report_text(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> 
         hex(&report.root),
         report.size
     ));
+    if report.vkey != *key {
+        text.push_str(&format!("now     {}\n", report.vkey));
+    }
     text
 }
 

@@ -18,7 +18,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::json;
-use tlog::{Checkpoint, SignError, VerifierKey, WitnessKey, WitnessSigner};
+use tlog::{Checkpoint, LogKeys, SignError, VerifierKey, WitnessKey, WitnessSigner};
 use zeroize::Zeroizing;
 
 use super::args::WitnessArgs;
@@ -31,12 +31,18 @@ use crate::site;
 /// `provisioner audit witness`
 pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
     let home = Home::open(&args.home, args.name.as_deref())?;
-    let key = match &args.vkey {
+    let given = match &args.vkey {
         Some(file) => read_vkey(file)?,
         None => read_vkey(&args.bundle.join("vkey"))?,
     };
-    let memory = home.memory(&key);
-    let seen = match memory.seen(&key)? {
+    let memory = home.memory(&given);
+    // Once it knows a log, the key it knows counts: the bundle shows how that one handed over.
+    let key = memory.key()?.unwrap_or_else(|| given.clone());
+    let keys = match ledger::bundle_keys(&args.bundle, &key) {
+        Ok(keys) if keys.hold(&given).is_ok() => keys,
+        _ => LogKeys::new(key.clone()),
+    };
+    let seen = match memory.seen(&keys, &given)? {
         Seen::Never => {
             if args.vkey.is_none() {
                 say("this log is new to the witness and its key came with the bundle: compare it");
@@ -45,8 +51,8 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         }
         Seen::OtherKey => {
             return Ok(refuse(&format!(
-                "the witness knows the log {} under another key than {key}",
-                key.name()
+                "the witness knows the log {} under another key than {given}",
+                given.name()
             )));
         }
         Seen::Checkpoint(seen) => Some(seen),
@@ -72,7 +78,7 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
             ),
         }));
     }
-    let cosigned = cosign(&home, &memory, &key, &args.bundle, &report)?;
+    let cosigned = cosign(&home, &memory, &keys, &args.bundle, &report)?;
     let fact = json!({
         "witness": home.key.name(),
         "witness_vkey": home.key.to_string(),
@@ -101,12 +107,12 @@ fn refuse(why: &str) -> ExitCode {
 fn cosign(
     home: &Home,
     memory: &Memory,
-    key: &VerifierKey,
+    keys: &LogKeys,
     bundle: &Path,
     report: &Report,
 ) -> Result<String> {
     let file = bundle.join("checkpoint");
-    let (note, checkpoint) = read_checkpoint(&file, key)?;
+    let (note, checkpoint) = read_checkpoint(&file, keys)?;
     if (checkpoint.size, checkpoint.root) != (report.size, report.root) {
         bail!("{} was replaced while it was verified", file.display());
     }
@@ -117,7 +123,7 @@ fn cosign(
     let cosigned = tlog::cosign(&note, time, home)?;
     // Remembered before anybody can have the signature: a crash here forgets nothing that was
     // promised, and the next run signs again.
-    memory.remember(key, &cosigned)?;
+    memory.remember(&report.vkey, &cosigned)?;
     site::replace_durably(&file, cosigned.as_bytes(), false)?;
     Ok(cosigned)
 }
@@ -249,17 +255,24 @@ enum Seen {
 }
 
 impl Memory {
-    fn seen(&self, key: &VerifierKey) -> Result<Seen> {
+    /// The key under which the log is known, which may be one that was rotated since.
+    fn key(&self) -> Result<Option<VerifierKey>> {
+        match self.0.join("checkpoint").exists() {
+            true => read_vkey(&self.0.join("vkey")).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn seen(&self, keys: &LogKeys, given: &VerifierKey) -> Result<Seen> {
         let file = self.0.join("checkpoint");
         // Written after the key: without it nothing was ever cosigned.
         if !file.exists() {
             return Ok(Seen::Never);
         }
-        let known = read_vkey(&self.0.join("vkey"))?;
-        if known != *key {
+        if keys.hold(given).is_err() {
             return Ok(Seen::OtherKey);
         }
-        Ok(Seen::Checkpoint(read_checkpoint(&file, key)?.1))
+        Ok(Seen::Checkpoint(read_checkpoint(&file, keys)?.1))
     }
 
     fn remember(&self, key: &VerifierKey, cosigned: &str) -> Result<()> {

@@ -9,6 +9,7 @@ mod attempts;
 mod contention;
 mod generator;
 mod roles;
+mod rotation;
 mod site;
 mod softhsm;
 mod token;

@@ -239,6 +239,7 @@ impl Books {
             entry: self.entries[index as usize].clone(),
             checkpoint: self.checkpoint(),
             inclusion: inclusion.iter().map(|hash| hash.to_vec()).collect(),
+            rotations: Vec::new(),
         }
     }
 
@@ -503,6 +504,7 @@ impl Provisioning for Memory {
                     not_started: 1,
                     checkpoint: books.checkpoint(),
                     consistency: books.consistency(request.seen_size),
+                    rotations: Vec::new(),
                 }),
                 _ => Err(refused(Reason::UnknownOrder)),
             }

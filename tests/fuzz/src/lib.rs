@@ -9,6 +9,8 @@ use std::cell::RefCell;
 use guess::Facts;
 use guess::csv::{Read, Reader};
 use guess::list::{Column, List, Severity, audit};
+use hsm::message::{self, v1};
+use prost::Message;
 
 /// Rows an audit is given: more only makes the fuzzer slower.
 const ROWS: usize = 48;
@@ -130,4 +132,32 @@ pub fn list(input: &[u8]) {
         assert!(finding.chance_log10 <= 0.0, "{finding:?}");
         assert!(finding.severity != Severity::Refused || !finding.evidence.is_empty());
     }
+}
+
+/// The PKCS#11 module answers any caller in front of any token.
+pub fn pkcs11(input: &[u8]) {
+    hsm_sim_pkcs11::drive(input);
+}
+
+/// A frame between a token and its client is read as it was written, or refused; never more of it
+/// than it says.
+pub fn frame(input: &[u8]) {
+    one_frame::<v1::Request>(input);
+    one_frame::<v1::Response>(input);
+}
+
+fn one_frame<M: Message + Default + PartialEq>(input: &[u8]) {
+    let mut left = input;
+    let Ok(Some(read)) = message::read::<M>(&mut left) else {
+        return;
+    };
+    let taken = input.len() - left.len();
+    assert!(taken <= 4 + message::FRAME_MAX);
+    let mut written = Vec::new();
+    if message::write(&mut written, &read).is_err() {
+        // Fields that were given twice were read as one: it can only have become shorter.
+        panic!("a message that was read cannot be written");
+    }
+    let again = message::read::<M>(&mut written.as_slice());
+    assert!(again.is_ok_and(|again| again == Some(read)));
 }

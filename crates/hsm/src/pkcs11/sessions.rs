@@ -7,6 +7,8 @@
 //! A PIN is tried once. Before that the token's own flags are read: one that counts a wrong PIN
 //! already is not given another, because the next start, and the next, would lock it.
 
+mod fault;
+
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use cryptoki::error::{Error, RvError};
@@ -17,61 +19,7 @@ use cryptoki::types::RawAuthPin;
 use super::library::Library;
 use crate::{HsmError, Pin};
 
-/// Why a call into the module failed.
-pub(crate) enum Fault {
-    /// The session, the token or the module is gone: begin anew and ask again.
-    Lost(String),
-    /// The token gives no further session.
-    Full,
-    /// An answer: asking again at once gets the same.
-    Said(HsmError),
-}
-
-impl From<HsmError> for Fault {
-    fn from(error: HsmError) -> Fault {
-        Fault::Said(error)
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Fault {
-        use RvError as R;
-        match &error {
-            Error::Pkcs11(R::SessionCount, _) => Fault::Full,
-            Error::Pkcs11(code, _) => match code {
-                R::SessionHandleInvalid
-                | R::SessionClosed
-                | R::DeviceRemoved
-                | R::DeviceError
-                | R::DeviceMemory
-                | R::HostMemory
-                | R::TokenNotPresent
-                | R::TokenNotRecognized
-                | R::SlotIdInvalid
-                | R::UserNotLoggedIn
-                | R::UserAnotherAlreadyLoggedIn
-                | R::CryptokiNotInitialized
-                | R::ObjectHandleInvalid
-                | R::KeyHandleInvalid
-                | R::OperationActive
-                | R::OperationNotInitialized
-                | R::FunctionCanceled
-                | R::FunctionFailed
-                | R::GeneralError => Fault::Lost(said(&error)),
-                _ => Fault::Said(HsmError::refused(said(&error))),
-            },
-            _ => Fault::Said(HsmError::unavailable(said(&error))),
-        }
-    }
-}
-
-/// An error in few words: the standard's own are paragraphs.
-pub(crate) fn said(error: &Error) -> String {
-    match error {
-        Error::Pkcs11(code, function) => format!("{function:?} answered {code:?}"),
-        other => other.to_string(),
-    }
-}
+pub(crate) use fault::{Fault, said};
 
 /// The sessions of the token with one label.
 pub(crate) struct Sessions {
@@ -79,14 +27,18 @@ pub(crate) struct Sessions {
     label: String,
     pin: Pin,
     places: Mutex<Places>,
-    /// Told once each time a place becomes free.
+    /// Told once each time a place becomes free, and to all when the token was lost.
     freed: Condvar,
-    /// Held while a PIN is tried.
     door: Mutex<Door>,
+    /// Told to all when a turn at the door has ended.
+    passed: Condvar,
 }
 
 #[derive(Default)]
 struct Door {
+    /// Some thread has its turn: of many who would try a wrong PIN one does, and of many who would
+    /// wait for a token that hangs one waits.
+    taken: bool,
     /// The PIN was wrong, which holds for as long as this process lives: real tokens lock.
     wrong: bool,
     /// The beginning of the module in which we logged in last.
@@ -124,6 +76,7 @@ impl Sessions {
             places: Mutex::new(places),
             freed: Condvar::new(),
             door: Mutex::default(),
+            passed: Condvar::new(),
         }
     }
 
@@ -145,7 +98,7 @@ impl Sessions {
                     return Err(HsmError::unavailable(reason));
                 }
                 Err(Fault::Lost(why)) => {
-                    self.places().broke += 1;
+                    self.tell();
                     return Err(HsmError::unavailable(why));
                 }
             }
@@ -227,7 +180,7 @@ impl Sessions {
             if places.broke != broke {
                 // Another one may wait for the place that was offered to this one.
                 self.freed.notify_one();
-                return Err(HsmError::unavailable("it was lost while this call waited"));
+                return Err(lost_meanwhile());
             }
         }
         let open = places.idle.pop();
@@ -280,22 +233,41 @@ impl Sessions {
         }
     }
 
+    /// Logs in, one at a time. Whoever waited while a login failed is told then, also when another
+    /// one comes first and tries again.
     fn login(&self, session: &Session, slot: Slot, epoch: u64) -> Result<(), Fault> {
         let broke = self.places().broke;
-        let mut door = self.door.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.places().broke != broke {
-            let reason = "it was lost while this call waited";
-            return Err(Fault::Said(HsmError::unavailable(reason)));
+        let mut door = self.door();
+        while door.taken {
+            door = self
+                .passed
+                .wait(door)
+                .unwrap_or_else(PoisonError::into_inner);
+            if self.places().broke != broke {
+                return Err(Fault::Said(lost_meanwhile()));
+            }
         }
+        door.taken = true;
+        drop(door);
+        let _turn = Turn(self);
+        self.log_in(session, slot, epoch)
+    }
+
+    /// Logs in, in a turn of its own.
+    fn log_in(&self, session: &Session, slot: Slot, epoch: u64) -> Result<(), Fault> {
         if is_logged_in(session)? {
-            door.opened = Some(epoch);
+            self.door().opened = Some(epoch);
             return Ok(());
         }
-        if door.wrong {
+        let (wrong, opened) = {
+            let door = self.door();
+            (door.wrong, door.opened)
+        };
+        if wrong {
             return Err(Fault::Said(HsmError::WrongPin));
         }
         // Logged in before and now not: what was known of its keys is as old as that login.
-        if door.opened == Some(epoch) {
+        if opened == Some(epoch) {
             return Err(Fault::Lost("it forgot the login".to_owned()));
         }
         may_try(&self.library.context().get_token_info(slot)?, &self.label)?;
@@ -304,23 +276,33 @@ impl Sessions {
             .expose(|pin| RawAuthPin::new(Box::new(pin.to_vec())));
         match session.login_with_raw(UserType::User, &pin) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                door.opened = Some(epoch);
+                self.door().opened = Some(epoch);
                 Ok(())
             }
             Err(Error::Pkcs11(
                 RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange,
                 _,
             )) => {
-                door.wrong = true;
+                self.door().wrong = true;
                 Err(Fault::Said(HsmError::WrongPin))
             }
             Err(Error::Pkcs11(RvError::PinLocked, _)) => Err(Fault::Said(locked(&self.label))),
             Err(error) => {
-                // Of many who would wait for a token that hangs, one has waited.
-                self.places().broke += 1;
+                self.tell();
                 Err(error.into())
             }
         }
+    }
+
+    /// Whoever waits for a place is told at once that the token is lost: woken one by one, they would
+    /// stay behind whoever comes next, takes the place, and waits for the token as well.
+    fn tell(&self) {
+        self.places().broke += 1;
+        self.freed.notify_all();
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door> {
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -363,6 +345,20 @@ fn locked(label: &str) -> HsmError {
     HsmError::refused(format!(
         "token {label} is locked after wrong PINs: its security officer sets a new one"
     ))
+}
+
+fn lost_meanwhile() -> HsmError {
+    HsmError::unavailable("it was lost while this call waited")
+}
+
+/// One thread's turn to log in, which ends also after a panic.
+struct Turn<'a>(&'a Sessions);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.door().taken = false;
+        self.0.passed.notify_all();
+    }
 }
 
 /// One of the pool's places in one thread's hands. Dropped, the place is free again, also after a

@@ -4,7 +4,10 @@ use rusqlite::types::Value;
 use traveler::{Digest, KeyId, OrderId, Sku, StationName};
 
 use super::{Cells, Table, blob, int, number, text};
-use crate::rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, TokenRow};
+use crate::rows::{
+    LogRow, OrderRow, ProductRow, SignerName, SigningKeyRow, StationRow, StationState, StopRow,
+    TokenRow,
+};
 
 impl Table for LogRow {
     type Key = u64;
@@ -248,5 +251,43 @@ impl Table for StopRow {
 
     fn seq(&self) -> u64 {
         self.resumed_seq.unwrap_or(self.seq)
+    }
+}
+
+impl Table for SigningKeyRow {
+    type Key = String;
+    const NAME: &'static str = "signing_keys";
+    const SELECT: &'static str =
+        "SELECT seq, key, public, proof, certificate_sha256 FROM signing_keys";
+    const PUT: &'static str = "INSERT INTO signing_keys (seq, key, public, proof, \
+        certificate_sha256) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+    fn read(cells: &mut Cells<'_>) -> rusqlite::Result<SigningKeyRow> {
+        Ok(SigningKeyRow {
+            seq: cells.number()?,
+            key: cells.word(SignerName::parse)?,
+            public: cells.cell()?,
+            proof: cells.cell()?,
+            certificate_sha256: cells.cell::<Option<[u8; 32]>>()?.map(Digest),
+        })
+    }
+
+    fn cells(&self) -> Vec<Value> {
+        vec![
+            number(int(self.seq)),
+            text(self.key.as_str()),
+            text(&self.public),
+            text(&self.proof),
+            self.certificate_sha256
+                .map_or(Value::Null, |digest| blob(&digest.0)),
+        ]
+    }
+
+    fn key(&self) -> String {
+        format!("{} from {}", self.key, self.seq)
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq
     }
 }

@@ -1,9 +1,11 @@
 //! `line-sim bench hsm`: what the token allows, and how much of it the line makes.
 //!
-//! Two figures. With SoftHSM: certificates issued by the whole server, over mutual TLS and durable,
-//! as a share of the bare P-256 signatures that as many threads get from the same token, in slices
-//! that alternate, so that both see the same machine. With a token that takes its time: commands
-//! that the line has under way as a share of sessions / latency, which no client can exceed.
+//! Two figures. With SoftHSM: units issued by the whole server, over mutual TLS and durable, as a
+//! share of the bare P-256 signatures that as many threads get from the same token, in slices that
+//! alternate, so that all see the same machine. A unit costs the token more than its signature, so
+//! the ceiling is measured as well: as many threads that have it do what one unit needs of it and
+//! nothing else. With a token that takes its time: commands that the line has under way as a share of
+//! sessions / latency, which no client can exceed, and how many of them a unit takes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -87,8 +89,12 @@ pub(crate) fn run(args: Args, format: Format, runtime: &Runtime) -> Result<ExitC
 
 /// `data` is a new or empty folder.
 async fn measure(data: &Path, effort: Effort, format: Format) -> Result<ExitCode> {
-    let (signs, issues) = softhsm(&data.join("softhsm"), effort).await?;
-    let share = issues / signs;
+    let SoftRates {
+        signs,
+        sets,
+        issues,
+    } = softhsm(&data.join("softhsm"), effort).await?;
+    let (share, of_ceiling) = (issues / signs, issues / sets);
     let slow = slow(&data.join("slow"), effort).await?;
     let bound = SESSIONS as f64 / LATENCY.as_secs_f64();
     let (of_bound, commands) = (slow.0 / bound, slow.0);
@@ -96,7 +102,13 @@ async fn measure(data: &Path, effort: Effort, format: Format) -> Result<ExitCode
         "threads": effort.threads,
         "slices": effort.slices,
         "slice_ms": effort.slice.as_millis() as u64,
-        "softhsm": { "p256_signs_per_s": signs, "issues_per_s": issues, "share": share },
+        "softhsm": {
+            "p256_signs_per_s": signs,
+            "issues_per_s": issues,
+            "share": share,
+            "token_work_of_a_unit_per_s": sets,
+            "share_of_ceiling": of_ceiling,
+        },
         "latency": {
             "latency_ms": LATENCY.as_millis() as u64,
             "sessions": SESSIONS,
@@ -105,23 +117,37 @@ async fn measure(data: &Path, effort: Effort, format: Format) -> Result<ExitCode
             "bound_per_s": bound,
             "share": of_bound,
             "issues_per_s": slow.1,
+            "commands_per_issue": slow.0 / slow.1,
         },
     });
     let text = format!(
         "SoftHSM, {} threads   {signs:>9.0} bare P-256 signatures/s\n\
-         \x20                     {issues:>9.0} issues/s, {share:.3} of them\n\
+         \x20                     {sets:>9.0} times/s all that a unit needs of it\n\
+         \x20                     {issues:>9.0} issues/s, {share:.3} of the signatures, {of_ceiling:.3} of \
+         the ceiling\n\
          {SESSIONS} sessions, {} ms       {bound:>9.0} commands/s at the most\n\
-         \x20                     {commands:>9.0} commands/s, {of_bound:.3} of them ({:.0} issues/s)\n",
+         \x20                     {commands:>9.0} commands/s, {of_bound:.3} of them ({:.0} issues/s, \
+         {:.2} commands each)\n",
         effort.threads,
         LATENCY.as_millis(),
         slow.1,
+        slow.0 / slow.1,
     );
     print(format, &fact, &text);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Medians of bare signatures and of issues, a second.
-async fn softhsm(data: &Path, effort: Effort) -> Result<(f64, f64)> {
+/// Medians, a second.
+struct SoftRates {
+    /// Bare signatures.
+    signs: f64,
+    /// All that a unit needs of the token, and nothing else.
+    sets: f64,
+    /// Units issued by the server.
+    issues: f64,
+}
+
+async fn softhsm(data: &Path, effort: Effort) -> Result<SoftRates> {
     let town = Town::found_on_softhsm(data).await?;
     let config = provisioner::config::Config::read(town.site.data())?;
     let HsmPlace::Pkcs11 { module, token, .. } = HsmPlace::parse(&config.hsm, data)? else {
@@ -132,16 +158,25 @@ async fn softhsm(data: &Path, effort: Effort) -> Result<(f64, f64)> {
     let token = Arc::new(Pkcs11Token::open(&module, &token, pin, effort.threads)?);
     let line = Load::on(&town, effort.threads).await?;
 
-    let (mut signs, mut issues) = (Vec::new(), Vec::new());
+    let (mut signs, mut sets, mut issues) = (Vec::new(), Vec::new(), Vec::new());
     line.issue_for(effort.slice).await?; // warms both: connections, sessions, caches
     for _ in 0..effort.slices {
-        let token = Arc::clone(&token);
-        let bare = tokio::task::spawn_blocking(move || sign_for(&token, effort));
-        signs.push(bare.await??);
+        for (work, rates) in [
+            (sign_once as fn(&Pkcs11Token) -> Result<()>, &mut signs),
+            (work_of_a_unit, &mut sets),
+        ] {
+            let token = Arc::clone(&token);
+            let bare = tokio::task::spawn_blocking(move || rate_of(&token, work, effort));
+            rates.push(bare.await??);
+        }
         issues.push(line.issue_for(effort.slice).await?);
     }
     town.stop().await?;
-    Ok((median(&mut signs), median(&mut issues)))
+    Ok(SoftRates {
+        signs: median(&mut signs),
+        sets: median(&mut sets),
+        issues: median(&mut issues),
+    })
 }
 
 /// Commands of the token and issues, a second, while each command takes [`LATENCY`].
@@ -150,6 +185,7 @@ async fn slow(data: &Path, effort: Effort) -> Result<(f64, f64)> {
         sessions: Some(SESSIONS),
         latency: LATENCY,
         audit: None,
+        tries: None,
     };
     let town = Town::found_as(data, model).await?;
     let line = Load::on(&town, CLIENTS).await?;
@@ -165,14 +201,35 @@ async fn slow(data: &Path, effort: Effort) -> Result<(f64, f64)> {
     Ok((median(&mut commands), median(&mut issues)))
 }
 
-/// Signatures a second, by all threads together.
-fn sign_for(token: &Pkcs11Token, effort: Effort) -> Result<f64> {
+fn sign_once(token: &Pkcs11Token) -> Result<()> {
+    token.sign(Key::DeviceIssuing, b"what a certificate's length is")?;
+    Ok(())
+}
+
+/// What the server asks of the token for one unit: password, fingerprint, certificate, salt, ticket.
+/// The checkpoint is shared by a batch, and is left out.
+fn work_of_a_unit(token: &Pkcs11Token) -> Result<()> {
+    let mut drawn = [0; 16];
+    token.random(&mut drawn)?;
+    token.mac(Key::Fingerprint, &drawn)?;
+    token.sign(Key::DeviceIssuing, &[7; 400])?;
+    token.random(&mut drawn)?;
+    token.wrap(Key::Ticket, &drawn, &[7; 900])?;
+    Ok(())
+}
+
+/// How often a second, by all threads together.
+fn rate_of(
+    token: &Pkcs11Token,
+    act: fn(&Pkcs11Token) -> Result<()>,
+    effort: Effort,
+) -> Result<f64> {
     let begun = Instant::now();
     let counts: Vec<Result<u64>> = std::thread::scope(|scope| {
         let work = || {
             let mut count = 0;
             while begun.elapsed() < effort.slice {
-                token.sign(Key::DeviceIssuing, b"what a certificate's length is")?;
+                act(token)?;
                 count += 1;
             }
             Ok(count)

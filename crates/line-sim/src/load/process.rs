@@ -1,5 +1,6 @@
 //! The server as a process of its own, and what the kernel says it cost.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +15,15 @@ use tokio::time::{Instant, sleep};
 
 use super::program;
 
+/// Where a server's keys are, when they are not in a software token of its own.
+#[derive(Clone, Default)]
+pub(crate) struct Keys {
+    /// Arguments of `init`.
+    pub(crate) arguments: Vec<OsString>,
+    /// What the token's module finds in its environment; no secret.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+}
+
 /// A server that does not listen by then never will.
 const UP_WITHIN: Duration = Duration::from_secs(60);
 /// What is queued is written and calls under way end before that.
@@ -24,10 +34,10 @@ const TICK: Duration = Duration::from_millis(20);
 const TICKS_PER_S: u64 = 100;
 
 /// One server; it never outlives this.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
-    pub(super) site: Site,
-    pub(super) address: SocketAddr,
+    pub(crate) site: Site,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Process {
@@ -53,12 +63,14 @@ pub(super) struct Figures {
 
 impl Process {
     /// Makes a site below `data` and serves it on a loopback port of the system's choice.
-    pub(super) async fn start(data: &Path, named: Option<&Path>) -> Result<Process> {
-        let program = program(named)?;
+    pub(crate) async fn start(data: &Path, named: Option<&Path>, keys: &Keys) -> Result<Process> {
+        let program = program("provisioner", named)?;
         let site = Site::at(&data.join("provisioner"));
         let init = Command::new(&program)
             .args(["init", "--data"])
             .arg(site.data())
+            .args(&keys.arguments)
+            .envs(keys.environment.iter().cloned())
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("cannot run {}", program.display()))?;
@@ -70,6 +82,7 @@ impl Process {
             .args(["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"])
             .args(["--log", "warn", "--data"])
             .arg(site.data())
+            .envs(keys.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
@@ -127,8 +140,13 @@ impl Process {
         })
     }
 
+    /// Whether it is still the process that was started.
+    pub(crate) fn runs(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
     /// Stops it in good order.
-    pub(super) async fn stop(&mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let give_up = Instant::now() + DOWN_WITHIN;
         loop {
