@@ -21,6 +21,7 @@ mod log;
 mod memory;
 mod reader;
 mod refused;
+mod recovered;
 mod remembered;
 mod replay;
 mod room;
@@ -44,8 +45,11 @@ pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
 pub use log::{Appended, Ledger, Options};
 pub use reader::{Consistency, Proof, Reader};
+pub use recovered::names;
 pub use refused::Refused;
 pub use replay::{Finding, Report};
-pub use rows::{LogRow, OrderRow, ProductRow, StationRow, StationState, StopRow, UnitRow};
+pub use rows::{
+    BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, StationRow, StationState, StopRow, UnitRow,
+};
 pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

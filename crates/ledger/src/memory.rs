@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, StationRow, StopRow, TokenRow,
-    UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row, StationRow,
+    StopRow, TokenRow, UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     pub(crate) keys: Rows<KeyRow>,
     pub(crate) issues: Rows<IssueRow>,
     pub(crate) stops: Rows<StopRow>,
+    pub(crate) recoveries: Rows<RecoveryRow>,
+    pub(crate) blocks: Rows<BlockRow>,
 }
 
 /// The rows of one table.
@@ -60,6 +62,8 @@ impl Memory {
             Row::Key(row) => self.keys.put(row),
             Row::Issue(row) => self.issues.put(row),
             Row::Stop(row) => self.stops.put(row),
+            Row::Recovery(row) => self.recoveries.put(row),
+            Row::Block(row) => self.blocks.put(row),
             Row::Step(_) => {}
         }
     }
@@ -111,5 +115,25 @@ impl View for Memory {
     fn stop(&self) -> Result<Option<StopRow>, Infallible> {
         let mut stops = self.stops.0.values();
         Ok(stops.find(|row| row.resumed_seq.is_none()).cloned())
+    }
+    fn vkey(&self) -> Result<Option<String>, Infallible> {
+        Ok(self.log.0.get(&0).map(|row| row.vkey.clone()))
+    }
+
+    fn recovery(&self) -> Result<Option<RecoveryRow>, Infallible> {
+        let newest = self.recoveries.0.values().max_by_key(|row| row.seq);
+        Ok(newest.cloned())
+    }
+
+    fn blocked(
+        &self,
+        serial: &Serial,
+        device_id: &DeviceId,
+    ) -> Result<Option<BlockRow>, Infallible> {
+        let named = |row: &&BlockRow| {
+            row.serial == *serial || row.device_id.as_ref() == Some(device_id)
+        };
+        let rows = self.blocks.0.values().filter(named);
+        Ok(rows.min_by_key(|row| row.seq).cloned())
     }
 }

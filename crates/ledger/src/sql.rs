@@ -8,7 +8,8 @@ use traveler::{
 
 use crate::index::{self, Index, Keyed, Keys};
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, StationRow, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, RecoveryRow, Row, StationRow, StopRow,
+    TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
@@ -78,6 +79,21 @@ impl View for SqlView<'_> {
     fn stop(&self) -> Result<Option<StopRow>, Error> {
         let filter = "WHERE resumed_seq IS NULL";
         Ok(StopRow::find(self.connection, filter, [])?)
+    }
+
+    fn vkey(&self) -> Result<Option<String>, Error> {
+        Ok(LogRow::find(self.connection, "", [])?.map(|row| row.vkey))
+    }
+
+    fn recovery(&self) -> Result<Option<RecoveryRow>, Error> {
+        let newest = "ORDER BY seq DESC LIMIT 1";
+        Ok(RecoveryRow::find(self.connection, newest, [])?)
+    }
+
+    fn blocked(&self, serial: &Serial, device_id: &DeviceId) -> Result<Option<BlockRow>, Error> {
+        let filter = "WHERE serial = ?1 OR device_id = ?2 ORDER BY seq LIMIT 1";
+        let params = (serial.as_str(), device_id.as_str());
+        Ok(BlockRow::find(self.connection, filter, params)?)
     }
 }
 
@@ -287,6 +303,8 @@ pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
         Row::Issue(row) => row.put(connection),
         Row::Step(row) => row.put(connection),
         Row::Stop(row) => row.put(connection),
+        Row::Recovery(row) => row.put(connection),
+        Row::Block(row) => row.put(connection),
     };
     Ok(written?)
 }

@@ -300,6 +300,11 @@ fn check_derived(connection: &Connection, memory: Memory, findings: &mut Finding
     compare(connection, memory.keys, findings);
     compare(connection, memory.issues, findings);
     compare(connection, memory.stops, findings);
+    let there = schema::version(connection).is_ok_and(|found| found >= schema::RECOVERED);
+    if there || !memory.recoveries.0.is_empty() || !memory.blocks.0.is_empty() {
+        compare(connection, memory.recoveries, findings);
+        compare(connection, memory.blocks, findings);
+    }
 }
 
 fn compare<T: Table>(connection: &Connection, rows: Rows<T>, findings: &mut Findings) {

@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Ceremony, DeviceId, Digest, Fingerprint, KeyId, Mac, OperatorId, OrderId, Serial, Sku,
-    Slot, State, StationName, Timestamp,
+    Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LogRecovered, Mac, OperatorId,
+    OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp,
 };
 
 /// One line of the log. `seq` is its leaf index and the only order there is.
@@ -212,6 +212,12 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The log was put back from a copy, and what came after the copy is lost in part. For ever.
+    LogRecovered(Box<LogRecovered>),
+    /// A lost entry about a unit, written again by its proof.
+    Recovered(Box<Recovered>),
+    /// A serial, and the silicon it was, that nothing is issued for any more.
+    SerialBlocked(Box<Blocked>),
 }
 
 /// What identifies one step of one attempt.
@@ -301,16 +307,19 @@ pub enum VoidCause {
     UnitLost,
     /// The station that held it may do nothing any more.
     StationRevoked,
+    /// The entry that withdrew it was lost; a later attempt is proven, so it was withdrawn.
+    RecordLost,
 }
 
 impl VoidCause {
     /// Every cause.
-    pub const ALL: [VoidCause; 5] = [
+    pub const ALL: [VoidCause; 6] = [
         VoidCause::ReplyLost,
         VoidCause::ReadBack,
         VoidCause::Swapped,
         VoidCause::UnitLost,
         VoidCause::StationRevoked,
+        VoidCause::RecordLost,
     ];
 
     /// The word used in entries and JSON.
@@ -322,6 +331,7 @@ impl VoidCause {
             VoidCause::Swapped => "swapped",
             VoidCause::UnitLost => "unit_lost",
             VoidCause::StationRevoked => "station_revoked",
+            VoidCause::RecordLost => "record_lost",
         }
     }
 
@@ -347,6 +357,7 @@ impl Event {
             Event::Voided { step, .. } => Some((step, State::Voided)),
             Event::Rework { step, .. } => Some((step, State::Rework)),
             Event::Scrapped { step, .. } => Some((step, State::Scrapped)),
+            Event::Recovered(recovered) => recovered.entry.event.step(),
             Event::LogOpened { .. }
             | Event::ProductApplied { .. }
             | Event::OrderCreated { .. }
@@ -355,7 +366,18 @@ impl Event {
             | Event::StationEnrolled { .. }
             | Event::StationRevoked { .. }
             | Event::LineStopped { .. }
-            | Event::LineResumed { .. } => None,
+            | Event::LineResumed { .. }
+            | Event::LogRecovered(_)
+            | Event::SerialBlocked(_) => None,
+        }
+    }
+
+    /// What happened to the line: of a recovered entry, what was lost.
+    #[must_use]
+    pub fn happened(&self) -> &Event {
+        match self {
+            Event::Recovered(recovered) => recovered.entry.event.happened(),
+            event => event,
         }
     }
 }

@@ -9,6 +9,7 @@ mod ceremony;
 mod entry;
 mod flat;
 mod id;
+mod recovered;
 mod state;
 mod timestamp;
 
@@ -16,5 +17,6 @@ pub use bytes::{Digest, Fingerprint, KeyId};
 pub use ceremony::{Ceremony, CeremonyKey};
 pub use entry::{Change, Entry, Event, GateRecord, Issued, LabelProof, Step, VoidCause};
 pub use id::{DeviceId, Mac, OperatorId, OrderId, ParseIdError, Serial, Sku, Slot, StationName};
+pub use recovered::{Blocked, JournalUsed, LogRecovered, LostCheckpoint, Recovered};
 pub use state::{Attempt, State};
 pub use timestamp::Timestamp;

@@ -1,0 +1,79 @@
+//! What a log that was put back from a copy says about it, for those who remember more.
+
+use tlog::Checkpoint;
+use traveler::{Entry, Event, LogRecovered, Serial};
+
+use crate::rows::{BlockRow, RecoveryRow};
+use crate::table::{Table, int};
+use crate::{Error, Reader, schema};
+
+impl Reader {
+    /// Every recovery, the oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn recoveries(&self) -> Result<Vec<RecoveryRow>, Error> {
+        let connection = self.connection();
+        if schema::version(connection)? < schema::RECOVERED {
+            return Ok(Vec::new());
+        }
+        Ok(RecoveryRow::list(connection, "ORDER BY seq", [])?)
+    }
+
+    /// The recovery that names this checkpoint as lost, and its entry's number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn recovery_of(&self, seen: &Checkpoint) -> Result<Option<(u64, LogRecovered)>, Error> {
+        for row in self.recoveries()? {
+            let entry = self.entry(row.seq)?;
+            let entry = entry.and_then(|bytes| Entry::from_bytes(&bytes).ok());
+            if let Some(Event::LogRecovered(said)) = entry.map(|entry| entry.event)
+                && names(&said, seen)
+            {
+                return Ok(Some((row.seq, *said)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entries that block a serial.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn blocks(&self, serial: &Serial) -> Result<Vec<BlockRow>, Error> {
+        let connection = self.connection();
+        if schema::version(connection)? < schema::RECOVERED {
+            return Ok(Vec::new());
+        }
+        let filter = "WHERE serial = ?1 ORDER BY seq";
+        Ok(BlockRow::list(connection, filter, [serial.as_str()])?)
+    }
+
+    /// Whether this fingerprint's issue is on record, at whatever place: asked offline, by the
+    /// recovery that writes lost issues again, and by no call of anybody.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn holds_issue(&self, issued: &traveler::Issued) -> Result<bool, Error> {
+        let sql = "SELECT count(*) FROM issues WHERE fingerprint = ?1 AND serial = ?2 AND \
+            attempt = ?3";
+        let step = &issued.step;
+        let params = (
+            issued.fingerprint.0,
+            step.serial.as_str(),
+            int(u64::from(step.attempt.0)),
+        );
+        let count: i64 = self
+            .connection()
+            .query_row(sql, params, |row| row.get(0))?;
+        Ok(count > 0)
+    }
+}
+
+/// Whether a recovery names this checkpoint as lost.
+#[must_use]
+pub fn names(said: &LogRecovered, seen: &Checkpoint) -> bool {
+    let lost = |lost: &traveler::LostCheckpoint| (lost.size, lost.root.0) == (seen.size, seen.root);
+    said.checkpoints.iter().any(lost)
+}
