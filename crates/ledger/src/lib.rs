@@ -20,8 +20,8 @@ mod index;
 mod log;
 mod memory;
 mod reader;
-mod refused;
 mod recovered;
+mod refused;
 mod remembered;
 mod replay;
 mod room;
@@ -47,7 +47,7 @@ pub use log::{Appended, Ledger, Options};
 pub use reader::{Consistency, Proof, Reader};
 pub use recovered::names;
 pub use refused::Refused;
-pub use replay::{Finding, Report};
+pub use replay::{Finding, Newer, Report};
 pub use rows::{
     BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, StationRow, StationState, StopRow, UnitRow,
 };

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row, StationRow,
-    StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row,
+    StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -130,9 +130,8 @@ impl View for Memory {
         serial: &Serial,
         device_id: &DeviceId,
     ) -> Result<Option<BlockRow>, Infallible> {
-        let named = |row: &&BlockRow| {
-            row.serial == *serial || row.device_id.as_ref() == Some(device_id)
-        };
+        let named =
+            |row: &&BlockRow| row.serial == *serial || row.device_id.as_ref() == Some(device_id);
         let rows = self.blocks.0.values().filter(named);
         Ok(rows.min_by_key(|row| row.seq).cloned())
     }

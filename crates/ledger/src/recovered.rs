@@ -4,7 +4,7 @@ use tlog::Checkpoint;
 use traveler::{Entry, Event, LogRecovered, Serial};
 
 use crate::rows::{BlockRow, RecoveryRow};
-use crate::table::{Table, int};
+use crate::table::Table;
 use crate::{Error, Reader, schema};
 
 impl Reader {
@@ -48,26 +48,6 @@ impl Reader {
         }
         let filter = "WHERE serial = ?1 ORDER BY seq";
         Ok(BlockRow::list(connection, filter, [serial.as_str()])?)
-    }
-
-    /// Whether this fingerprint's issue is on record, at whatever place: asked offline, by the
-    /// recovery that writes lost issues again, and by no call of anybody.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn holds_issue(&self, issued: &traveler::Issued) -> Result<bool, Error> {
-        let sql = "SELECT count(*) FROM issues WHERE fingerprint = ?1 AND serial = ?2 AND \
-            attempt = ?3";
-        let step = &issued.step;
-        let params = (
-            issued.fingerprint.0,
-            step.serial.as_str(),
-            int(u64::from(step.attempt.0)),
-        );
-        let count: i64 = self
-            .connection()
-            .query_row(sql, params, |row| row.get(0))?;
-        Ok(count > 0)
     }
 }
 

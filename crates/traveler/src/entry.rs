@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LogRecovered, Mac, OperatorId,
-    OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp,
+    Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LogRecovered, Mac,
+    OperatorId, OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp,
 };
 
 /// One line of the log. `seq` is its leaf index and the only order there is.

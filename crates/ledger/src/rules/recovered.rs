@@ -60,9 +60,9 @@ pub(super) fn entry<V: View>(view: &V, seq: u64, recovered: &Recovered) -> Verdi
     };
     match &again.event {
         Event::Issued(issued) => unit::issue(view, &again, issued, At::Before),
-        Event::LogRecovered(_) | Event::Recovered(_) | Event::SerialBlocked(_) => {
-            refuse(Refused::Recovery("only what happened to a unit is written again"))
-        }
+        Event::LogRecovered(_) | Event::Recovered(_) | Event::SerialBlocked(_) => refuse(
+            Refused::Recovery("only what happened to a unit is written again"),
+        ),
         // Who withdraws for want of a record says so today, not in the lost log.
         Event::Voided {
             cause: VoidCause::RecordLost,

@@ -4,7 +4,9 @@ use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
 
 use super::{At, Stop, Verdict, View, open_order, refuse, running, usable};
 use crate::Refused;
-use crate::rows::{BlockRow, DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
+use crate::rows::{
+    BlockRow, DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow,
+};
 
 /// Opens an attempt: the one moment at which a secret may come to be.
 pub(super) fn issue<V: View>(
