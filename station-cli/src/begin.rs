@@ -234,14 +234,21 @@ where
             claim.write(open.clone())?;
             answer = self.desk.calls.issue(self.issue_request(facts)).await;
         }
-        let reply = match answer {
+        let mut reply = match answer {
             Ok(reply) => reply,
             Err(error) => return Err(self.not_issued(claim, error).await),
         };
         // A server that was restored from a backup numbers again what it has numbered before.
         Seen::check_new(before, reply.index)?;
         let ticket = Ticket(reply.ticket.clone());
+        let proof = reply.proof.take();
         let credential = Credential::read(open.clone(), reply)?;
+        // Older servers give none, nor does one whose checkpoint is still due.
+        if let Some(proof) = proof {
+            let step = self.desk.step(&open, credential.attempt);
+            let seen = self.desk.home.seen();
+            seen.verify(before, &proof, &step, &[State::Issued])?;
+        }
         let issued = Issued {
             attempt: credential.attempt,
             ticket,

@@ -45,7 +45,6 @@ pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
 pub use log::{Appended, Ledger, Options};
 pub use reader::{Consistency, Proof, Reader};
-pub use recovered::names;
 pub use refused::Refused;
 pub use replay::{Finding, Newer, Report};
 pub use rows::{

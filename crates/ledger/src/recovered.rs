@@ -29,7 +29,7 @@ impl Reader {
             let entry = self.entry(row.seq)?;
             let entry = entry.and_then(|bytes| Entry::from_bytes(&bytes).ok());
             if let Some(Event::LogRecovered(said)) = entry.map(|entry| entry.event)
-                && names(&said, seen)
+                && said.names(seen.size, &seen.root)
             {
                 return Ok(Some((row.seq, *said)));
             }
@@ -49,11 +49,4 @@ impl Reader {
         let filter = "WHERE serial = ?1 ORDER BY seq";
         Ok(BlockRow::list(connection, filter, [serial.as_str()])?)
     }
-}
-
-/// Whether a recovery names this checkpoint as lost.
-#[must_use]
-pub fn names(said: &LogRecovered, seen: &Checkpoint) -> bool {
-    let lost = |lost: &traveler::LostCheckpoint| (lost.size, lost.root.0) == (seen.size, seen.root);
-    said.checkpoints.iter().any(lost)
 }

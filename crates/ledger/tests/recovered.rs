@@ -4,7 +4,7 @@
 
 mod line;
 
-use ledger::{Refused, names};
+use ledger::Refused;
 use line::*;
 use tlog::{Checkpoint, EntryProof};
 use traveler::{
@@ -144,7 +144,9 @@ fn units_come_back_by_their_proofs_and_by_nothing_else() {
     assert_eq!((report.findings.len(), report.recoveries.len()), (0, 1));
     assert_eq!(report.recoveries[0].0, KEPT);
     let (seq, said) = reader.recovery_of(&seen).unwrap().unwrap();
-    assert!(seq == KEPT && names(&said, &seen) && !names(&said, &newest(&line)));
+    assert!(seq == KEPT && said.names(seen.size, &seen.root));
+    let now = newest(&line);
+    assert!(!said.names(now.size, &now.root));
 }
 
 #[test]

@@ -32,6 +32,15 @@ pub struct LogRecovered {
     pub by: Vec<String>,
 }
 
+impl LogRecovered {
+    /// Whether it names this checkpoint as lost.
+    #[must_use]
+    pub fn names(&self, size: u64, root: &[u8; 32]) -> bool {
+        let mut named = self.checkpoints.iter();
+        named.any(|lost| (lost.size, &lost.root.0) == (size, root))
+    }
+}
+
 /// A signed checkpoint that the log does not go on from any more.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LostCheckpoint {
