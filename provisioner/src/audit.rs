@@ -24,6 +24,8 @@ use crate::site::Site;
 
 /// Findings were made: the record is not as it was written.
 const FINDINGS: u8 = 1;
+/// The record was written by a newer program, and this one cannot judge it.
+const NEWER: u8 = 2;
 
 /// Longest file that is read of those an auditor brings along: keys, checkpoints, proofs.
 const BROUGHT_MAX: u64 = 2_000_000;

@@ -18,6 +18,7 @@ mod audit;
 mod auth;
 pub mod authority;
 mod backup;
+mod backwards;
 mod breaker;
 mod ceremony;
 mod choice;

@@ -13,6 +13,7 @@ use traveler::{Change, Event, KeyId, StationName, Timestamp};
 
 use crate::auth::Caller;
 use crate::authority::Authority;
+use crate::backwards::Backwards;
 use crate::breaker::Breaker;
 use crate::status::Denied;
 use crate::stop::Unwritten;
@@ -33,6 +34,9 @@ pub(crate) struct Line {
     pub(crate) watch: Watch,
     pub(crate) unwritten: Unwritten,
     pub(crate) turns: Turns,
+    pub(crate) backwards: Backwards,
+    /// The name under which the token keeps its mark of this log.
+    pub(crate) mark: String,
     simulated: bool,
     writer: Writer,
     readers: Readers,
@@ -50,6 +54,10 @@ pub(crate) struct Parts {
     pub(crate) vkey: String,
     /// How long a station's certificate is valid, in hours.
     pub(crate) station_certificate_hours: u32,
+    /// What the log was found not to go on from.
+    pub(crate) backwards: Backwards,
+    /// The name under which the token keeps its mark of this log.
+    pub(crate) mark: String,
 }
 
 impl Line {
@@ -72,11 +80,14 @@ impl Line {
             watch: Watch::default(),
             unwritten: Unwritten::default(),
             turns: Turns::default(),
+            backwards: parts.backwards,
+            mark: parts.mark,
         })
     }
 
     /// Records events in a row, or none; returns when they are durable.
     pub(crate) fn append(&self, events: Vec<Event>) -> Result<Appended, AppendError> {
+        self.not_backwards()?;
         let time = self.now();
         self.writer.append(Change {
             time,
@@ -85,9 +96,9 @@ impl Line {
         })
     }
 
-    /// The log's origin, under which the token keeps its mark.
-    pub(crate) fn origin(&self) -> &str {
-        self.writer.vkey().name()
+    /// The key that the log's checkpoints are checked with.
+    pub(crate) fn log_key(&self) -> &tlog::VerifierKey {
+        self.writer.vkey()
     }
 
     /// Signs a checkpoint over what was written while the HSM was away.

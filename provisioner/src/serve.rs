@@ -20,6 +20,7 @@ use tonic::transport::Server;
 
 use crate::auth::{Group, only};
 use crate::authority::{Authority, AuthorityError};
+use crate::backwards::{self, Backwards};
 use crate::breaker::Breaker;
 use crate::chores;
 use crate::config::{Config, ConfigError, HsmPlace};
@@ -71,13 +72,24 @@ pub enum ServeError {
     #[error(
         "the token saw a log of {kept} entries and this one has {entries}: it was restored from an \
          older backup, and issuing from it could give a secret twice; put the newest data back, or \
-         make it whole from the newest export (`provisioner recover`)"
+         run `provisioner recover` with the newest export and with what each station hands over \
+         (`station-cli sync --export FILE`)"
     )]
     RolledBack {
         /// Entries that the token saw.
         kept: u64,
         /// Entries that the log has.
         entries: u64,
+    },
+    /// Somebody remembers a log that this one does not go on from.
+    #[error(
+        "a log of {remembered} entries is remembered and this one does not go on from it: an older \
+         copy was put back; let each station hand over what it has (`station-cli sync --export \
+         FILE`), then run `provisioner recover --journal FILE`"
+    )]
+    Locked {
+        /// Entries of the log that is remembered.
+        remembered: u64,
     },
     /// The ledger cannot be opened.
     #[error(transparent)]
@@ -183,7 +195,13 @@ pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line
         // No append would pass: better said now than to the first station.
         return Err(ServeError::ForeignLog);
     }
-    not_rolled_back(&*hsm, vkey.name(), ledger.reader()?.size()?)?;
+    let reader = ledger.reader()?;
+    let mark = recover::marks(&*hsm, &reader, vkey.name())?;
+    if let Some(seen) = backwards::locked(site, &vkey) {
+        let remembered = seen.map_or(0, |seen| seen.size);
+        return Err(ServeError::Locked { remembered });
+    }
+    drop(reader);
     let writer = Writer::spawn(ledger, Arc::new(signer));
     let station_certificate_hours = config.station_certificate_hours;
     let vkey = vkey.to_string();
@@ -193,16 +211,10 @@ pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line
         writer,
         vkey,
         station_certificate_hours,
+        backwards: Backwards::of(site),
+        mark,
     };
     Ok(Line::new(parts).map_err(KeysError::Hsm)?)
-}
-
-/// The token remembers how far the log was signed; an older database is not that log.
-fn not_rolled_back(hsm: &dyn Hsm, log: &str, entries: u64) -> Result<(), ServeError> {
-    match hsm.high_water(log).map_err(KeysError::Hsm)? {
-        Some(kept) if kept > entries => Err(ServeError::RolledBack { kept, entries }),
-        _ => Ok(()),
-    }
 }
 
 /// Starts to listen. The address in `DIR/listening` tells the site's own commands where.

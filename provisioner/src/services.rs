@@ -78,6 +78,7 @@ impl Provisioning for Services {
         let id = parsed(OrderId::parse(&message.order))?;
         let answer = self.run(move |line| {
             line.bench(&caller)?;
+            line.hold_against(&message.seen_checkpoint)?;
             let (order, product) = line.order_to_build(&id)?;
             let log = line.read(|ledger| ledger.consistency(message.seen_size))?;
             Ok::<_, IssueError>((order, product, log))
@@ -176,6 +177,17 @@ impl Provisioning for Services {
             station: row.station.to_string(),
         });
         Ok(Response::new(answer.unwrap_or_default()))
+    }
+
+    async fn show_recovery(
+        &self,
+        request: Request<v1::ShowRecoveryRequest>,
+    ) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let proof = self
+            .run(move |line| line.recovery_proof(&caller, &message.checkpoint))
+            .await?;
+        Ok(Response::new(proven(proof)))
     }
 }
 
@@ -349,6 +361,7 @@ fn released(minted: Minted) -> v1::IssueResponse {
         bundle: minted.bundle.expose(<[u8]>::to_vec),
         ticket: minted.ticket,
         index: minted.index,
+        proof: minted.proof.map(proven),
     }
 }
 

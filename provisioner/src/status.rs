@@ -101,7 +101,9 @@ impl From<CloseError> for Status {
             CloseError::Bench(error) => return error.into(),
             CloseError::Append(error) => return not_appended(&error),
             CloseError::Ledger(error) => return unreadable(&error),
-            CloseError::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
+            CloseError::UnknownUnit(_) | CloseError::NoRecovery => {
+                (Code::NotFound, Reason::UnknownUnit)
+            }
             CloseError::Signature(_) | CloseError::Unsigned(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
@@ -195,6 +197,8 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
+        R::Blocked { .. } => (Code::AlreadyExists, Reason::DuplicateUnit),
+        R::Recovery(_) | R::Unproven { .. } => (Code::FailedPrecondition, Reason::WrongState),
         R::NotStopped(_) => (Code::FailedPrecondition, Reason::WrongState),
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),

@@ -1,9 +1,12 @@
 //! What a log that was put back from a copy says about it, for those who remember more.
 
-use tlog::Checkpoint;
+use std::collections::HashMap;
+
+use tlog::{Checkpoint, Hash, append_hashes, leaf_hash, root, stored_count};
 use traveler::{Entry, Event, LogRecovered, Serial};
 
 use crate::rows::{BlockRow, RecoveryRow};
+use crate::sql::stored_hash;
 use crate::table::Table;
 use crate::{Error, Reader, schema};
 
@@ -48,5 +51,42 @@ impl Reader {
         }
         let filter = "WHERE serial = ?1 ORDER BY seq";
         Ok(BlockRow::list(connection, filter, [serial.as_str()])?)
+    }
+
+    /// How far these entries, the first of which would be the log's next, make it again the log of
+    /// the checkpoints: its size at the last of those that they lead to, with none before it that
+    /// they do not lead to.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn goes_on_to(&self, entries: &[Vec<u8>], seen: &[Checkpoint]) -> Result<u64, Error> {
+        let from = self.size()?;
+        let connection = self.connection();
+        let mut fresh: HashMap<u64, Hash> = HashMap::new();
+        let mut seen: Vec<&Checkpoint> = seen.iter().filter(|seen| seen.size > from).collect();
+        seen.sort_by_key(|seen| seen.size);
+        let mut good = from;
+        let mut size = from;
+        for one in seen {
+            let many = usize::try_from(one.size - from).unwrap_or(usize::MAX);
+            if many > entries.len() {
+                break;
+            }
+            let read = |fresh: &HashMap<u64, Hash>, position| match fresh.get(&position) {
+                Some(hash) => Ok(*hash),
+                None => stored_hash(connection, position),
+            };
+            for entry in &entries[(size - from) as usize..many] {
+                let leaf = leaf_hash(entry);
+                let hashes = append_hashes(size, leaf, &mut |at| read(&fresh, at))?;
+                fresh.extend((stored_count(size)..).zip(hashes));
+                size += 1;
+            }
+            if root(size, &mut |at| read(&fresh, at))? != one.root {
+                break;
+            }
+            good = size;
+        }
+        Ok(good)
     }
 }

@@ -134,7 +134,7 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
             })]),
             _ => refuse(Refused::NotStopped(*stopped_seq)),
         },
-        Event::LogRecovered(recovered) => recovered::log(view, entry.seq, recovered),
+        Event::LogRecovered(recovered) => recovered::log(entry.seq, recovered),
         Event::Recovered(recovered) => recovered::entry(view, entry.seq, recovered),
         Event::SerialBlocked(blocked) => recovered::block(view, entry.seq, blocked),
         Event::Issued(issued) => unit::issue(view, entry, issued, At::Now),

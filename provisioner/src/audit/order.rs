@@ -92,7 +92,7 @@ struct Stopped {
 
 impl Story {
     fn tell(&mut self, id: &OrderId, entry: &Entry) {
-        match &entry.event {
+        match entry.event.happened() {
             Event::OrderCreated { order, .. } if order == id => self.created = true,
             Event::OrderClosed { order, .. } if order == id => self.closed = true,
             Event::LineStopped {
