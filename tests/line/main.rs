@@ -13,6 +13,7 @@ mod audit;
 mod binaries;
 mod kill;
 mod proof;
+mod recover;
 mod refusals;
 mod scripts;
 mod site;

@@ -1,0 +1,362 @@
+//! The server's disk dies and an older copy is put back: what is noticed, by whom, what comes back
+//! from the stations, and what is said for ever of what does not.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use line_sim::unit::SimUnit;
+use serde_json::Value;
+
+use crate::binaries::{Done, binaries, run, run_with};
+use crate::site::{LABELLED, PLAIN, Site, provisioner_on, text};
+use crate::units::{Held, port, scan, silicon};
+
+const SERVE: [&str; 4] = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"];
+
+/// A site with two benches, whose server's disk can die.
+struct Plant {
+    site: Site,
+    benches: [PathBuf; 2],
+    units: Vec<SimUnit>,
+}
+
+impl Plant {
+    fn start(definition: &str) -> Plant {
+        let site = Site::start();
+        site.apply(definition).ok();
+        let benches = ["bench-1", "bench-2"].map(|name| site.station(name));
+        Plant {
+            site,
+            benches,
+            units: Vec::new(),
+        }
+    }
+
+    fn flash(&self, number: usize) -> PathBuf {
+        self.site.path(&format!("units/{number}.json"))
+    }
+
+    /// A blank unit; gives its number.
+    fn unit(&mut self, model: &str) -> usize {
+        let number = self.units.len();
+        let config = silicon(u32::try_from(number).unwrap(), model, &self.flash(number));
+        self.units.push(SimUnit::spawn(config).unwrap());
+        number
+    }
+
+    /// Runs a unit at a bench; nobody scans its label.
+    fn run(&self, bench: usize, order: &str, serial: &str, unit: usize) -> Done {
+        self.run_with(bench, order, serial, unit, "")
+    }
+
+    fn run_with(&self, bench: usize, order: &str, serial: &str, unit: usize, scan: &str) -> Done {
+        let [home, labels] =
+            [&self.benches[bench], &self.site.path("labels")].map(|path| text(path));
+        let at = port(&self.units[unit]);
+        let arguments = [
+            ["--order", order],
+            ["--serial", serial],
+            ["--port", &at],
+            ["--data", &home],
+            ["--labels", &labels],
+            ["--wait", "2"],
+            ["--format", "json"],
+        ];
+        let provision = [&["provision"], arguments.as_flattened()].concat();
+        run_with(&binaries().station_cli, &provision, scan)
+    }
+
+    /// Runs a unit until its label is scanned and the attempt is closed.
+    fn seal(&self, bench: usize, order: &str, serial: &str, unit: usize) {
+        let waits = self.run(bench, order, serial, unit);
+        assert_eq!(waits.code, Some(10), "{waits:#?}");
+        let label = scan(&self.site.path("labels"), serial).unwrap();
+        self.run_with(bench, order, serial, unit, &label).ok();
+    }
+
+    fn station(&self, bench: usize, arguments: &[&str]) -> Done {
+        let home = text(&self.benches[bench]);
+        let data = [arguments, &["--data", &home]].concat();
+        run(&binaries().station_cli, &data)
+    }
+
+    /// What a bench hands over; no server is asked.
+    fn hand_over(&self, bench: usize) -> String {
+        let out = text(&self.site.path(&format!("handed-over-{bench}")));
+        let told = self.station(bench, &["sync", "--export", &out, "--format", "json"]);
+        assert!(told.ok().json()["proven"].as_u64().unwrap() > 0);
+        out
+    }
+
+    fn back_up(&self) -> String {
+        let copy = text(&self.site.path("copy.db"));
+        self.site.provisioner(&["backup", "--out", &copy]).ok();
+        copy
+    }
+
+    /// A new disk, with what the copy has.
+    fn put_back(&self, copy: &str) {
+        let data = self.site.data();
+        for kind in ["ledger.db-wal", "ledger.db-shm"] {
+            let _ = std::fs::remove_file(data.join(kind));
+        }
+        std::fs::copy(copy, data.join("ledger.db")).unwrap();
+        std::fs::copy(format!("{copy}.checkpoint"), data.join("checkpoint")).unwrap();
+    }
+
+    fn recover(&self, arguments: &[&str]) -> Done {
+        let recover = ["recover", "--allow-simulated-hsm"];
+        provisioner_on(&self.site.data(), &[&recover[..], arguments].concat())
+    }
+
+    fn verify(&self) -> Value {
+        self.site.provisioner(&["audit", "verify"]).ok().json()
+    }
+
+    /// Every unit that holds a bundle holds another password; how many there are.
+    fn passwords(&self) -> usize {
+        let held = (0..self.units.len()).filter_map(|unit| Held::in_flash(&self.flash(unit)));
+        let held: Vec<Held> = held.collect();
+        let passwords: BTreeSet<&str> = held.iter().map(|held| held.password.as_str()).collect();
+        assert_eq!(passwords.len(), held.len(), "two units share one");
+        let serials: BTreeSet<&str> = held.iter().map(|held| held.serial.as_str()).collect();
+        assert_eq!(serials.len(), held.len(), "two units are one");
+        held.len()
+    }
+}
+
+fn state(site: &Site, serial: &str) -> String {
+    let told = site.provisioner(&["audit", "unit", serial]).ok().json();
+    told["state"].as_str().unwrap().to_owned()
+}
+
+/// The file of a bench without what proves one serial.
+fn without_proof_of(file: &str, serial: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let own = format!("\\\"serial\\\":\\\"{serial}\\\"");
+    let left: Vec<&str> = text.lines().filter(|line| !line.contains(&own)).collect();
+    assert!(left.len() < text.lines().count());
+    std::fs::write(file, left.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn what_stations_prove_comes_back_and_the_gap_is_on_record_for_ever() {
+    let mut plant = Plant::start(LABELLED);
+    let order = plant.site.order("CAM-2", 10, 20);
+    let units: Vec<usize> = (0..8).map(|_| plant.unit("CAM2")).collect();
+    plant.seal(0, &order, "R-001", units[0]);
+    let copy = plant.back_up();
+    // After the copy: a unit that joins on to it; an order, which no station can prove; units of both
+    // orders; one in flight at each bench.
+    plant.seal(0, &order, "R-002", units[1]);
+    let late = plant.site.order("CAM-2", 5, 20);
+    plant.seal(0, &order, "R-003", units[2]);
+    assert_eq!(plant.run(0, &order, "R-004", units[3]).code, Some(10));
+    plant.seal(1, &late, "R-005", units[4]);
+    let (exported, home) = (plant.site.path("export"), plant.site.path("witness"));
+    let (exported, home) = (text(&exported), text(&home));
+    let export = ["audit", "export", "--out", &exported];
+    plant.site.provisioner(&export).ok();
+    let witness = ["audit", "witness", "--home", &home, "--bundle"];
+    let nowhere = plant.site.path("nowhere");
+    let cosign = |out: &str, more: &[&str]| {
+        let arguments = [&witness[..], &[out], more].concat();
+        provisioner_on(&nowhere, &arguments)
+    };
+    cosign(&exported, &[]).ok();
+    assert_eq!(plant.run(1, &late, "R-006", units[5]).code, Some(10));
+    let before = Held::in_flash(&plant.flash(units[3])).unwrap();
+    let had = plant.verify()["entries"].as_u64().unwrap();
+
+    plant.site.stop();
+    plant.put_back(&copy);
+    let data = plant.site.data();
+    provisioner_on(&data, &SERVE).refused(2, "run `provisioner recover`");
+    let [one, two] = [plant.hand_over(0), plant.hand_over(1)];
+    without_proof_of(&two, "R-006");
+    let text_of_one = std::fs::read_to_string(&one).unwrap();
+    assert!(!text_of_one.contains(before.password.as_str()) && !text_of_one.contains("ticket"));
+
+    // First of all it is told what it takes, and nothing is accepted by anybody.
+    let journals = ["--journal", &one, "--journal", &two];
+    let told = plant.recover(&journals);
+    assert_eq!(told.code, Some(1), "{told:#?}");
+    let told = told.json();
+    let number = |name: &str| told[name].as_u64().unwrap();
+    assert_eq!(number("remembered"), had);
+    assert_eq!(number("entries") - number("entries_before"), 3, "{told}");
+    let proven = ["R-003", "R-004", "R-005"];
+    assert_eq!(told["units_proven"], serde_json::json!(proven));
+    assert_eq!(told["units_unproven"], serde_json::json!(["R-006"]));
+    assert!(told["orders_unknown"].get(&late).is_some(), "{told}");
+    let statement = told["statement"].as_str().unwrap().to_owned();
+    assert_eq!(
+        statement,
+        format!("{} of {had} entries are lost", number("lost"))
+    );
+    provisioner_on(&data, &SERVE).refused(2, "the token saw a log of");
+    let said = run(
+        &binaries().provisioner,
+        &[
+            &["recover", "--allow-simulated-hsm", "--data", &text(&data)],
+            &journals[..],
+        ]
+        .concat(),
+    );
+    for part in [
+        &format!("--accept-loss \"{statement}\""),
+        "EVERY station",
+        "--order WO-0002:",
+    ] {
+        assert!(said.out.contains(part), "no `{part}` in {}", said.out);
+    }
+
+    // Two people, the numbers, and what was made after the copy.
+    let again = format!("{late}:CAM-2:5:20");
+    let accept = |statement: &str, by: &[&str]| {
+        let order = [
+            "--order",
+            &again,
+            "--block",
+            "R-099",
+            "--accept-loss",
+            statement,
+        ];
+        plant.recover(&[&journals[..], &order[..], by].concat())
+    };
+    let two_badges = ["--by", "B-7", "--by", "B-8"];
+    accept("1 of 2 entries are lost", &two_badges).refused(2, "nothing is accepted");
+    accept(&statement, &["--by", "B-7"]).refused(2, "two people");
+    let done = accept(&statement, &two_badges).ok().json();
+    assert_eq!(done["recovered"], true);
+    let blocked: Vec<&str> = done["blocked"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(blocked, ["R-006", "R-099"]);
+
+    let verified = plant.verify();
+    assert_eq!(verified["recoveries"][0]["remembered"], had);
+    assert_eq!(
+        verified["recoveries"][0]["by"],
+        serde_json::json!(["B-7", "B-8"])
+    );
+    let stands: Vec<String> = ["R-001", "R-002", "R-003", "R-004", "R-005"]
+        .map(|serial| state(&plant.site, serial))
+        .to_vec();
+    assert_eq!(stands, ["sealed", "sealed", "sealed", "loaded", "sealed"]);
+    let said = run(
+        &binaries().provisioner,
+        &["audit", "unit", "R-003", "--data", &text(&data)],
+    );
+    assert!(said.ok().out.contains("of the lost log, kept by bench-1"));
+
+    // The server starts. Who remembers the lost log refuses until a lead has typed the numbers.
+    plant.site.serve();
+    let went_back = plant.run(0, &order, "R-004", units[3]);
+    went_back.refused(30, "station-cli recovery");
+    let told = plant.station(0, &["recovery"]);
+    assert_eq!(
+        (told.code, &told.json()["accepted"]),
+        (Some(30), &false.into())
+    );
+    assert!(told.err.contains("By B-7 and B-8"), "{told:#?}");
+    plant
+        .station(0, &["recovery", "--accept", "yes"])
+        .refused(2, "nothing is accepted");
+    let accepted = plant.station(0, &["recovery", "--accept", &statement]).ok();
+    assert_eq!(accepted.json()["laid_aside"], serde_json::json!([]));
+    let accepted = plant.station(1, &["recovery", "--accept", &statement]).ok();
+    assert_eq!(accepted.json()["laid_aside"], serde_json::json!(["R-006"]));
+
+    // The unit in flight ends with the password it had; the one nobody proves is never issued again.
+    let label = scan(&plant.site.path("labels"), "R-004").unwrap();
+    plant.run_with(0, &order, "R-004", units[3], &label).ok();
+    let after = Held::in_flash(&plant.flash(units[3])).unwrap();
+    assert!(after.password == before.password && after.sha256 == before.sha256);
+    let blank = plant.run(1, &late, "R-006", units[6]);
+    assert_eq!(blank.json()["reason"], "DUPLICATE_UNIT", "{blank:#?}");
+    plant.seal(1, &late, "R-007", units[7]);
+    assert_eq!(plant.passwords(), 7);
+    assert_eq!(plant.site.count(&order).sealed, 4);
+    assert_eq!(plant.site.count(&late).sealed, 2);
+    assert_eq!(plant.verify()["recoveries"].as_array().unwrap().len(), 1);
+
+    // The brand owner's witness too.
+    let fresh = text(&plant.site.path("export-2"));
+    plant
+        .site
+        .provisioner(&["audit", "export", "--out", &fresh])
+        .ok();
+    cosign(&fresh, &[]).refused(1, &format!("--accept-loss \"{statement}\""));
+    cosign(&fresh, &["--accept-loss", "yes"]).refused(2, "nothing is accepted");
+    cosign(&fresh, &["--accept-loss", &statement]).ok();
+    cosign(&fresh, &[]).ok();
+
+    // The token notices an older copy from before the recovery, and one from after it.
+    let whole = text(&plant.site.path("whole.db"));
+    plant.site.provisioner(&["backup", "--out", &whole]).ok();
+    plant.site.order("CAM-2", 1, 20);
+    plant.site.stop();
+    for older in [&copy, &whole] {
+        plant.put_back(older);
+        provisioner_on(&data, &SERVE).refused(2, "the token saw a log of");
+    }
+}
+
+#[test]
+fn a_station_locks_a_server_that_forgot_and_gives_it_back_what_it_forgot() {
+    let mut plant = Plant::start(PLAIN);
+    let order = plant.site.order("PLUG-1", 10, 20);
+    let units: Vec<usize> = (0..4).map(|_| plant.unit("PLUG1")).collect();
+    plant.run(0, &order, "R-001", units[0]).ok();
+    let copy = plant.back_up();
+    let data = plant.site.data();
+    // The token is as old as the copy: it remembers nothing more.
+    let [token, older] = ["hsm/soft.store", "hsm/older.store"].map(|name| data.join(name));
+    plant.site.stop();
+    std::fs::copy(&token, &older).unwrap();
+    plant.site.serve();
+    plant.run(0, &order, "R-002", units[1]).ok();
+    let had = plant.verify()["entries"].as_u64().unwrap();
+    plant.site.stop();
+    plant.put_back(&copy);
+    std::fs::copy(&older, &token).unwrap();
+
+    // It starts, and does not know. The first station that remembers tells it, and all are locked.
+    plant.site.serve();
+    let refused = plant.run(0, &order, "R-003", units[2]);
+    refused.refused(30, "went backwards");
+    let other = plant.run(1, &order, "R-003", units[3]);
+    assert_eq!(other.json()["reason"], "LEDGER_UNAVAILABLE", "{other:#?}");
+    assert_eq!(
+        Held::in_flash(&plant.flash(units[3])).map(|held| held.serial),
+        None
+    );
+    plant.site.stop();
+    let says = format!("a log of {had} entries is remembered");
+    provisioner_on(&data, &SERVE).refused(2, &says);
+
+    // A file that was altered brings back nothing.
+    let file = plant.hand_over(0);
+    let text_of = std::fs::read_to_string(&file).unwrap();
+    let forged = text(&plant.site.path("forged"));
+    std::fs::write(&forged, text_of.replace("R-002", "R-003")).unwrap();
+    plant
+        .recover(&["--journal", &forged])
+        .refused(2, "take it from there again");
+    std::fs::write(&forged, "{}\n").unwrap();
+    plant.recover(&["--journal", &forged]).refused(2, "line 1");
+
+    // One station saw everything since the copy: nothing is lost, and nobody has to accept anything.
+    let told = plant.recover(&["--journal", &file]).ok().json();
+    assert_eq!((&told["lost"], &told["entries"]), (&0.into(), &had.into()));
+    assert_eq!(plant.verify()["recoveries"], serde_json::json!([]));
+    plant.site.serve();
+    plant.run(0, &order, "R-003", units[2]).ok();
+    plant.run(1, &order, "R-004", units[3]).ok();
+    assert_eq!(plant.passwords(), 4);
+    assert_eq!(plant.site.count(&order).sealed, 4);
+}
