@@ -12,6 +12,7 @@
 mod audit;
 mod binaries;
 mod kill;
+mod oracle;
 mod proof;
 mod recover;
 mod refusals;

@@ -28,6 +28,7 @@ mod room;
 mod rows;
 mod rules;
 mod schema;
+mod spans;
 mod sql;
 mod stream;
 mod table;

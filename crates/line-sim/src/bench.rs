@@ -1,6 +1,7 @@
-//! `line-sim bench`: what a part of the line allows on this machine. `ledger` is the log, `hsm` the
-//! token before it.
+//! `line-sim bench`: what a part of the line allows on this machine. `ledger` is the log, `audit`
+//! what an auditor asks of it, `hsm` the token before it.
 
+mod audit;
 mod hsm;
 mod ledger;
 
@@ -19,6 +20,8 @@ pub(crate) enum Bench {
     /// The ledger: append rate as a share of the disk's, duplicate checks, memory and start-up,
     /// with and without history. Under 5 minutes; 16 GB of disk.
     Ledger(ledger::Args),
+    /// How long `audit unit` and `audit order` take behind a long history, each as a process.
+    Audit(audit::Args),
     /// How much of what a token allows the line makes: SoftHSM, and a token that takes its time.
     Hsm(hsm::Args),
     /// Opens a log, says how long that took and how much memory it takes, and waits.
@@ -33,6 +36,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: Bench, format: Format, runtime: &Runtime) -> Result<ExitCode> {
     match bench {
         Bench::Ledger(args) => ledger::run(args, format),
+        Bench::Audit(args) => audit::run(args, format),
         Bench::Hsm(args) => hsm::run(args, format, runtime),
         Bench::Opened { path } => {
             ledger::start::opened(&path)?;
