@@ -234,7 +234,7 @@ impl Line {
     fn key_made_on_unit(&self, row: &UnitRow) -> Result<bool, CloseError> {
         let bytes = self.read(|ledger| ledger.entry(row.issued_seq))?;
         let entry = bytes.and_then(|bytes| Entry::from_bytes(&bytes).ok());
-        Ok(match entry.map(|entry| entry.event) {
+        Ok(match entry.as_ref().map(|entry| entry.event.happened()) {
             Some(Event::Issued(issued)) => issued.key_made_on_unit,
             _ => true,
         })

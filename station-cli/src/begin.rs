@@ -3,7 +3,7 @@
 use api::{Reason, v1};
 use credential::{Bundle, BundleBytes};
 use ring::digest::{SHA256, digest};
-use traveler::{Attempt, Digest, Slot, State};
+use traveler::{Attempt, Digest, Event, Slot, State};
 use wire::{Facts, UnitState};
 use zeroize::Zeroizing;
 
@@ -247,7 +247,14 @@ where
         if let Some(proof) = proof {
             let step = self.desk.step(&open, credential.attempt);
             let seen = self.desk.home.seen();
-            seen.verify(before, &proof, &step, &[State::Issued])?;
+            let proven = seen.verify(before, &proof, &step, &[State::Issued])?;
+            match proven.event.happened() {
+                Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {}
+                _ => {
+                    let what = "it recorded another bundle than it gave";
+                    return Err(Failure::BadReply(what.to_owned()));
+                }
+            }
         }
         let issued = Issued {
             attempt: credential.attempt,

@@ -284,12 +284,23 @@ fn what_stations_prove_comes_back_and_the_gap_is_on_record_for_ever() {
     assert_eq!(plant.site.count(&late).sealed, 2);
     assert_eq!(plant.verify()["recoveries"].as_array().unwrap().len(), 1);
 
-    // The brand owner's witness too.
+    // The brand owner's witness too, whose checkpoint nobody has handed in: it comes late.
     let fresh = text(&plant.site.path("export-2"));
-    plant
-        .site
-        .provisioner(&["audit", "export", "--out", &fresh])
-        .ok();
+    let export = ["audit", "export", "--out", &fresh];
+    plant.site.provisioner(&export).ok();
+    let told = cosign(&fresh, &[]).refused(1, "hand ");
+    let kept = told.err.split("hand ").nth(1).unwrap();
+    let kept = kept.split(" to `provisioner").next().unwrap().to_owned();
+    plant.site.stop();
+    let late = ["--journal", &one, "--checkpoint", &kept];
+    let found = plant.recover(&late).json();
+    let statement = found["statement"].as_str().unwrap().to_owned();
+    let accept = ["--accept-loss", &statement];
+    let arguments = [&late[..], &accept[..], &two_badges[..]].concat();
+    let done = plant.recover(&arguments).ok();
+    assert_eq!(done.json()["entries_written_again"], 0, "{done:#?}");
+    plant.site.serve();
+    plant.site.provisioner(&export).ok();
     cosign(&fresh, &[]).refused(1, &format!("--accept-loss \"{statement}\""));
     cosign(&fresh, &["--accept-loss", "yes"]).refused(2, "nothing is accepted");
     cosign(&fresh, &["--accept-loss", &statement]).ok();

@@ -115,6 +115,13 @@ fn despite_the_loss(
     let mut named = report.recoveries.iter();
     let named = named.find(|(_, said)| said.names(seen.size, &seen.root));
     let Some((seq, said)) = named.filter(|_| report.is_clean()) else {
+        if report.is_clean() && !report.recoveries.is_empty() {
+            say(&format!(
+                "this log says that it lost entries, and names others' checkpoints, not this \
+                 witness's: hand {} to `provisioner recover --checkpoint FILE`",
+                memory.0.join("checkpoint").display()
+            ));
+        }
         return Ok(None);
     };
     let (size, statement) = (seen.size, &said.statement);
