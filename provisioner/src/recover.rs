@@ -280,7 +280,7 @@ impl Outcome {
             ));
         }
         let given = |id: &OrderId| args.order.iter().any(|again| again.order == *id);
-        for (order, built) in loss.orders.iter().filter(|(id, _)| !given(*id)) {
+        for (order, built) in loss.orders.iter().filter(|(id, _)| !given(id)) {
             text.push_str(&format!(
                 "  order {order} (product {built}) was created after the copy: give --product FILE \
                  and\n  --order {order}:PRODUCT:QUANTITY, or its units are blocked\n",

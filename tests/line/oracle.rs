@@ -110,10 +110,10 @@ fn a_stranger_proves_one_unit() {
     let proofs = told["proofs"].as_array().unwrap();
     assert_eq!(proofs.len(), 3);
     let file = |nth: usize, name: &str| text(&out.join(proofs[nth][name].as_str().unwrap()));
-    for nth in 0..3 {
+    for (nth, told) in proofs.iter().enumerate() {
         let [entry, proof] = ["entry", "proof"].map(|name| file(nth, name));
         let check = ["entry", &vkey, &entry, &proof];
-        assert!(good(&check).contains(&format!("entry {}", proofs[nth]["seq"])));
+        assert!(good(&check).contains(&format!("entry {}", told["seq"])));
         altered(Path::new(&entry), 30, || bad(&check, "another root"));
         altered(Path::new(&proof), 60, || bad(&check, "BAD"));
         let another = file((nth + 1) % 3, "entry");

@@ -13,6 +13,9 @@ use crate::units::{Held, port, scan, silicon};
 
 const SERVE: [&str; 4] = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"];
 
+/// The two people who accept a loss.
+const TWO_BADGES: [&str; 4] = ["--by", "B-7", "--by", "B-8"];
+
 /// A site with two benches, whose server's disk can die.
 struct Plant {
     site: Site,
@@ -139,182 +142,229 @@ fn without_proof_of(file: &str, serial: &str) {
     std::fs::write(file, left.join("\n") + "\n").unwrap();
 }
 
+/// A disk that died, and what there is of the log it held.
+struct Disaster {
+    plant: Plant,
+    /// An order that the copy knows, and one that was created after it.
+    order: String,
+    late: String,
+    units: Vec<usize>,
+    copy: String,
+    /// The witness's folder.
+    home: String,
+    /// Entries that the lost log had.
+    had: u64,
+    journals: [String; 2],
+    /// What the unit in flight that a station can prove holds.
+    in_flight: Held,
+}
+
+impl Disaster {
+    /// After the copy: a unit that joins on to it; an order, which no station can prove; units of both
+    /// orders; one in flight at each bench, of which one is proven by nobody.
+    fn strikes() -> Disaster {
+        let mut plant = Plant::start(LABELLED);
+        let order = plant.site.order("CAM-2", 10, 20);
+        let units: Vec<usize> = (0..8).map(|_| plant.unit("CAM2")).collect();
+        plant.seal(0, &order, "R-001", units[0]);
+        let copy = plant.back_up();
+        plant.seal(0, &order, "R-002", units[1]);
+        let late = plant.site.order("CAM-2", 5, 20);
+        plant.seal(0, &order, "R-003", units[2]);
+        assert_eq!(plant.run(0, &order, "R-004", units[3]).code, Some(10));
+        plant.seal(1, &late, "R-005", units[4]);
+        let exported = text(&plant.site.path("export"));
+        let export = ["audit", "export", "--out", &exported];
+        plant.site.provisioner(&export).ok();
+        let home = text(&plant.site.path("witness"));
+        witness(&plant, &home, &exported, &[]).ok();
+        assert_eq!(plant.run(1, &late, "R-006", units[5]).code, Some(10));
+        let in_flight = Held::in_flash(&plant.flash(units[3])).unwrap();
+        let had = plant.verify()["entries"].as_u64().unwrap();
+        plant.site.stop();
+        plant.put_back(&copy);
+        let journals = [0, 1].map(|bench| plant.hand_over(bench));
+        without_proof_of(&journals[1], "R-006");
+        Disaster {
+            plant,
+            order,
+            late,
+            units,
+            copy,
+            home,
+            had,
+            journals,
+            in_flight,
+        }
+    }
+
+    fn with_journals<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let journals = self.journals.iter().flat_map(|file| ["--journal", file]);
+        journals.chain(more.iter().copied()).collect()
+    }
+
+    fn recover(&self, more: &[&str]) -> Done {
+        self.plant.recover(&self.with_journals(more))
+    }
+
+    /// What it takes is told, and nothing is accepted by anybody; gives what has to be typed.
+    fn is_told(&self) -> String {
+        let (had, data) = (self.had, self.plant.site.data());
+        provisioner_on(&data, &SERVE).refused(2, "run `provisioner recover`");
+        let file = std::fs::read_to_string(&self.journals[0]).unwrap();
+        assert!(!file.contains(self.in_flight.password.as_str()) && !file.contains("ticket"));
+        let told = self.recover(&[]);
+        assert_eq!(told.code, Some(1), "{told:#?}");
+        let told = told.json();
+        let number = |name: &str| told[name].as_u64().unwrap();
+        assert_eq!(number("remembered"), had);
+        assert_eq!(number("entries") - number("entries_before"), 3, "{told}");
+        let proven = serde_json::json!(["R-003", "R-004", "R-005"]);
+        assert_eq!(told["units_proven"], proven);
+        assert_eq!(told["units_unproven"], serde_json::json!(["R-006"]));
+        assert!(told["orders_unknown"].get(&self.late).is_some(), "{told}");
+        let statement = told["statement"].as_str().unwrap().to_owned();
+        let lost = number("lost");
+        assert_eq!(statement, format!("{lost} of {had} entries are lost"));
+        provisioner_on(&data, &SERVE).refused(2, "the token saw a log of");
+        let data = text(&data);
+        let words = ["recover", "--allow-simulated-hsm", "--data", &data];
+        let said = run(
+            &binaries().provisioner,
+            &[&words[..], &self.with_journals(&[])].concat(),
+        );
+        let accept = format!("--accept-loss \"{statement}\"");
+        for part in [accept.as_str(), "EVERY station", "--order WO-0002:"] {
+            assert!(said.out.contains(part), "no `{part}` in {}", said.out);
+        }
+        statement
+    }
+
+    /// Two people, the numbers, and what was made after the copy.
+    fn is_accepted(&self, statement: &str) {
+        let again = format!("{}:CAM-2:5:20", self.late);
+        let accept = |statement: &str, by: &[&str]| {
+            let order = ["--order", &again, "--block", "R-099"];
+            let accept = ["--accept-loss", statement];
+            self.recover(&[&order[..], &accept[..], by].concat())
+        };
+        accept("1 of 2 entries are lost", &TWO_BADGES).refused(2, "nothing is accepted");
+        accept(statement, &["--by", "B-7"]).refused(2, "two people");
+        let done = accept(statement, &TWO_BADGES).ok().json();
+        assert_eq!(done["recovered"], true);
+        let blocked = done["blocked"].as_object().unwrap();
+        assert!(blocked.keys().eq(["R-006", "R-099"]), "{done}");
+
+        let site = &self.plant.site;
+        let said = &self.plant.verify()["recoveries"][0];
+        assert_eq!(said["remembered"], self.had);
+        assert_eq!(said["by"], serde_json::json!(["B-7", "B-8"]));
+        let serials = ["R-001", "R-002", "R-003", "R-004", "R-005"];
+        let stand = serials.map(|serial| state(site, serial));
+        assert_eq!(stand, ["sealed", "sealed", "sealed", "loaded", "sealed"]);
+        let data = text(&site.data());
+        let unit = ["audit", "unit", "R-003", "--data", &data];
+        let said = run(&binaries().provisioner, &unit).ok();
+        assert!(said.out.contains("of the lost log, kept by bench-1"));
+    }
+
+    /// Who remembers the lost log refuses until a lead has typed the numbers.
+    fn stations_hear_of_it(&self, statement: &str) {
+        let plant = &self.plant;
+        let went_back = plant.run(0, &self.order, "R-004", self.units[3]);
+        went_back.refused(30, "station-cli recovery");
+        let told = plant.station(0, &["recovery"]);
+        let accepted = &told.json()["accepted"];
+        assert_eq!((told.code, accepted), (Some(30), &false.into()));
+        assert!(told.err.contains("By B-7 and B-8"), "{told:#?}");
+        let accept = |bench: usize, typed: &str| {
+            let accept = ["recovery", "--accept", typed];
+            plant.station(bench, &accept)
+        };
+        accept(0, "yes").refused(2, "nothing is accepted");
+        for (bench, aside) in [
+            (0, serde_json::json!([])),
+            (1, serde_json::json!(["R-006"])),
+        ] {
+            let told = accept(bench, statement).ok().json();
+            assert_eq!(told["laid_aside"], aside);
+        }
+    }
+
+    /// The unit in flight ends with the password it had; the one nobody proves is never issued again.
+    fn the_line_goes_on(&self) {
+        let (plant, units) = (&self.plant, &self.units);
+        let label = scan(&plant.site.path("labels"), "R-004").unwrap();
+        let sealed = plant.run_with(0, &self.order, "R-004", units[3], &label);
+        sealed.ok();
+        let after = Held::in_flash(&plant.flash(units[3])).unwrap();
+        assert!(after.password == self.in_flight.password);
+        assert!(after.sha256 == self.in_flight.sha256);
+        let blank = plant.run(1, &self.late, "R-006", units[6]);
+        assert_eq!(blank.json()["reason"], "DUPLICATE_UNIT", "{blank:#?}");
+        plant.seal(1, &self.late, "R-007", units[7]);
+        assert_eq!(plant.passwords(), 7);
+        assert_eq!(plant.site.count(&self.order).sealed, 4);
+        assert_eq!(plant.site.count(&self.late).sealed, 2);
+        assert_eq!(plant.verify()["recoveries"].as_array().unwrap().len(), 1);
+    }
+
+    /// The brand owner's witness, whose checkpoint nobody has handed in, comes late.
+    fn the_witness_comes_late(&mut self) {
+        let fresh = text(&self.plant.site.path("export-2"));
+        let export = ["audit", "export", "--out", &fresh];
+        self.plant.site.provisioner(&export).ok();
+        let told = witness(&self.plant, &self.home, &fresh, &[]).refused(1, "hand ");
+        let kept = told.err.split("hand ").nth(1).unwrap();
+        let kept = kept.split(" to `provisioner").next().unwrap().to_owned();
+        self.plant.site.stop();
+        let late = ["--checkpoint", kept.as_str()];
+        let found = self.recover(&late).json();
+        let statement = found["statement"].as_str().unwrap().to_owned();
+        let accept = ["--accept-loss", &statement];
+        let done = self.recover(&[&late[..], &accept[..], &TWO_BADGES[..]].concat());
+        assert_eq!(done.ok().json()["entries_written_again"], 0);
+        self.plant.site.serve();
+        self.plant.site.provisioner(&export).ok();
+        let cosign = |more: &[&str]| witness(&self.plant, &self.home, &fresh, more);
+        cosign(&[]).refused(1, &format!("--accept-loss \"{statement}\""));
+        cosign(&["--accept-loss", "yes"]).refused(2, "nothing is accepted");
+        cosign(&accept).ok();
+        cosign(&[]).ok();
+    }
+
+    /// The token notices an older copy from before the recovery, and one from after it.
+    fn the_token_goes_on_watching(&mut self) {
+        let whole = text(&self.plant.site.path("whole.db"));
+        let backup = ["backup", "--out", &whole];
+        self.plant.site.provisioner(&backup).ok();
+        self.plant.site.order("CAM-2", 1, 20);
+        self.plant.site.stop();
+        for older in [&self.copy, &whole] {
+            self.plant.put_back(older);
+            let data = self.plant.site.data();
+            provisioner_on(&data, &SERVE).refused(2, "the token saw a log of");
+        }
+    }
+}
+
+/// The brand owner's witness, who has no data directory of ours.
+fn witness(plant: &Plant, home: &str, bundle: &str, more: &[&str]) -> Done {
+    let witness = ["audit", "witness", "--home", home, "--bundle", bundle];
+    let nowhere = plant.site.path("nowhere");
+    provisioner_on(&nowhere, &[&witness[..], more].concat())
+}
+
 #[test]
 fn what_stations_prove_comes_back_and_the_gap_is_on_record_for_ever() {
-    let mut plant = Plant::start(LABELLED);
-    let order = plant.site.order("CAM-2", 10, 20);
-    let units: Vec<usize> = (0..8).map(|_| plant.unit("CAM2")).collect();
-    plant.seal(0, &order, "R-001", units[0]);
-    let copy = plant.back_up();
-    // After the copy: a unit that joins on to it; an order, which no station can prove; units of both
-    // orders; one in flight at each bench.
-    plant.seal(0, &order, "R-002", units[1]);
-    let late = plant.site.order("CAM-2", 5, 20);
-    plant.seal(0, &order, "R-003", units[2]);
-    assert_eq!(plant.run(0, &order, "R-004", units[3]).code, Some(10));
-    plant.seal(1, &late, "R-005", units[4]);
-    let (exported, home) = (plant.site.path("export"), plant.site.path("witness"));
-    let (exported, home) = (text(&exported), text(&home));
-    let export = ["audit", "export", "--out", &exported];
-    plant.site.provisioner(&export).ok();
-    let witness = ["audit", "witness", "--home", &home, "--bundle"];
-    let nowhere = plant.site.path("nowhere");
-    let cosign = |out: &str, more: &[&str]| {
-        let arguments = [&witness[..], &[out], more].concat();
-        provisioner_on(&nowhere, &arguments)
-    };
-    cosign(&exported, &[]).ok();
-    assert_eq!(plant.run(1, &late, "R-006", units[5]).code, Some(10));
-    let before = Held::in_flash(&plant.flash(units[3])).unwrap();
-    let had = plant.verify()["entries"].as_u64().unwrap();
-
-    plant.site.stop();
-    plant.put_back(&copy);
-    let data = plant.site.data();
-    provisioner_on(&data, &SERVE).refused(2, "run `provisioner recover`");
-    let [one, two] = [plant.hand_over(0), plant.hand_over(1)];
-    without_proof_of(&two, "R-006");
-    let text_of_one = std::fs::read_to_string(&one).unwrap();
-    assert!(!text_of_one.contains(before.password.as_str()) && !text_of_one.contains("ticket"));
-
-    // First of all it is told what it takes, and nothing is accepted by anybody.
-    let journals = ["--journal", &one, "--journal", &two];
-    let told = plant.recover(&journals);
-    assert_eq!(told.code, Some(1), "{told:#?}");
-    let told = told.json();
-    let number = |name: &str| told[name].as_u64().unwrap();
-    assert_eq!(number("remembered"), had);
-    assert_eq!(number("entries") - number("entries_before"), 3, "{told}");
-    let proven = ["R-003", "R-004", "R-005"];
-    assert_eq!(told["units_proven"], serde_json::json!(proven));
-    assert_eq!(told["units_unproven"], serde_json::json!(["R-006"]));
-    assert!(told["orders_unknown"].get(&late).is_some(), "{told}");
-    let statement = told["statement"].as_str().unwrap().to_owned();
-    assert_eq!(
-        statement,
-        format!("{} of {had} entries are lost", number("lost"))
-    );
-    provisioner_on(&data, &SERVE).refused(2, "the token saw a log of");
-    let said = run(
-        &binaries().provisioner,
-        &[
-            &["recover", "--allow-simulated-hsm", "--data", &text(&data)],
-            &journals[..],
-        ]
-        .concat(),
-    );
-    for part in [
-        &format!("--accept-loss \"{statement}\""),
-        "EVERY station",
-        "--order WO-0002:",
-    ] {
-        assert!(said.out.contains(part), "no `{part}` in {}", said.out);
-    }
-
-    // Two people, the numbers, and what was made after the copy.
-    let again = format!("{late}:CAM-2:5:20");
-    let accept = |statement: &str, by: &[&str]| {
-        let order = [
-            "--order",
-            &again,
-            "--block",
-            "R-099",
-            "--accept-loss",
-            statement,
-        ];
-        plant.recover(&[&journals[..], &order[..], by].concat())
-    };
-    let two_badges = ["--by", "B-7", "--by", "B-8"];
-    accept("1 of 2 entries are lost", &two_badges).refused(2, "nothing is accepted");
-    accept(&statement, &["--by", "B-7"]).refused(2, "two people");
-    let done = accept(&statement, &two_badges).ok().json();
-    assert_eq!(done["recovered"], true);
-    let blocked: Vec<&str> = done["blocked"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(blocked, ["R-006", "R-099"]);
-
-    let verified = plant.verify();
-    assert_eq!(verified["recoveries"][0]["remembered"], had);
-    assert_eq!(
-        verified["recoveries"][0]["by"],
-        serde_json::json!(["B-7", "B-8"])
-    );
-    let stands: Vec<String> = ["R-001", "R-002", "R-003", "R-004", "R-005"]
-        .map(|serial| state(&plant.site, serial))
-        .to_vec();
-    assert_eq!(stands, ["sealed", "sealed", "sealed", "loaded", "sealed"]);
-    let said = run(
-        &binaries().provisioner,
-        &["audit", "unit", "R-003", "--data", &text(&data)],
-    );
-    assert!(said.ok().out.contains("of the lost log, kept by bench-1"));
-
-    // The server starts. Who remembers the lost log refuses until a lead has typed the numbers.
-    plant.site.serve();
-    let went_back = plant.run(0, &order, "R-004", units[3]);
-    went_back.refused(30, "station-cli recovery");
-    let told = plant.station(0, &["recovery"]);
-    assert_eq!(
-        (told.code, &told.json()["accepted"]),
-        (Some(30), &false.into())
-    );
-    assert!(told.err.contains("By B-7 and B-8"), "{told:#?}");
-    plant
-        .station(0, &["recovery", "--accept", "yes"])
-        .refused(2, "nothing is accepted");
-    let accepted = plant.station(0, &["recovery", "--accept", &statement]).ok();
-    assert_eq!(accepted.json()["laid_aside"], serde_json::json!([]));
-    let accepted = plant.station(1, &["recovery", "--accept", &statement]).ok();
-    assert_eq!(accepted.json()["laid_aside"], serde_json::json!(["R-006"]));
-
-    // The unit in flight ends with the password it had; the one nobody proves is never issued again.
-    let label = scan(&plant.site.path("labels"), "R-004").unwrap();
-    plant.run_with(0, &order, "R-004", units[3], &label).ok();
-    let after = Held::in_flash(&plant.flash(units[3])).unwrap();
-    assert!(after.password == before.password && after.sha256 == before.sha256);
-    let blank = plant.run(1, &late, "R-006", units[6]);
-    assert_eq!(blank.json()["reason"], "DUPLICATE_UNIT", "{blank:#?}");
-    plant.seal(1, &late, "R-007", units[7]);
-    assert_eq!(plant.passwords(), 7);
-    assert_eq!(plant.site.count(&order).sealed, 4);
-    assert_eq!(plant.site.count(&late).sealed, 2);
-    assert_eq!(plant.verify()["recoveries"].as_array().unwrap().len(), 1);
-
-    // The brand owner's witness too, whose checkpoint nobody has handed in: it comes late.
-    let fresh = text(&plant.site.path("export-2"));
-    let export = ["audit", "export", "--out", &fresh];
-    plant.site.provisioner(&export).ok();
-    let told = cosign(&fresh, &[]).refused(1, "hand ");
-    let kept = told.err.split("hand ").nth(1).unwrap();
-    let kept = kept.split(" to `provisioner").next().unwrap().to_owned();
-    plant.site.stop();
-    let late = ["--journal", &one, "--checkpoint", &kept];
-    let found = plant.recover(&late).json();
-    let statement = found["statement"].as_str().unwrap().to_owned();
-    let accept = ["--accept-loss", &statement];
-    let arguments = [&late[..], &accept[..], &two_badges[..]].concat();
-    let done = plant.recover(&arguments).ok();
-    assert_eq!(done.json()["entries_written_again"], 0, "{done:#?}");
-    plant.site.serve();
-    plant.site.provisioner(&export).ok();
-    cosign(&fresh, &[]).refused(1, &format!("--accept-loss \"{statement}\""));
-    cosign(&fresh, &["--accept-loss", "yes"]).refused(2, "nothing is accepted");
-    cosign(&fresh, &["--accept-loss", &statement]).ok();
-    cosign(&fresh, &[]).ok();
-
-    // The token notices an older copy from before the recovery, and one from after it.
-    let whole = text(&plant.site.path("whole.db"));
-    plant.site.provisioner(&["backup", "--out", &whole]).ok();
-    plant.site.order("CAM-2", 1, 20);
-    plant.site.stop();
-    for older in [&copy, &whole] {
-        plant.put_back(older);
-        provisioner_on(&data, &SERVE).refused(2, "the token saw a log of");
-    }
+    let mut disaster = Disaster::strikes();
+    let statement = disaster.is_told();
+    disaster.is_accepted(&statement);
+    disaster.plant.site.serve();
+    disaster.stations_hear_of_it(&statement);
+    disaster.the_line_goes_on();
+    disaster.the_witness_comes_late();
+    disaster.the_token_goes_on_watching();
 }
 
 #[test]
@@ -370,4 +420,65 @@ fn a_station_locks_a_server_that_forgot_and_gives_it_back_what_it_forgot() {
     plant.run(1, &order, "R-004", units[3]).ok();
     assert_eq!(plant.passwords(), 4);
     assert_eq!(plant.site.count(&order).sealed, 4);
+}
+
+#[test]
+fn a_station_that_comes_late_brings_its_units_and_a_serial_that_was_built_twice_is_blocked() {
+    let mut plant = Plant::start(PLAIN);
+    let order = plant.site.order("PLUG-1", 10, 20);
+    let units: Vec<usize> = (0..6).map(|_| plant.unit("PLUG1")).collect();
+    plant.run(0, &order, "R-001", units[0]).ok();
+    let copy = plant.back_up();
+    plant.run(1, &order, "R-002", units[1]).ok();
+    plant.run(1, &order, "R-003", units[2]).ok();
+    plant.run(0, &order, "R-004", units[3]).ok();
+    plant.site.stop();
+    plant.put_back(&copy);
+    let recover = |plant: &Plant, file: &str| {
+        let journal = ["--journal", file];
+        let found = plant.recover(&journal);
+        let statement = found.json()["statement"].as_str().unwrap().to_owned();
+        let accept = ["--accept-loss", &statement];
+        let arguments = [&journal[..], &accept[..], &TWO_BADGES[..]].concat();
+        (plant.recover(&arguments).ok().json(), statement)
+    };
+    let (first, statement) = recover(&plant, &plant.hand_over(0));
+    assert_eq!(first["units_proven"], serde_json::json!(["R-004"]));
+    plant.site.serve();
+    let accept = ["recovery", "--accept", &statement];
+    plant.station(0, &accept).ok();
+    // Nobody knows that this serial is in the field already.
+    plant.run(0, &order, "R-003", units[4]).ok();
+    plant.site.stop();
+
+    let late = plant.hand_over(1);
+    let (second, statement) = recover(&plant, &late);
+    assert_eq!(second["entries_written_again"], 3, "{second}");
+    let why = second["blocked"]["R-003"].as_str().unwrap();
+    assert!(
+        why.contains("cannot stand: serial R-003 is sealed"),
+        "{why}"
+    );
+    assert_eq!(state(&plant.site, "R-002"), "sealed");
+    let told = plant
+        .site
+        .provisioner(&["audit", "unit", "R-003"])
+        .ok()
+        .json();
+    assert_eq!(told["blocked_by"].as_array().unwrap().len(), 1);
+    let verified = plant.verify();
+    assert_eq!(verified["recoveries"].as_array().unwrap().len(), 2);
+
+    // Run once more, as after a crash, it finds nothing left to do.
+    let again = plant
+        .recover(&[&["--journal", &late], &TWO_BADGES[..]].concat())
+        .ok()
+        .json();
+    assert_eq!(again["entries"], second["entries"]);
+    plant.site.serve();
+    let accept = ["recovery", "--accept", &statement];
+    plant.station(1, &accept).ok();
+    plant.run(1, &order, "R-005", units[5]).ok();
+    assert_eq!(plant.site.count(&order).sealed, 5);
+    plant.verify();
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use ledger::Reader;
 use tlog::Checkpoint;
-use traveler::{Blocked, Digest, Entry, Event, LostCheckpoint, OrderId, Recovered, Serial};
+use traveler::{
+    Blocked, DeviceId, Digest, Entry, Event, LostCheckpoint, OrderId, Recovered, Serial,
+};
 
 use super::journal::Journal;
 use crate::site::Site;
@@ -141,7 +143,8 @@ fn lost_units(
             if own.is_some() && reader.recoveries()?.is_empty() {
                 *kept = (*kept).min(*seq);
             }
-            if has(reader, &step.serial, one.entry.event.happened())? {
+            let on_record = has(reader, &step.serial, one.entry.event.happened())?;
+            if on_record || is_held(reader, &step.serial, &step.device_id)? {
                 continue;
             }
             let same = units.entry(*seq).or_default();
@@ -167,6 +170,14 @@ fn has(reader: &Reader, serial: &Serial, event: &Event) -> Result<bool> {
         .iter()
         .filter_map(|bytes| Entry::from_bytes(bytes).ok());
     Ok(own.any(|entry| entry.event.happened() == event))
+}
+
+/// Whether the rules refused this unit before, and it is blocked with its silicon.
+fn is_held(reader: &Reader, serial: &Serial, device_id: &DeviceId) -> Result<bool> {
+    let blocks = reader.blocks(serial)?;
+    Ok(blocks
+        .iter()
+        .any(|block| block.device_id.as_ref() == Some(device_id)))
 }
 
 fn unknown_orders(reader: &Reader, units: &[Recovered]) -> Result<BTreeMap<OrderId, String>> {
