@@ -41,6 +41,7 @@ mod operators;
 mod orders;
 pub mod pin;
 mod policy;
+mod records;
 mod recover;
 mod resume;
 pub mod serve;

@@ -7,7 +7,7 @@ use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
 use api::{BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, VoidCall, v1};
-use ledger::{ProductRow, Proof, Refused, StationRow, StopRow};
+use ledger::{Proof, Refused};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
 
@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
 use crate::line::Line;
+use crate::records::{line_record, product_record, station_record};
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
 /// Every service of the server, over one line.
@@ -375,37 +376,5 @@ fn proven(proof: Proof) -> v1::ProofResponse {
             .into_iter()
             .map(|hash| hash.to_vec())
             .collect(),
-    }
-}
-
-fn product_record(row: ProductRow) -> v1::ProductRecord {
-    v1::ProductRecord {
-        product: row.product.to_string(),
-        product_sha256: row.product_sha256.0.to_vec(),
-        definition: row.definition,
-    }
-}
-
-fn line_record(row: StopRow) -> v1::LineRecord {
-    v1::LineRecord {
-        stopped: true,
-        stopped_seq: row.seq,
-        clause: row.clause,
-        detector: row.detector,
-        evidence: row.evidence,
-        order: row.order.to_string(),
-        since: row.since.to_string(),
-    }
-}
-
-fn station_record((row, open): (StationRow, u32)) -> v1::StationRecord {
-    v1::StationRecord {
-        station: row.station.to_string(),
-        state: row.state.as_str().to_owned(),
-        certificate_sha256: row
-            .certificate_sha256
-            .map(|d| d.0.to_vec())
-            .unwrap_or_default(),
-        open,
     }
 }

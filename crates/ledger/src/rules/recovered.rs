@@ -6,7 +6,7 @@
 //! which gives nobody anything.
 
 use tlog::{EntryProof, VerifierKey, leaf_hash};
-use traveler::{Blocked, Entry, Event, LogRecovered, Recovered, VoidCause};
+use traveler::{Blocked, Entry, Event, LogRecovered, Recovered, Step, VoidCause};
 
 use super::{At, Stop, Verdict, View, refuse, unit};
 use crate::Refused;
@@ -112,6 +112,29 @@ pub(super) fn block<V: View>(view: &V, seq: u64, blocked: &Blocked) -> Verdict<V
         }));
     }
     Ok(rows)
+}
+
+/// Whether the step withdraws what a lost entry withdrew: nobody has to come to a station for it.
+pub(super) fn record_lost<V: View>(view: &V, entry: &Entry) -> Result<bool, Stop<V::Error>> {
+    let cause = match &entry.event {
+        Event::Voided { cause, .. } => *cause,
+        _ => return Ok(false),
+    };
+    if cause != VoidCause::RecordLost {
+        return Ok(false);
+    }
+    match view.recovery()? {
+        Some(_) => Ok(true),
+        None => refuse(Refused::Recovery("nothing was lost")),
+    }
+}
+
+/// Neither the serial nor the silicon may be in the field without a record.
+pub(super) fn not_blocked<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
+    match view.blocked(&step.serial, &step.device_id)? {
+        Some(BlockRow { serial, seq, .. }) => refuse(Refused::Blocked { serial, seq }),
+        None => Ok(()),
+    }
 }
 
 /// The log's own key signed over the entry, at a place that was lost.

@@ -2,11 +2,10 @@
 
 use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
 
+use super::recovered::{not_blocked, record_lost};
 use super::{At, Stop, Verdict, View, open_order, refuse, running, usable};
 use crate::Refused;
-use crate::rows::{
-    BlockRow, DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow,
-};
+use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
 /// Opens an attempt: the one moment at which a secret may come to be.
 pub(super) fn issue<V: View>(
@@ -363,29 +362,6 @@ fn right_station<V: View>(
         return Ok(());
     }
     enrolled(view, step)
-}
-
-/// Whether the step withdraws what a lost entry withdrew: nobody has to come to a station for it.
-fn record_lost<V: View>(view: &V, entry: &Entry) -> Result<bool, Stop<V::Error>> {
-    let cause = match &entry.event {
-        Event::Voided { cause, .. } => *cause,
-        _ => return Ok(false),
-    };
-    if cause != VoidCause::RecordLost {
-        return Ok(false);
-    }
-    match view.recovery()? {
-        Some(_) => Ok(true),
-        None => refuse(Refused::Recovery("nothing was lost")),
-    }
-}
-
-/// Neither the serial nor the silicon may be in the field without a record.
-fn not_blocked<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
-    match view.blocked(&step.serial, &step.device_id)? {
-        Some(BlockRow { serial, seq, .. }) => refuse(Refused::Blocked { serial, seq }),
-        None => Ok(()),
-    }
 }
 
 fn enrolled<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
