@@ -22,6 +22,7 @@ mod memory;
 mod near;
 mod options;
 mod reader;
+mod recovered;
 mod refused;
 mod remembered;
 mod replay;
@@ -30,6 +31,7 @@ mod rows;
 mod rules;
 mod schema;
 mod signers;
+mod spans;
 mod sql;
 mod steps;
 mod stream;
@@ -52,10 +54,10 @@ pub use log::{Appended, Ledger};
 pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
-pub use replay::{Finding, Report};
+pub use replay::{Finding, Newer, Report};
 pub use rows::{
-    LogRow, OrderRow, ProductRow, SignerName, SigningKeyRow, StationRow, StationState, StopRow,
-    UnitRow,
+    BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, SignerName, SigningKeyRow, StationRow,
+    StationState, StopRow, UnitRow,
 };
 pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

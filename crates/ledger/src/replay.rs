@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use tlog::{Checkpoint, EMPTY_ROOT, Hash, LogKeys, VerifierKey, node_hash};
-use traveler::{Entry, Event, Fingerprint};
+use traveler::{Entry, Event, Fingerprint, LogRecovered};
 
 use crate::memory::Memory;
 use crate::rows::{Row, SignerName, SigningKeyRow, StepRow};
@@ -32,14 +32,30 @@ pub struct Report {
     pub vkey: VerifierKey,
     /// What is wrong; empty when the log is whole.
     pub findings: Vec<Finding>,
+    /// The first entry that a newer program wrote, if there is one. Its bytes are as they were
+    /// hashed; the rules were not asked about it, nor about any entry after it.
+    pub newer: Option<Newer>,
+    /// The losses that are on record, with their entries' numbers.
+    pub recoveries: Vec<(u64, LogRecovered)>,
 }
 
 impl Report {
     /// Whether nothing was found.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.is_empty() && self.newer.is_none()
     }
+}
+
+/// An entry in a form that this version does not know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Newer {
+    /// Its number.
+    pub seq: u64,
+    /// The kind that it says it is.
+    pub kind: String,
+    /// What this version cannot read of it.
+    pub why: String,
 }
 
 /// One thing that is wrong.
@@ -66,8 +82,24 @@ pub(crate) struct Prepared {
     /// The hashes from level 1 up that it completes, as far as they are known; they hold when no
     /// stored hash under them is another one than the computed one.
     above: Box<[Hash]>,
-    entry: Result<Entry, serde_json::Error>,
+    entry: Result<Entry, Unread>,
 }
+
+/// Bytes that are no entry of this version.
+struct Unread {
+    why: serde_json::Error,
+    /// What every version's entries begin with, when these have it.
+    head: Option<Head>,
+}
+
+#[derive(serde::Deserialize)]
+struct Head {
+    seq: u64,
+    kind: String,
+}
+
+/// Longest kind that is repeated in a message.
+const KIND_MAX: usize = 40;
 
 impl Prepared {
     /// Of an entry's bytes, with their leaf hash and the hashes known above it.
@@ -75,7 +107,10 @@ impl Prepared {
         Prepared {
             leaf,
             above,
-            entry: Entry::from_bytes(bytes),
+            entry: Entry::from_bytes(bytes).map_err(|why| Unread {
+                why,
+                head: serde_json::from_slice(bytes).ok(),
+            }),
         }
     }
 }
@@ -150,6 +185,9 @@ pub(crate) struct Replay<'a> {
     pub(crate) covered: u64,
     trusted: u64,
     judge: Judge,
+    /// The first entry of a newer program.
+    pub(crate) newer: Option<Newer>,
+    recoveries: Vec<(u64, LogRecovered)>,
 }
 
 impl<'a> Replay<'a> {
@@ -166,6 +204,8 @@ impl<'a> Replay<'a> {
             covered: 0,
             trusted: 0,
             judge: Judge::Rules,
+            newer: None,
+            recoveries: Vec::new(),
         }
     }
 
@@ -214,6 +254,7 @@ impl<'a> Replay<'a> {
             }
             _ => {}
         }
+        let intact = kept.is_some() && kept == computed;
         let mut newest = kept.or(computed).unwrap_or_default();
         for level in 1..=seq.trailing_ones() as u8 {
             let left = self.peaks.pop().unwrap_or_default();
@@ -232,7 +273,7 @@ impl<'a> Replay<'a> {
         }
         self.peaks.push(newest);
         self.size += 1;
-        self.follow(seq, entry?.entry)
+        self.follow(seq, entry?.entry, intact)
     }
 
     /// Checks a checkpoint over exactly the entries fed so far.
@@ -291,16 +332,26 @@ impl<'a> Replay<'a> {
             trusted: self.trusted,
             vkey: self.keys.newest().clone(),
             findings: self.findings.0,
+            newer: self.newer,
+            recoveries: self.recoveries,
         }
     }
 
-    /// Lets the rules judge the entry once more.
-    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Option<StepRow> {
+    /// Lets the rules judge the entry once more. Of one that cannot be read, `intact` says whether
+    /// its bytes are those that were hashed: then nobody altered it, and a newer program wrote it.
+    fn follow(&mut self, seq: u64, entry: Result<Entry, Unread>, intact: bool) -> Option<StepRow> {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => {
-                self.findings
-                    .add(seq, format!("it cannot be read: {error}"));
+            Err(Unread { why, head }) => {
+                match head.filter(|head| intact && head.seq == seq) {
+                    Some(head) if self.newer.is_none() => {
+                        let kind = head.kind.chars().take(KIND_MAX).collect();
+                        let why = why.to_string();
+                        self.newer = Some(Newer { seq, kind, why });
+                    }
+                    Some(_) => {}
+                    None => self.findings.add(seq, format!("it cannot be read: {why}")),
+                }
                 return None;
             }
         };
@@ -309,8 +360,14 @@ impl<'a> Replay<'a> {
             self.findings.add(seq, what);
             return None;
         }
+        if let Event::LogRecovered(said) = &entry.event {
+            self.recoveries.push((seq, (**said).clone()));
+        }
+        if self.newer.is_some() {
+            return None; // what that entry changed is not known
+        }
         if let Judge::Form(seen) = &mut self.judge {
-            match &entry.event {
+            match entry.event.happened() {
                 Event::Issued(issued) if !seen.insert(issued.fingerprint) => {
                     let what =
                         "its password is that of another entry behind the trusted checkpoint";
