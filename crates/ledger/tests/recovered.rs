@@ -151,8 +151,9 @@ fn units_come_back_by_their_proofs_and_by_nothing_else() {
 
 #[test]
 fn a_recovery_says_all_that_it_must() {
+    type Edit = fn(&mut LogRecovered);
     let (lost, mut line) = lost_and_restored();
-    let edits: [(fn(&mut LogRecovered), &str); 7] = [
+    let edits: [(Edit, &str); 7] = [
         (|said| said.by.truncate(1), "two people"),
         (|said| said.by[1] = said.by[0].clone(), "two people"),
         (|said| said.statement = " ".into(), "a reason has"),
