@@ -482,3 +482,97 @@ fn a_station_that_comes_late_brings_its_units_and_a_serial_that_was_built_twice_
     assert_eq!(plant.site.count(&order).sealed, 5);
     plant.verify();
 }
+
+fn rotate_log(plant: &mut Plant) {
+    let ask = ["rotate", "--key", "log", "--allow-simulated-hsm"];
+    let why = ["--reason", "one year", "--operator", "officer 1"];
+    let rotate = [ask, why].concat();
+    plant.site.stop();
+    plant.site.provisioner(&rotate).ok();
+    plant.site.serve();
+}
+
+#[test]
+fn a_rotation_is_never_lost_in_silence_and_comes_back_with_an_export() {
+    let mut plant = Plant::start(PLAIN);
+    let order = plant.site.order("PLUG-1", 10, 20);
+    let units: Vec<usize> = (0..4).map(|_| plant.unit("PLUG1")).collect();
+    plant.run(0, &order, "R-001", units[0]).ok();
+    let copy = plant.back_up();
+    let data = plant.site.data();
+    let [vkey, older] = [data.join("vkey"), plant.site.path("older.vkey")];
+    std::fs::copy(&vkey, &older).unwrap();
+    rotate_log(&mut plant);
+    plant.run(0, &order, "R-002", units[1]).ok();
+    let exported = text(&plant.site.path("export"));
+    let export = ["audit", "export", "--out", &exported];
+    plant.site.provisioner(&export).ok();
+    plant.run(0, &order, "R-003", units[2]).ok();
+    let had = plant.verify()["entries"].as_u64().unwrap();
+    plant.site.stop();
+    plant.put_back(&copy);
+    let file = plant.hand_over(0);
+    let journal = ["--journal", file.as_str()];
+
+    // Whether or not the key's file came from the copy too.
+    plant.recover(&journal).refused(2, "(--bundle)");
+    std::fs::copy(&older, &vkey).unwrap();
+    plant.recover(&journal).refused(2, "(--bundle)");
+
+    let both = [&journal[..], &["--bundle", &exported]].concat();
+    let told = plant.recover(&both).ok().json();
+    assert_eq!((&told["lost"], &told["entries"]), (&0.into(), &had.into()));
+    assert_eq!(told["newer_keys"], serde_json::json!([]));
+    plant.site.serve();
+    plant.run(0, &order, "R-004", units[3]).ok();
+    assert_eq!(plant.site.count(&order).sealed, 4);
+    let old = text(&older);
+    let verify = ["audit", "verify", "--vkey", &old];
+    plant.site.provisioner(&verify).ok();
+}
+
+#[test]
+fn a_key_that_is_rotated_after_a_loss_leaves_nobody_behind_who_remembers_more() {
+    let mut plant = Plant::start(PLAIN);
+    let order = plant.site.order("PLUG-1", 10, 20);
+    let units: Vec<usize> = (0..6).map(|_| plant.unit("PLUG1")).collect();
+    rotate_log(&mut plant);
+    plant.run(0, &order, "R-001", units[0]).ok();
+    let copy = plant.back_up();
+    plant.run(1, &order, "R-002", units[1]).ok();
+    plant.site.order("PLUG-1", 1, 20); // which no station can prove: the gap
+    plant.run(1, &order, "R-003", units[2]).ok();
+    plant.run(0, &order, "R-004", units[3]).ok();
+    plant.site.stop();
+    plant.put_back(&copy);
+    let accept = |plant: &Plant, bench: usize| {
+        let file = plant.hand_over(bench);
+        let journal = ["--journal", file.as_str()];
+        let found = plant.recover(&journal).json();
+        let statement = found["statement"].as_str().unwrap().to_owned();
+        let accept = ["--accept-loss", statement.as_str()];
+        let arguments = [&journal[..], &accept[..], &TWO_BADGES[..]].concat();
+        (plant.recover(&arguments).ok().json(), statement)
+    };
+    let (_, first) = accept(&plant, 0);
+    // The log is shorter than the one that both benches remember under the key before.
+    plant.site.serve();
+    rotate_log(&mut plant);
+    plant.station(0, &["recovery", "--accept", &first]).ok();
+    plant.run(0, &order, "R-005", units[4]).ok();
+    let late = plant.run(1, &order, "R-006", units[5]);
+    assert_eq!(late.code, Some(30), "{late:#?}");
+    plant.site.stop();
+    let (told, second) = accept(&plant, 1);
+    assert!(
+        told["entries_written_again"].as_u64().unwrap() > 0,
+        "{told}"
+    );
+    plant.site.serve();
+    rotate_log(&mut plant);
+    plant.station(1, &["recovery", "--accept", &second]).ok();
+    plant.run(1, &order, "R-006", units[5]).ok();
+    assert_eq!(plant.site.count(&order).sealed, 6);
+    let verified = plant.verify();
+    assert_eq!(verified["recoveries"].as_array().unwrap().len(), 2);
+}

@@ -13,6 +13,7 @@ mod disk;
 mod end;
 mod error;
 mod files;
+mod findings;
 mod folder;
 #[cfg(feature = "measure")]
 mod history;
@@ -50,11 +51,11 @@ pub use bundle::{
 };
 pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
+pub use findings::{Finding, Newer, Report};
 pub use log::{Appended, Ledger};
 pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
-pub use replay::{Finding, Newer, Report};
 pub use rows::{
     BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, SignerName, SigningKeyRow, StationRow,
     StationState, StopRow, UnitRow,

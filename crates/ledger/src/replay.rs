@@ -9,72 +9,10 @@ use std::collections::HashSet;
 use tlog::{Checkpoint, EMPTY_ROOT, Hash, LogKeys, VerifierKey, node_hash};
 use traveler::{Entry, Event, Fingerprint, LogRecovered};
 
+use crate::findings::{Findings, Newer, Report};
 use crate::memory::Memory;
 use crate::rows::{Row, SignerName, SigningKeyRow, StepRow};
 use crate::rules::{Stop, admit};
-
-/// Findings that are listed; a ruined file has no more to say after that many.
-const FINDINGS_MAX: usize = 1_000;
-
-/// What an audit found.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Report {
-    /// Entries that were read.
-    pub entries: u64,
-    /// How many of them the newest good checkpoint covers.
-    pub size: u64,
-    /// The root over those.
-    pub root: Hash,
-    /// Entries that a trusted checkpoint vouches for and that were not read again; 0 in a whole
-    /// audit.
-    pub trusted: u64,
-    /// The key that signs it now: the one it was checked with, or one that took over from it.
-    pub vkey: VerifierKey,
-    /// What is wrong; empty when the log is whole.
-    pub findings: Vec<Finding>,
-    /// The first entry that a newer program wrote, if there is one. Its bytes are as they were
-    /// hashed; the rules were not asked about it, nor about any entry after it.
-    pub newer: Option<Newer>,
-    /// The losses that are on record, with their entries' numbers.
-    pub recoveries: Vec<(u64, LogRecovered)>,
-}
-
-impl Report {
-    /// Whether nothing was found.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.findings.is_empty() && self.newer.is_none()
-    }
-}
-
-/// An entry in a form that this version does not know.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Newer {
-    /// Its number.
-    pub seq: u64,
-    /// The kind that it says it is.
-    pub kind: String,
-    /// What this version cannot read of it.
-    pub why: String,
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Finding {
-    /// The entry it is about, when it is about one.
-    pub seq: Option<u64>,
-    /// What is wrong with it, in a sentence.
-    pub what: String,
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.seq {
-            Some(seq) => write!(f, "entry {seq}: {}", self.what),
-            None => f.write_str(&self.what),
-        }
-    }
-}
 
 /// An entry with what can be said of it without its neighbours; threads make these ahead.
 pub(crate) struct Prepared {
@@ -128,38 +66,6 @@ pub(crate) trait StoredHashes {
     /// The hash of subtree `n` of `level`; none when it is not kept or was reported missing.
     /// Asked for each subtree once, in the order in which appends complete them.
     fn stored(&mut self, level: u8, n: u64, findings: &mut Findings) -> Option<Hash>;
-}
-
-/// The list of findings, which does not grow without end.
-#[derive(Default)]
-pub(crate) struct Findings(Vec<Finding>);
-
-impl Findings {
-    /// Whether nothing more is listed.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= FINDINGS_MAX
-    }
-
-    /// Puts others in front.
-    pub(crate) fn put_first(&mut self, mut others: Findings) {
-        others.0.append(&mut self.0);
-        others.0.truncate(FINDINGS_MAX);
-        *self = others;
-    }
-
-    /// The first of them as a sentence.
-    pub(crate) fn first(&self) -> String {
-        self.0.first().map(Finding::to_string).unwrap_or_default()
-    }
-
-    pub(crate) fn add(&mut self, seq: impl Into<Option<u64>>, what: impl Into<String>) {
-        if self.0.len() < FINDINGS_MAX {
-            self.0.push(Finding {
-                seq: seq.into(),
-                what: what.into(),
-            });
-        }
-    }
 }
 
 /// The state of the replay behind the entries fed so far.
@@ -331,7 +237,7 @@ impl<'a> Replay<'a> {
             root,
             trusted: self.trusted,
             vkey: self.keys.newest().clone(),
-            findings: self.findings.0,
+            findings: self.findings.into_list(),
             newer: self.newer,
             recoveries: self.recoveries,
         }

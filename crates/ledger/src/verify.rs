@@ -9,10 +9,11 @@ use tlog::{Checkpoint, VerifierKey};
 
 use crate::ahead::{Ahead, Block};
 use crate::files::checkpoint_beside;
+use crate::findings::{Findings, Report};
 use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
 use crate::remembered::{goes_on_from, peaks};
-use crate::replay::{Findings, Replay, Report};
+use crate::replay::Replay;
 use crate::sql::stored_hash;
 use crate::steps::Steps;
 use crate::stream::{self, HashStream, Stream};

@@ -6,7 +6,7 @@ mod line;
 
 use ledger::Refused;
 use line::*;
-use tlog::{Checkpoint, EntryProof};
+use tlog::{Checkpoint, CheckpointSigner, EntryProof};
 use traveler::{
     Attempt, Blocked, Entry, Event, LogRecovered, LostCheckpoint, Recovered, State, VoidCause,
 };
@@ -265,4 +265,30 @@ fn the_tables_of_a_recovery_are_verified_like_all_others() {
     db.execute("DELETE FROM recoveries", []).unwrap();
     let found = line.verify();
     assert!(found.findings[0].what.contains("missing"), "{found:?}");
+}
+
+#[test]
+fn what_any_of_the_logs_keys_signed_comes_back_also_when_another_took_over_since() {
+    let [mut lost, mut line] = [Line::new(), Line::new()];
+    lost.seal("BM-1");
+    let first = kept_by_a_station(&lost, KEPT);
+    rotate(&mut lost, 2);
+    lost.seal("BM-2");
+    let second = kept_by_a_station(&lost, KEPT + 4);
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    // The rotation is lost, and so is what came after it, until the log has that key again.
+    unproven(&mut line, &second[0], "none of the trusted keys");
+    rotate(&mut line, 3);
+    unproven(&mut line, &second[0], "none of the trusted keys");
+    for one in &first {
+        line.ok(again(one));
+    }
+    rotate(&mut line, 2);
+    for one in &second {
+        line.ok(again(one));
+    }
+    line.seal("BM-3");
+    line.check();
+    let older = ledger::verify(&line.path, Key::new(1).vkey(), &mut |_, _| {}).unwrap();
+    assert!(older.is_clean(), "{older:?}");
 }

@@ -73,16 +73,7 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         for finding in report.findings.iter().take(20) {
             say(&format!("  {finding}"));
         }
-        return Ok(refuse(&match &seen {
-            Some(seen) => format!(
-                "not cosigned: the witness has seen {} entries, the bundle has {}",
-                seen.size, report.entries
-            ),
-            None => format!(
-                "not cosigned: the bundle of {} entries is not whole",
-                report.entries
-            ),
-        }));
+        return Ok(not_cosigned(seen.as_ref(), report.entries));
     }
     let cosigned = cosign(&home, &memory, &keys, &args.bundle, &report)?;
     let fact = json!({
@@ -146,6 +137,16 @@ fn despite_the_loss(
             Ok(None)
         }
     }
+}
+
+fn not_cosigned(seen: Option<&Checkpoint>, entries: u64) -> ExitCode {
+    refuse(&match seen {
+        Some(seen) => format!(
+            "not cosigned: the witness has seen {} entries, the bundle has {entries}",
+            seen.size
+        ),
+        None => format!("not cosigned: the bundle of {entries} entries is not whole"),
+    })
 }
 
 fn refuse(why: &str) -> ExitCode {
