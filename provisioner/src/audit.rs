@@ -24,6 +24,8 @@ use crate::site::Site;
 
 /// Findings were made: the record is not as it was written.
 const FINDINGS: u8 = 1;
+/// The record was written by a newer program, and this one cannot judge it.
+const NEWER: u8 = 2;
 
 /// Longest file that is read of those an auditor brings along: keys, checkpoints, proofs.
 const BROUGHT_MAX: u64 = 2_000_000;
@@ -67,6 +69,18 @@ fn read_vkey(file: &Path) -> Result<VerifierKey> {
 
 /// A checkpoint that a station, witness or auditor kept: the note, and what it says.
 pub(crate) fn read_checkpoint(file: &Path, keys: &LogKeys) -> Result<(String, Checkpoint)> {
+    read_by(file, |note| keys.open(note))
+}
+
+/// The same for one that may be of entries that the log has lost: one of its keys signed it.
+pub(crate) fn read_remembered(file: &Path, keys: &LogKeys) -> Result<(String, Checkpoint)> {
+    read_by(file, |note| keys.open_remembered(note))
+}
+
+fn read_by(
+    file: &Path,
+    open: impl Fn(&str) -> Result<Checkpoint, String>,
+) -> Result<(String, Checkpoint)> {
     let note = brought(file)?;
     let unusable = || {
         format!(
@@ -74,8 +88,7 @@ pub(crate) fn read_checkpoint(file: &Path, keys: &LogKeys) -> Result<(String, Ch
             file.display()
         )
     };
-    let seen = keys
-        .open(&note)
+    let seen = open(&note)
         .map_err(|why| anyhow!(why))
         .with_context(unusable)?;
     Ok((note, seen))

@@ -1,8 +1,36 @@
 //! What a person chooses when a site is made, and how it is said on the command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
+
+use traveler::{OperatorId, ParseIdError};
 
 use crate::pin::{PinArgs, PinSource};
+
+/// Who stands at a ceremony. The record and the log have the badge; the person's name goes into
+/// `operators.toml`, where it can be erased.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Present {
+    /// The badge.
+    pub badge: OperatorId,
+    /// The person, when it is said.
+    pub person: Option<String>,
+}
+
+impl FromStr for Present {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Present, ParseIdError> {
+        let (badge, person) = match text.split_once('=') {
+            Some((badge, person)) => (badge, Some(person.trim().to_owned())),
+            None => (text, None),
+        };
+        Ok(Present {
+            badge: OperatorId::parse(badge)?,
+            person,
+        })
+    }
+}
 
 /// Where a new site keeps its keys.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +43,18 @@ pub struct Choice {
     /// Where the PIN comes from this once, in place of a file that `serve` finds again.
     pub pin: Option<PinSource>,
     /// Who stands at the ceremony, for its record.
-    pub operators: Vec<String>,
+    pub operators: Vec<Present>,
     /// The issuing certificate and its root (PEM), signed by a root that is kept elsewhere.
     pub issuing_cert: Option<PathBuf>,
 }
 
 impl Choice {
+    /// The badges of those who stand there.
+    pub(crate) fn badges(&self) -> Vec<String> {
+        let badge = |present: &Present| present.badge.to_string();
+        self.operators.iter().map(badge).collect()
+    }
+
     /// Where the PIN comes from, when it is said.
     pub(crate) fn pin_source(&self) -> Option<PinSource> {
         let file = self.pin_file.clone().map(PinSource::File);
@@ -37,10 +71,10 @@ pub(crate) struct InitArgs {
     hsm: Option<String>,
     #[command(flatten)]
     pin: PinArgs,
-    /// Who stands at the key ceremony, for its record, best by badge: the log keeps it for good;
-    /// may be given again.
-    #[arg(long, value_name = "NAME")]
-    operator: Vec<String>,
+    /// Who stands at the key ceremony: the log keeps the badge for good, the name goes into
+    /// operators.toml, where `operator erase` erases it; may be given again.
+    #[arg(long, value_name = "BADGE[=NAME]")]
+    operator: Vec<Present>,
     /// Make the keys and print a request for the issuing certificate; no site is made yet.
     #[arg(long, requires = "hsm", conflicts_with = "issuing_cert")]
     issuing_csr: bool,

@@ -83,7 +83,7 @@ async fn watch(line: &Arc<Line>, health: HealthReporter) {
 /// Whether the token answers. Then what was written while it was away gets its checkpoint.
 fn is_well(line: &Line) -> bool {
     match line.breaker.probe() {
-        Ok(()) => line.sign_pending().is_ok(),
+        Ok(()) => line.sign_pending().is_ok() && line.not_backwards().is_ok(),
         Err(error) => {
             tracing::debug!(%error, "the HSM does not answer");
             false
@@ -111,10 +111,12 @@ pub(crate) fn raise_mark(line: &Line) {
     let Ok(size) = line.read(|ledger| ledger.size()) else {
         return; // whoever needs the ledger next says so
     };
-    if line.marked.load(Ordering::Relaxed) >= size || line.breaker.is_open() {
+    // A log that went backwards is not the one to be remembered.
+    let marked = line.marked.load(Ordering::Relaxed) >= size;
+    if marked || line.breaker.is_open() || line.not_backwards().is_err() {
         return;
     }
-    match line.hsm.raise_high_water(line.origin(), size) {
+    match line.hsm.raise_high_water(&line.mark, size) {
         Ok(()) => line.marked.store(size, Ordering::Relaxed),
         Err(error) => tracing::warn!(%error, size, "the token did not take the log's size"),
     }

@@ -33,6 +33,9 @@ pub(crate) enum CloseError {
     /// The entry is on record, its proof cannot be had yet.
     #[error("the step is on record, its checkpoint is not signed yet: ask again")]
     NoProofYet,
+    /// No entry says that what the station remembers was lost.
+    #[error("no entry of this log names that checkpoint as lost")]
+    NoRecovery,
     /// The ledger's rules refuse, or it cannot be written.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -216,7 +219,7 @@ impl Line {
             }))
     }
 
-    fn proof(&self, seq: u64) -> Result<Proof, CloseError> {
+    pub(crate) fn proof(&self, seq: u64) -> Result<Proof, CloseError> {
         if let Some(proof) = self.read(|ledger| ledger.proof(seq))? {
             return Ok(proof);
         }
@@ -231,7 +234,7 @@ impl Line {
     fn key_made_on_unit(&self, row: &UnitRow) -> Result<bool, CloseError> {
         let bytes = self.read(|ledger| ledger.entry(row.issued_seq))?;
         let entry = bytes.and_then(|bytes| Entry::from_bytes(&bytes).ok());
-        Ok(match entry.map(|entry| entry.event) {
+        Ok(match entry.as_ref().map(|entry| entry.event.happened()) {
             Some(Event::Issued(issued)) => issued.key_made_on_unit,
             _ => true,
         })

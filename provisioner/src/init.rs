@@ -25,6 +25,7 @@ use crate::config::{Config, ConfigError, HsmPlace};
 use crate::keys::{self, CertificateKey, KeysError, LogKey, SystemRandomness};
 use crate::line::{fingerprint_key_id, now};
 use crate::offline;
+use crate::operators;
 use crate::pin::PinSource;
 use crate::site::{self, Site, SiteError};
 
@@ -37,6 +38,9 @@ const PIN_SYMBOLS: usize = 24;
 /// Why no site was made.
 #[derive(Debug, Error)]
 pub enum InitError {
+    /// A person's name cannot be kept with the badge.
+    #[error("--operator: {0}")]
+    Operators(String),
     /// The directory holds something already.
     #[error("{} is not an empty or new folder: choose another --data", .0.display())]
     NotEmpty(PathBuf),
@@ -152,7 +156,7 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
         Some(_) => &offline::KEYS[..],
         None => &Key::ALL,
     };
-    let ceremony = ceremony::hold(&*hsm, &token, &choice.operators, wanted)?;
+    let ceremony = ceremony::hold(&*hsm, &token, &choice.badges(), wanted)?;
     let time = now();
     let (device_root, site_root) = certificates(site, &hsm, choice, time)?;
     let mut id = [0; 8];
@@ -176,6 +180,8 @@ fn build(site: &Site, choice: &Choice) -> Result<Made, InitError> {
     };
     Ledger::create(&site.ledger(), &signer, change)?;
     record(site, &ceremony, &origin, &vkey, time)?;
+    operators::name_all(site, &choice.operators)
+        .map_err(|why| InitError::Operators(format!("{why:#}")))?;
     site::write_new(&site.vkey_file(), format!("{vkey}\n").as_bytes(), false)?;
     let authority = Authority::open(&hsm, site, None)?;
     for (who, role) in [

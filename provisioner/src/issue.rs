@@ -7,7 +7,7 @@
 use compliance::Product;
 use credential::{BundleBytes, BundleError, KeyError, PolicyError, Unfit};
 use hsm::HsmError;
-use ledger::{AppendError, OrderRow, Refused, UnitRow};
+use ledger::{AppendError, OrderRow, Proof, Refused, UnitRow};
 use thiserror::Error;
 use traveler::{Attempt, Event, OrderId, Serial, Sku, State, StationName, Step, VoidCause};
 
@@ -28,6 +28,8 @@ pub(crate) struct Minted {
     pub(crate) ticket: Vec<u8>,
     /// Leaf index of its entry.
     pub(crate) index: u64,
+    /// The proof of that entry, for the station to keep; none while its checkpoint is due.
+    pub(crate) proof: Option<Proof>,
 }
 
 /// Why nothing was issued.
@@ -151,11 +153,13 @@ impl Line {
                 Ok(appended) => {
                     self.watch.remember(&call.order, &policy, drawn.folded);
                     let (attempt, index) = (step.attempt, appended.last);
+                    let proof = self.read(|ledger| ledger.proof(index)).unwrap_or_default();
                     return Ok(Minted {
                         attempt,
                         bundle: drawn.bundle,
                         ticket,
                         index,
+                        proof,
                     });
                 }
                 Err(AppendError::Refused(Refused::FingerprintUsed)) => {

@@ -9,10 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hsm::{Hsm, HsmError, Key};
 use ledger::{AppendError, Appended, Reader, StationState, Writer};
+use tlog::LogKeys;
 use traveler::{Change, Event, KeyId, StationName, Timestamp};
 
 use crate::auth::Caller;
 use crate::authority::Authority;
+use crate::backwards::Backwards;
 use crate::breaker::Breaker;
 use crate::status::Denied;
 use crate::stop::Unwritten;
@@ -32,9 +34,14 @@ pub(crate) struct Line {
     pub(crate) vkey: String,
     /// How one key of the log handed over to the next; a server sees no rotation while it runs.
     pub(crate) rotations: Vec<String>,
+    /// The keys of the log, as those name them.
+    pub(crate) log_keys: LogKeys,
     pub(crate) watch: Watch,
     pub(crate) unwritten: Unwritten,
     pub(crate) turns: Turns,
+    pub(crate) backwards: Backwards,
+    /// The name under which the token keeps its mark of this log.
+    pub(crate) mark: String,
     simulated: bool,
     writer: Writer,
     readers: Readers,
@@ -52,8 +59,14 @@ pub(crate) struct Parts {
     pub(crate) vkey: String,
     /// How one key of the log handed over to the next.
     pub(crate) rotations: Vec<String>,
+    /// The keys of the log.
+    pub(crate) log_keys: LogKeys,
     /// How long a station's certificate is valid, in hours.
     pub(crate) station_certificate_hours: u32,
+    /// What the log was found not to go on from.
+    pub(crate) backwards: Backwards,
+    /// The name under which the token keeps its mark of this log.
+    pub(crate) mark: String,
 }
 
 impl Line {
@@ -73,26 +86,25 @@ impl Line {
             station_certificate_hours: parts.station_certificate_hours,
             vkey: parts.vkey,
             rotations: parts.rotations,
+            log_keys: parts.log_keys,
             writer: parts.writer,
             watch: Watch::default(),
             unwritten: Unwritten::default(),
             turns: Turns::default(),
+            backwards: parts.backwards,
+            mark: parts.mark,
         })
     }
 
     /// Records events in a row, or none; returns when they are durable.
     pub(crate) fn append(&self, events: Vec<Event>) -> Result<Appended, AppendError> {
+        self.not_backwards()?;
         let time = self.now();
         self.writer.append(Change {
             time,
             simulated_hsm: self.simulated,
             events,
         })
-    }
-
-    /// The log's origin, under which the token keeps its mark.
-    pub(crate) fn origin(&self) -> &str {
-        self.writer.vkey().name()
     }
 
     /// Signs a checkpoint over what was written while the HSM was away.

@@ -41,7 +41,7 @@ pub fn issuing_request(choice: &Choice) -> Result<String, InitError> {
     let pin = source.read().map_err(keys::KeysError::Pin)?;
     let hsm = keys::open(&place, pin, true)?;
     let about = hsm.describe()?;
-    ceremony::hold(&*hsm, &about, &choice.operators, &KEYS)?;
+    ceremony::hold(&*hsm, &about, &choice.badges(), &KEYS)?;
     let key = CertificateKey::new(&hsm, Key::DeviceIssuing)?;
     let request = identity::issuing_request(&key, ISSUING)?;
     Ok(identity::pem("CERTIFICATE REQUEST", &request).to_string())

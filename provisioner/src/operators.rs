@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use traveler::OperatorId;
 
+use crate::choice::Present;
 use crate::cli::{Format, print};
 use crate::site::{self, Site};
 
@@ -71,6 +72,22 @@ pub(crate) fn run(site: &Site, verb: OperatorVerb, format: Format) -> Result<Exi
         || line((&fact.0, &fact.1)),
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says whose the badges at a key ceremony are, where a name was given.
+pub(crate) fn name_all(site: &Site, present: &[Present]) -> Result<()> {
+    let path = site.operators();
+    let mut operators = Operators::read(&path)?;
+    let named = present
+        .iter()
+        .filter_map(|one| Some((&one.badge, one.person.as_ref()?)));
+    for (badge, person) in named {
+        operators.name(badge, person)?;
+    }
+    match operators.operators.is_empty() {
+        true => Ok(()),
+        false => operators.write(&path),
+    }
 }
 
 impl Operators {

@@ -280,7 +280,7 @@ impl Line {
 }
 
 /// Voids and reworks an order may replace: 3 %, at least 20 (DESIGN.md, section 2).
-fn default_allowance(quantity: u32) -> u32 {
+pub(crate) fn default_allowance(quantity: u32) -> u32 {
     let three_percent = u64::from(quantity).saturating_mul(3).div_ceil(100);
     u32::try_from(three_percent).unwrap_or(u32::MAX).max(20)
 }

@@ -28,7 +28,7 @@ pub enum PinSource {
 }
 
 /// Where the token's PIN comes from. Never an argument itself: others can read those.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(crate) struct PinArgs {
     /// File with the token's PIN [default: made in the data directory for a new software token].
     #[arg(long, value_name = "FILE")]

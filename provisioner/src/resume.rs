@@ -73,6 +73,7 @@ impl Line {
             bundle,
             ticket,
             index: row.issued_seq,
+            proof: None,
         })
     }
 

@@ -70,7 +70,9 @@ pub(crate) fn run(site: &Site, args: RotateArgs, format: Format) -> Result<ExitC
     let hsm = serve::open_hsm(site, &config)?;
     let ledger = Ledger::open(&site.ledger()).context("stop the server first")?;
     serve::same_fingerprint_key(&ledger.reader()?, &*hsm)?;
+    let mark = serve::not_backwards(site, &*hsm, &ledger.reader()?, ledger.log_keys())?;
     let why = Why {
+        mark,
         reason: args.reason.unwrap_or_default(),
         by: args.operator.join(", "),
     };
@@ -85,8 +87,10 @@ pub(crate) fn run(site: &Site, args: RotateArgs, format: Format) -> Result<ExitC
     issuing(site, &hsm, ledger, &chosen, why, format)
 }
 
-/// What the entry says of the people.
+/// What the entry says of the people, and where the token is told of it.
 struct Why {
+    /// The name under which the token keeps its mark of the log.
+    mark: String,
     reason: String,
     by: String,
 }
@@ -166,7 +170,7 @@ fn log(
     // next start puts the file right.
     ledger.rotate(&change, &old, &new)??;
     site.put_vkey(new.vkey())?;
-    hsm.raise_high_water(new.vkey().name(), ledger.next_seq())?;
+    hsm.raise_high_water(&why.mark, ledger.next_seq())?;
     let keys = (old.vkey().to_string(), new.vkey().to_string());
     let keys = (keys.0.as_str(), keys.1.as_str());
     tell(ledger, format, SignerName::Log, seq, keys, &made)
@@ -221,7 +225,7 @@ fn issuing(
     for written in ledger.append(&[change], &signer)? {
         written?;
     }
-    hsm.raise_high_water(signer.vkey().name(), ledger.next_seq())?;
+    hsm.raise_high_water(&why.mark, ledger.next_seq())?;
     let keys = (before.public.as_str(), new.as_str());
     tell(ledger, format, SignerName::Issuing, seq, keys, &made)
 }

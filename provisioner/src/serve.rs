@@ -12,7 +12,7 @@ use api::v1::provisioning_server::ProvisioningServer;
 use hsm::Hsm;
 use ledger::{Ledger, Reader, Writer};
 use thiserror::Error;
-use tlog::VerifierKey;
+use tlog::{LogKeys, VerifierKey};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +22,7 @@ use traveler::KeyId;
 
 use crate::auth::{Group, only};
 use crate::authority::{Authority, AuthorityError};
+use crate::backwards::{self, Backwards};
 use crate::breaker::Breaker;
 use crate::chores;
 use crate::config::{Config, ConfigError, HsmPlace};
@@ -85,13 +86,24 @@ pub enum ServeError {
     #[error(
         "the token saw a log of {kept} entries and this one has {entries}: it was restored from an \
          older backup, and issuing from it could give a secret twice; put the newest data back, or \
-         make it whole from the newest export (`provisioner recover`)"
+         run `provisioner recover` with the newest export and with what each station hands over \
+         (`station-cli sync --export FILE`)"
     )]
     RolledBack {
         /// Entries that the token saw.
         kept: u64,
         /// Entries that the log has.
         entries: u64,
+    },
+    /// Somebody remembers a log that this one does not go on from.
+    #[error(
+        "a log of {remembered} entries is remembered and this one does not go on from it: an older \
+         copy was put back; let each station hand over what it has (`station-cli sync --export \
+         FILE`), then run `provisioner recover --journal FILE`"
+    )]
+    Locked {
+        /// Entries of the log that is remembered.
+        remembered: u64,
     },
     /// The ledger cannot be opened.
     #[error(transparent)]
@@ -189,6 +201,28 @@ pub(crate) fn same_fingerprint_key(log: &Reader, hsm: &dyn Hsm) -> Result<(), Se
     }
 }
 
+/// The log is the one that the token and everybody else remembers; the name of the token's mark.
+///
+/// # Errors
+/// [`ServeError`] when it is shorter or another one, or when `recover` is at work on it.
+pub(crate) fn not_backwards(
+    site: &Site,
+    hsm: &dyn Hsm,
+    reader: &Reader,
+    keys: &LogKeys,
+) -> Result<String, ServeError> {
+    if site.data().join(recover::ASIDE).exists() {
+        return Err(ServeError::Recovering);
+    }
+    let mark = recover::marks(hsm, reader, keys.newest().name())?;
+    match backwards::locked(site, keys) {
+        Some(seen) => Err(ServeError::Locked {
+            remembered: seen.map_or(0, |seen| seen.size),
+        }),
+        None => Ok(mark),
+    }
+}
+
 /// Opens the line of a site: HSM, certificates, ledger.
 ///
 /// # Errors
@@ -216,28 +250,25 @@ pub(crate) fn open_line(site: &Site, config: &Config, tail: Tail) -> Result<Line
         site.put_vkey(&vkey)?; // a rotation was cut off behind its entry
     }
     same_fingerprint_key(&reader, &*hsm)?;
-    not_rolled_back(&*hsm, vkey.name(), reader.size()?)?;
+    let log_keys = ledger.log_keys().clone();
+    let mark = not_backwards(site, &*hsm, &reader, &log_keys)?;
     let rotations = reader.rotations()?;
+    drop(reader);
     let writer = Writer::spawn(ledger, Arc::new(signer));
     let station_certificate_hours = config.station_certificate_hours;
     let vkey = vkey.to_string();
     let parts = Parts {
         rotations,
+        log_keys,
         breaker,
         authority,
         writer,
         vkey,
         station_certificate_hours,
+        backwards: Backwards::of(site),
+        mark,
     };
     Ok(Line::new(parts).map_err(KeysError::Hsm)?)
-}
-
-/// The token remembers how far the log was signed; an older database is not that log.
-fn not_rolled_back(hsm: &dyn Hsm, log: &str, entries: u64) -> Result<(), ServeError> {
-    match hsm.high_water(log).map_err(KeysError::Hsm)? {
-        Some(kept) if kept > entries => Err(ServeError::RolledBack { kept, entries }),
-        _ => Ok(()),
-    }
 }
 
 /// Starts to listen. The address in `DIR/listening` tells the site's own commands where.

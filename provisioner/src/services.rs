@@ -7,7 +7,7 @@ use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
 use api::{BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, VoidCall, v1};
-use ledger::{ProductRow, Proof, Refused, StationRow, StopRow};
+use ledger::{Proof, Refused};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
 
@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
 use crate::line::Line;
+use crate::records::{line_record, product_record, station_record};
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
 /// Every service of the server, over one line.
@@ -78,6 +79,7 @@ impl Provisioning for Services {
         let id = parsed(OrderId::parse(&message.order))?;
         let answer = self.run(move |line| {
             line.bench(&caller)?;
+            line.hold_against(&message.seen_checkpoint)?;
             let (order, product) = line.order_to_build(&id)?;
             let log = line.read(|ledger| ledger.consistency(message.seen_size))?;
             Ok::<_, IssueError>((order, product, log))
@@ -122,7 +124,7 @@ impl Provisioning for Services {
             }
             Err(status) => tracing::warn!(%serial, %order, reason = status.message(), "not issued"),
         }
-        Ok(Response::new(released(minted?)))
+        Ok(Response::new(released(&self.0, minted?)))
     }
 
     async fn resume(&self, request: Request<v1::ResumeRequest>) -> Reply<v1::IssueResponse> {
@@ -131,7 +133,7 @@ impl Provisioning for Services {
         let serial = call.target.serial.clone();
         let minted = self.run(move |line| line.resume(&caller, &call)).await?;
         tracing::info!(%serial, attempt = %minted.attempt, "resumed");
-        Ok(Response::new(released(minted)))
+        Ok(Response::new(released(&self.0, minted)))
     }
 
     async fn confirm(&self, request: Request<v1::ConfirmRequest>) -> Reply<v1::ProofResponse> {
@@ -177,6 +179,17 @@ impl Provisioning for Services {
             station: row.station.to_string(),
         });
         Ok(Response::new(answer.unwrap_or_default()))
+    }
+
+    async fn show_recovery(
+        &self,
+        request: Request<v1::ShowRecoveryRequest>,
+    ) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let proof = self
+            .run(move |line| line.recovery_proof(&caller, &message.checkpoint))
+            .await?;
+        Ok(Response::new(proven(&self.0, proof)))
     }
 }
 
@@ -344,12 +357,13 @@ impl Audit for Services {
 }
 
 /// The one place where a secret is put into a reply.
-fn released(minted: Minted) -> v1::IssueResponse {
+fn released(line: &Line, minted: Minted) -> v1::IssueResponse {
     v1::IssueResponse {
         attempt: minted.attempt.0,
         bundle: minted.bundle.expose(<[u8]>::to_vec),
         ticket: minted.ticket,
         index: minted.index,
+        proof: minted.proof.map(|proof| proven(line, proof)),
     }
 }
 
@@ -364,37 +378,5 @@ fn proven(line: &Line, proof: Proof) -> v1::ProofResponse {
             .into_iter()
             .map(|hash| hash.to_vec())
             .collect(),
-    }
-}
-
-fn product_record(row: ProductRow) -> v1::ProductRecord {
-    v1::ProductRecord {
-        product: row.product.to_string(),
-        product_sha256: row.product_sha256.0.to_vec(),
-        definition: row.definition,
-    }
-}
-
-fn line_record(row: StopRow) -> v1::LineRecord {
-    v1::LineRecord {
-        stopped: true,
-        stopped_seq: row.seq,
-        clause: row.clause,
-        detector: row.detector,
-        evidence: row.evidence,
-        order: row.order.to_string(),
-        since: row.since.to_string(),
-    }
-}
-
-fn station_record((row, open): (StationRow, u32)) -> v1::StationRecord {
-    v1::StationRecord {
-        station: row.station.to_string(),
-        state: row.state.as_str().to_owned(),
-        certificate_sha256: row
-            .certificate_sha256
-            .map(|d| d.0.to_vec())
-            .unwrap_or_default(),
-        open,
     }
 }

@@ -101,7 +101,9 @@ impl From<CloseError> for Status {
             CloseError::Bench(error) => return error.into(),
             CloseError::Append(error) => return not_appended(&error),
             CloseError::Ledger(error) => return unreadable(&error),
-            CloseError::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
+            CloseError::UnknownUnit(_) | CloseError::NoRecovery => {
+                (Code::NotFound, Reason::UnknownUnit)
+            }
             CloseError::Signature(_) | CloseError::Unsigned(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
@@ -198,6 +200,8 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NotStopped(_) | R::NotAuthorised { .. } | R::RotatesAlone => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
+        R::Blocked { .. } => (Code::AlreadyExists, Reason::DuplicateUnit),
+        R::Recovery(_) | R::Unproven { .. } => (Code::FailedPrecondition, Reason::WrongState),
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),
         R::NoRoom { .. } => (Code::ResourceExhausted, Reason::LedgerUnavailable),

@@ -3,7 +3,7 @@
 use api::{Reason, v1};
 use credential::{Bundle, BundleBytes};
 use ring::digest::{SHA256, digest};
-use traveler::{Attempt, Digest, Slot, State};
+use traveler::{Attempt, Digest, Event, Slot, State};
 use wire::{Facts, UnitState};
 use zeroize::Zeroizing;
 
@@ -234,14 +234,28 @@ where
             claim.write(open.clone())?;
             answer = self.desk.calls.issue(self.issue_request(facts)).await;
         }
-        let reply = match answer {
+        let mut reply = match answer {
             Ok(reply) => reply,
             Err(error) => return Err(self.not_issued(claim, error).await),
         };
         // A server that was restored from a backup numbers again what it has numbered before.
         Seen::check_new(before, reply.index)?;
         let ticket = Ticket(reply.ticket.clone());
+        let proof = reply.proof.take();
         let credential = Credential::read(open.clone(), reply)?;
+        // Older servers give none, nor does one whose checkpoint is still due.
+        if let Some(proof) = proof {
+            let step = self.desk.step(&open, credential.attempt);
+            let seen = self.desk.home.seen();
+            let proven = seen.verify(before, &proof, &step, &[State::Issued])?;
+            match proven.event.happened() {
+                Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {}
+                _ => {
+                    let what = "it recorded another bundle than it gave";
+                    return Err(Failure::BadReply(what.to_owned()));
+                }
+            }
+        }
         let issued = Issued {
             attempt: credential.attempt,
             ticket,

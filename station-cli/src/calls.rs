@@ -158,6 +158,19 @@ impl Server {
         Ok(Server { client, watch })
     }
 
+    /// The entry that says what the server's log lost of the log with this checkpoint.
+    ///
+    /// # Errors
+    /// [`CallError`]; refused with UNKNOWN_UNIT when no entry names it.
+    pub(crate) async fn show_recovery(
+        &self,
+        checkpoint: String,
+    ) -> Result<v1::ProofResponse, CallError> {
+        let mut client = self.client.clone();
+        let request = v1::ShowRecoveryRequest { checkpoint };
+        self.answer(client.show_recovery(request).await)
+    }
+
     fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, CallError> {
         answer.map(tonic::Response::into_inner).map_err(|status| {
             let error = CallError::from(status);

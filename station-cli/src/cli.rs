@@ -16,9 +16,11 @@ use crate::calls::{Patience, Server};
 use crate::enroll::{EnrolError, enroll};
 use crate::failure::{Failure, Outcome};
 use crate::greet::{self, greet};
+use crate::handover;
 use crate::home::Home;
 use crate::port::{SerialPort, ports};
 use crate::provision::{Bench, Job, provision};
+use crate::recovery::{self, RecoveryArgs};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
 use crate::sync::{SyncState, Synced, sync};
@@ -47,6 +49,8 @@ enum Verb {
     Ports(FormatArgs),
     /// Hold the attempts under way against the server and close those that ended.
     Sync(SyncArgs),
+    /// What the server's log says it has lost of the log this station remembers, and accepting it.
+    Recovery(RecoveryArgs),
 }
 
 #[derive(Args)]
@@ -69,7 +73,7 @@ struct FormatArgs {
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// Words for people, on standard error.
     Text,
     /// One JSON object a line, on standard output.
@@ -150,6 +154,10 @@ struct SyncArgs {
     /// Withdraw this serial: its unit will not come back.
     #[arg(long, value_name = "SERIAL")]
     void: Option<Serial>,
+    /// Hand over what this station knows of the server's log, for `provisioner recover`; asks no
+    /// server.
+    #[arg(long, value_name = "FILE", conflicts_with = "void")]
+    export: Option<PathBuf>,
     /// Where its label may still lie [default: labels in the station's folder].
     #[arg(long, value_name = "DIR", requires = "void")]
     labels: Option<PathBuf>,
@@ -195,6 +203,7 @@ pub async fn run() -> u8 {
         Verb::Greet(args) => run_greet(args).await,
         Verb::Ports(args) => run_ports(&args),
         Verb::Sync(args) => run_sync(args).await,
+        Verb::Recovery(args) => recovery::run(args).await,
     };
     done.unwrap_or_else(|error| {
         say(&format!("station-cli: {error:#}"));
@@ -322,6 +331,9 @@ fn run_ports(args: &FormatArgs) -> anyhow::Result<u8> {
 
 async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
     let home = Home::open(&args.data.data)?;
+    if let Some(out) = &args.export {
+        return handover::run(&home, out, args.format.format);
+    }
     let server = Server::of(&home)?;
     let void = args
         .void
@@ -353,7 +365,7 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
     Ok(codes.max().unwrap_or(0))
 }
 
-fn print(value: &serde_json::Value) -> io::Result<()> {
+pub(crate) fn print(value: &serde_json::Value) -> io::Result<()> {
     print_line(&value.to_string())
 }
 
@@ -364,7 +376,7 @@ fn print_line(line: &str) -> io::Result<()> {
 }
 
 /// A person who closed the terminal misses it; that must not cost a unit.
-fn say(words: &str) {
+pub(crate) fn say(words: &str) {
     let _ = writeln!(io::stderr(), "{}", legible(words));
 }
 

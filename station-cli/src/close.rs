@@ -51,8 +51,8 @@ where
         let step = self.desk.step(&credential.open, credential.attempt);
         let proven = seen.verify(before, &proof, &step, &[State::Loaded])?;
         self.report.index = Some(proven.index);
-        match proven.event {
-            Event::Loaded { bundle_sha256, .. } if bundle_sha256 == credential.bundle_sha256 => {
+        match proven.event.happened() {
+            Event::Loaded { bundle_sha256, .. } if *bundle_sha256 == credential.bundle_sha256 => {
                 Ok(())
             }
             _ => Err(Failure::BadReply(

@@ -6,6 +6,8 @@
 //! certificate.pem  who the site says this station is
 //! site-root.pem    the one root this station trusts
 //! checkpoint       the newest log this station has seen
+//! proven.jsonl     what was proven to it, and proven.older.jsonl
+//! lost/            records that a recovered server lost, accepted by a lead
 //! journal/         one file for each attempt under way
 //! labels/          labels to print, unless another folder is named
 //! ```

@@ -21,11 +21,13 @@ use api::v1::ProofResponse;
 use fs4::fs_std::FileExt;
 use thiserror::Error;
 use tlog::{
-    Checkpoint, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency, verify_inclusion,
+    Checkpoint, EntryProof, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency,
+    verify_inclusion,
 };
 use traveler::{Entry, Event, State, Step};
 
 use crate::durable;
+use crate::proven::{Kept, ProvenEntries};
 
 /// Why the server's word is not taken.
 #[derive(Debug, Error)]
@@ -34,7 +36,10 @@ pub enum LogError {
     #[error("the server's proof does not hold: {0}")]
     NoProof(String),
     /// The log is shorter than it was.
-    #[error("the server's log went backwards: it had {had} entries, now {has}")]
+    #[error(
+        "the server's log went backwards: it had {had} entries, now {has}; when it was recovered, a \
+         lead looks at it with `station-cli recovery`"
+    )]
     WentBack {
         /// Entries this station has seen.
         had: u64,
@@ -42,7 +47,10 @@ pub enum LogError {
         has: u64,
     },
     /// Two logs that differ within one length.
-    #[error("the first {size} entries of the server's log are not the ones it had before")]
+    #[error(
+        "the first {size} entries of the server's log are not the ones it had before; when it was \
+         recovered, a lead looks at it with `station-cli recovery`"
+    )]
     Forked {
         /// Entries of either.
         size: u64,
@@ -83,6 +91,17 @@ impl<'a> Seen<'a> {
         Ok(self.newest()?.map_or(0, |checkpoint| checkpoint.size))
     }
 
+    /// The newest checkpoint as it was signed; empty when none was seen.
+    pub(crate) fn note(&self) -> Result<String, LogError> {
+        let note = durable::read(&self.path).map_err(|e| self.io(e))?;
+        Ok(note.unwrap_or_default())
+    }
+
+    /// What was proven to this station.
+    pub(crate) fn proven(&self) -> ProvenEntries {
+        ProvenEntries::beside(&self.path)
+    }
+
     /// The newest log this station has seen, to be held against what the server shows next.
     pub(crate) fn newest(&self) -> Result<Option<Checkpoint>, LogError> {
         let Some(note) = durable::read(&self.path).map_err(|e| self.io(e))? else {
@@ -93,11 +112,13 @@ impl<'a> Seen<'a> {
             self.io(io::Error::new(io::ErrorKind::InvalidData, what))
         };
         let keys = self.keys(&self.rotations()?).map_err(|_| damaged())?;
-        keys.open(&note).map(Some).map_err(|_| damaged())
+        // Who had to sign it was checked when it came. A log that was recovered since may have come
+        // to its next key at a smaller size.
+        keys.open_remembered(&note).map(Some).map_err(|_| damaged())
     }
 
     /// How the log's keys were handed over, as far as this station has seen it.
-    fn rotations(&self) -> Result<Vec<String>, LogError> {
+    pub(crate) fn rotations(&self) -> Result<Vec<String>, LogError> {
         let kept = durable::read(&self.rotations_file()).map_err(|e| self.io(e))?;
         let Some(kept) = kept else {
             return Ok(Vec::new());
@@ -180,13 +201,8 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
-        let checkpoint = self.signed(&proof.checkpoint, &proof.rotations)?;
-        let path = hashes(&proof.inclusion)?;
-        let leaf = leaf_hash(&proof.entry);
-        verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &path)
-            .map_err(|e| no_proof(&e))?;
-        let entry = Entry::from_bytes(&proof.entry).map_err(|e| no_proof(&e))?;
-        if entry.seq != proof.index || !is_step(&entry.event, step, states) {
+        let (checkpoint, entry) = self.included(proof)?;
+        if !is_step(&entry.event, step, states) {
             return Err(no_proof(&"the entry is of another step"));
         }
         if checkpoint.size < before {
@@ -195,11 +211,53 @@ impl<'a> Seen<'a> {
                 has: checkpoint.size,
             });
         }
+        // Before the checkpoint: who remembers a log can then prove its own part of it.
+        let kept = EntryProof {
+            index: proof.index,
+            hashes: hashes(&proof.inclusion)?,
+            checkpoint: proof.checkpoint.clone(),
+        };
+        if let Some(kept) = Kept::new(&proof.entry, &kept) {
+            self.proven().keep(&kept).map_err(|e| self.io(e))?;
+        }
         self.remember(&checkpoint, &proof.checkpoint)?;
         Ok(Proven {
             index: proof.index,
             event: entry.event,
         })
+    }
+
+    /// The entry that a proof is of, and the checkpoint it leads to.
+    pub(crate) fn included(&self, proof: &ProofResponse) -> Result<(Checkpoint, Entry), LogError> {
+        let checkpoint = self.signed(&proof.checkpoint, &proof.rotations)?;
+        let path = hashes(&proof.inclusion)?;
+        let leaf = leaf_hash(&proof.entry);
+        verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &path)
+            .map_err(|e| no_proof(&e))?;
+        let entry = Entry::from_bytes(&proof.entry).map_err(|e| no_proof(&e))?;
+        if entry.seq != proof.index {
+            return Err(no_proof(&"the entry is of another step"));
+        }
+        Ok((checkpoint, entry))
+    }
+
+    /// Puts another checkpoint in the place of `lost`, which a lead has accepted as lost. The old
+    /// one is kept beside it for ever.
+    pub(crate) fn give_up(&self, lost: &Checkpoint, note: &str) -> Result<(), LogError> {
+        let lock = self.path.with_extension("lock");
+        let lock = open_lock(&lock).map_err(|e| self.io(e))?;
+        FileExt::lock_exclusive(&lock).map_err(|e| self.io(e))?;
+        match self.newest()? {
+            Some(newest) if newest == *lost => {}
+            _ => return Err(no_proof(&"another process of this station has gone on")),
+        }
+        let aside = self
+            .path
+            .with_file_name(format!("checkpoint.lost-{}", lost.size));
+        let old = self.note()?;
+        durable::replace(&aside, old.as_bytes(), durable::PUBLIC).map_err(|e| self.io(e))?;
+        // Crash here: nothing was given up, and it is asked again.
+        durable::replace(&self.path, note.as_bytes(), durable::PUBLIC).map_err(|e| self.io(e))
     }
 
     /// Keeps the longer of two checkpoints, with every slot and process of this station in line.
@@ -225,7 +283,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-fn no_proof(why: &dyn std::fmt::Display) -> LogError {
+pub(crate) fn no_proof(why: &dyn std::fmt::Display) -> LogError {
     LogError::NoProof(why.to_string())
 }
 

@@ -147,6 +147,7 @@ where
         let request = v1::OpenOrderRequest {
             order: self.job.order.to_string(),
             seen_size: before.as_ref().map_or(0, |checkpoint| checkpoint.size),
+            seen_checkpoint: seen.note()?,
         };
         let order = self.desk.calls.open_order(request).await?;
         let (checkpoint, consistency) = (&order.checkpoint, &order.consistency);

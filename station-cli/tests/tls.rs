@@ -144,6 +144,7 @@ mod tests {
         seal(SealRequest) -> ProofResponse;
         void(VoidRequest) -> ProofResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
+        show_recovery(ShowRecoveryRequest) -> ProofResponse;
     }
 
     async fn enrolled(site: &Site, dir: &Path) -> (Home, JoinHandle<()>) {
@@ -159,6 +160,7 @@ mod tests {
             .open_order(v1::OpenOrderRequest {
                 order: order.into(),
                 seen_size: 0,
+                seen_checkpoint: String::new(),
             })
             .await
     }
@@ -295,6 +297,7 @@ mod tests {
                     .open_order(v1::OpenOrderRequest {
                         order: "HANG".into(),
                         seen_size: 0,
+                        seen_checkpoint: String::new(),
                     })
                     .await
             }

@@ -376,7 +376,8 @@ fn a_log_put_back_from_a_copy_is_made_whole_by_an_export() {
         (&1.into(), &false.into())
     );
     put_back(&seen);
-    recover(&out, &[]).refused(2, "went backwards");
+    let told = recover(&out, &[]);
+    assert_eq!((told.code, &told.json()["lost"]), (Some(1), &1.into()));
     recover(&lost, &["--checkpoint", &seen]).ok();
 
     // An altered bundle brings back nothing.
@@ -399,4 +400,35 @@ fn a_log_put_back_from_a_copy_is_made_whole_by_an_export() {
     recover(&lost, &[]).ok();
     watched.site.serve();
     assert_eq!(watched.site.order("PLUG-1", 7, 20), "WO-0003");
+}
+
+#[test]
+fn a_ceremony_is_recorded_by_badge_and_a_name_can_be_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("site");
+    let init = [
+        "init",
+        "--operator",
+        "B-1=Known Person",
+        "--operator",
+        "B-2",
+    ];
+    let told = provisioner_on(&data, &init).ok();
+    let names = |file: &str| {
+        let text = std::fs::read_to_string(data.join(file)).unwrap();
+        (text.contains("Known Person"), text.contains("B-1"))
+    };
+    assert_eq!(names("operators.toml"), (true, true));
+    assert!(!told.out.contains("Known Person"));
+    for file in ["ceremony.json", "ceremony.txt"] {
+        assert_eq!(names(file), (false, true), "{file}");
+    }
+    let reader = ledger::Reader::open(&data.join("ledger.db")).unwrap();
+    let first = String::from_utf8(reader.entry(0).unwrap().unwrap()).unwrap();
+    assert!(first.contains("\"operators\":[\"B-1\",\"B-2\"]"), "{first}");
+    provisioner_on(&data, &["operator", "erase", "B-1"]).ok();
+    assert_eq!(names("operators.toml"), (false, true));
+    let other = folder.path().join("other");
+    let init = ["init", "--operator", "Known Person"];
+    provisioner_on(&other, &init).refused(2, "2 to 32 of A-Z");
 }

@@ -12,8 +12,10 @@
 mod audit;
 mod binaries;
 mod kill;
+mod oracle;
 mod outage;
 mod proof;
+mod recover;
 mod refusals;
 mod rotation;
 mod scripts;

@@ -13,10 +13,11 @@ use tlog::{Checkpoint, Hash, Level, LogKeys, TilePath, VerifierKey, decode_bundl
 
 use crate::ahead::{Ahead, Block};
 use crate::files::file_error;
+use crate::findings::Report;
 use crate::folder::{ROTATIONS, check_strangers, read};
 use crate::memory::Memory;
 use crate::remembered::{goes_on_from, peaks};
-use crate::replay::{Replay, Report};
+use crate::replay::Replay;
 use crate::rows::{OrderRow, SignerName, SigningKeyRow, UnitRow};
 use crate::signers::log_keys;
 use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tlog::TilePath;
 
-use crate::replay::Findings;
+use crate::findings::Findings;
 
 /// Folders below an export: `tile`, a level, and a group of 3 digits for each thousandfold.
 const DEPTH_MAX: usize = 10;

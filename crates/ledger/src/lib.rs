@@ -13,6 +13,7 @@ mod disk;
 mod end;
 mod error;
 mod files;
+mod findings;
 mod folder;
 #[cfg(feature = "measure")]
 mod history;
@@ -22,6 +23,7 @@ mod memory;
 mod near;
 mod options;
 mod reader;
+mod recovered;
 mod refused;
 mod remembered;
 mod replay;
@@ -30,6 +32,7 @@ mod rows;
 mod rules;
 mod schema;
 mod signers;
+mod spans;
 mod sql;
 mod steps;
 mod stream;
@@ -48,14 +51,14 @@ pub use bundle::{
 };
 pub use disk::{Disk, DiskFile, Folder};
 pub use error::{AppendError, Error};
+pub use findings::{Finding, Newer, Report};
 pub use log::{Appended, Ledger};
 pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
-pub use replay::{Finding, Report};
 pub use rows::{
-    LogRow, OrderRow, ProductRow, SignerName, SigningKeyRow, StationRow, StationState, StopRow,
-    UnitRow,
+    BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, SignerName, SigningKeyRow, StationRow,
+    StationState, StopRow, UnitRow,
 };
 pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, Row, SignerName, SigningKeyRow,
-    StationRow, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row,
+    SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -29,6 +29,8 @@ pub(crate) struct Memory {
     pub(crate) issues: Rows<IssueRow>,
     pub(crate) stops: Rows<StopRow>,
     pub(crate) signing_keys: Rows<SigningKeyRow>,
+    pub(crate) recoveries: Rows<RecoveryRow>,
+    pub(crate) blocks: Rows<BlockRow>,
 }
 
 /// The rows of one table, in the order in which they came to be.
@@ -166,6 +168,8 @@ impl Memory {
             Row::Issue(row) => self.issues.put(row),
             Row::Stop(row) => self.stops.put(row),
             Row::SigningKey(row) => self.signing_keys.put(row),
+            Row::Recovery(row) => self.recoveries.put(row),
+            Row::Block(row) => self.blocks.put(row),
             Row::Step(_) => {}
         }
     }
@@ -223,5 +227,26 @@ impl View for Memory {
         let all = self.signing_keys.all();
         let newest = all.filter(|row| row.key == key).max_by_key(|row| row.seq);
         Ok(newest.cloned())
+    }
+    fn vkeys(&self) -> Result<Vec<String>, Infallible> {
+        let rows = self.signing_keys.all();
+        let log = rows.filter(|row| row.key == SignerName::Log);
+        Ok(log.map(|row| row.public.clone()).collect())
+    }
+
+    fn recovery(&self) -> Result<Option<RecoveryRow>, Infallible> {
+        let newest = self.recoveries.all().max_by_key(|row| row.seq);
+        Ok(newest.cloned())
+    }
+
+    fn blocked(
+        &self,
+        serial: &Serial,
+        device_id: &DeviceId,
+    ) -> Result<Option<BlockRow>, Infallible> {
+        let named =
+            |row: &&BlockRow| row.serial == *serial || row.device_id.as_ref() == Some(device_id);
+        let rows = self.blocks.all().filter(named);
+        Ok(rows.min_by_key(|row| row.seq).cloned())
     }
 }

@@ -77,6 +77,10 @@ impl Reader {
         Ok(Reader { connection, keys })
     }
 
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     fn view(&self) -> SqlView<'_> {
         SqlView {
             connection: &self.connection,

@@ -125,6 +125,29 @@ pub enum Refused {
     #[error("the new token for station {0} was given out before: its generator repeats")]
     TokenRepeated(StationName),
 
+    /// The serial, or the silicon, may be in the field without a record.
+    #[error(
+        "serial {serial} is blocked since entry {seq}: a unit of that name or silicon may be in the \
+         field that the log has lost; use another serial and another unit"
+    )]
+    Blocked {
+        /// The serial that was blocked.
+        serial: Serial,
+        /// The entry that blocked it.
+        seq: u64,
+    },
+    /// A recovery that says less than a recovery must.
+    #[error("the recovery cannot be recorded: {0}")]
+    Recovery(&'static str),
+    /// A lost entry that is not shown to have been one.
+    #[error("what is said to be entry {was} of the lost log is not shown to be: {why}")]
+    Unproven {
+        /// Its number in the lost log.
+        was: u64,
+        /// What does not hold.
+        why: String,
+    },
+
     /// The serial is under way, sealed or scrapped.
     #[error("serial {serial} is {state} since {since} (order {order}, station {station})")]
     SerialInUse {

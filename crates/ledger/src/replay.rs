@@ -7,58 +7,12 @@
 use std::collections::HashSet;
 
 use tlog::{Checkpoint, EMPTY_ROOT, Hash, LogKeys, VerifierKey, node_hash};
-use traveler::{Entry, Event, Fingerprint};
+use traveler::{Entry, Event, Fingerprint, LogRecovered};
 
+use crate::findings::{Findings, Newer, Report};
 use crate::memory::Memory;
 use crate::rows::{Row, SignerName, SigningKeyRow, StepRow};
 use crate::rules::{Stop, admit};
-
-/// Findings that are listed; a ruined file has no more to say after that many.
-const FINDINGS_MAX: usize = 1_000;
-
-/// What an audit found.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Report {
-    /// Entries that were read.
-    pub entries: u64,
-    /// How many of them the newest good checkpoint covers.
-    pub size: u64,
-    /// The root over those.
-    pub root: Hash,
-    /// Entries that a trusted checkpoint vouches for and that were not read again; 0 in a whole
-    /// audit.
-    pub trusted: u64,
-    /// The key that signs it now: the one it was checked with, or one that took over from it.
-    pub vkey: VerifierKey,
-    /// What is wrong; empty when the log is whole.
-    pub findings: Vec<Finding>,
-}
-
-impl Report {
-    /// Whether nothing was found.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.findings.is_empty()
-    }
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Finding {
-    /// The entry it is about, when it is about one.
-    pub seq: Option<u64>,
-    /// What is wrong with it, in a sentence.
-    pub what: String,
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.seq {
-            Some(seq) => write!(f, "entry {seq}: {}", self.what),
-            None => f.write_str(&self.what),
-        }
-    }
-}
 
 /// An entry with what can be said of it without its neighbours; threads make these ahead.
 pub(crate) struct Prepared {
@@ -66,8 +20,24 @@ pub(crate) struct Prepared {
     /// The hashes from level 1 up that it completes, as far as they are known; they hold when no
     /// stored hash under them is another one than the computed one.
     above: Box<[Hash]>,
-    entry: Result<Entry, serde_json::Error>,
+    entry: Result<Entry, Unread>,
 }
+
+/// Bytes that are no entry of this version.
+struct Unread {
+    why: serde_json::Error,
+    /// What every version's entries begin with, when these have it.
+    head: Option<Head>,
+}
+
+#[derive(serde::Deserialize)]
+struct Head {
+    seq: u64,
+    kind: String,
+}
+
+/// Longest kind that is repeated in a message.
+const KIND_MAX: usize = 40;
 
 impl Prepared {
     /// Of an entry's bytes, with their leaf hash and the hashes known above it.
@@ -75,7 +45,10 @@ impl Prepared {
         Prepared {
             leaf,
             above,
-            entry: Entry::from_bytes(bytes),
+            entry: Entry::from_bytes(bytes).map_err(|why| Unread {
+                why,
+                head: serde_json::from_slice(bytes).ok(),
+            }),
         }
     }
 }
@@ -93,38 +66,6 @@ pub(crate) trait StoredHashes {
     /// The hash of subtree `n` of `level`; none when it is not kept or was reported missing.
     /// Asked for each subtree once, in the order in which appends complete them.
     fn stored(&mut self, level: u8, n: u64, findings: &mut Findings) -> Option<Hash>;
-}
-
-/// The list of findings, which does not grow without end.
-#[derive(Default)]
-pub(crate) struct Findings(Vec<Finding>);
-
-impl Findings {
-    /// Whether nothing more is listed.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= FINDINGS_MAX
-    }
-
-    /// Puts others in front.
-    pub(crate) fn put_first(&mut self, mut others: Findings) {
-        others.0.append(&mut self.0);
-        others.0.truncate(FINDINGS_MAX);
-        *self = others;
-    }
-
-    /// The first of them as a sentence.
-    pub(crate) fn first(&self) -> String {
-        self.0.first().map(Finding::to_string).unwrap_or_default()
-    }
-
-    pub(crate) fn add(&mut self, seq: impl Into<Option<u64>>, what: impl Into<String>) {
-        if self.0.len() < FINDINGS_MAX {
-            self.0.push(Finding {
-                seq: seq.into(),
-                what: what.into(),
-            });
-        }
-    }
 }
 
 /// The state of the replay behind the entries fed so far.
@@ -150,6 +91,9 @@ pub(crate) struct Replay<'a> {
     pub(crate) covered: u64,
     trusted: u64,
     judge: Judge,
+    /// The first entry of a newer program.
+    pub(crate) newer: Option<Newer>,
+    recoveries: Vec<(u64, LogRecovered)>,
 }
 
 impl<'a> Replay<'a> {
@@ -166,6 +110,8 @@ impl<'a> Replay<'a> {
             covered: 0,
             trusted: 0,
             judge: Judge::Rules,
+            newer: None,
+            recoveries: Vec::new(),
         }
     }
 
@@ -214,6 +160,7 @@ impl<'a> Replay<'a> {
             }
             _ => {}
         }
+        let intact = kept.is_some() && kept == computed;
         let mut newest = kept.or(computed).unwrap_or_default();
         for level in 1..=seq.trailing_ones() as u8 {
             let left = self.peaks.pop().unwrap_or_default();
@@ -232,7 +179,7 @@ impl<'a> Replay<'a> {
         }
         self.peaks.push(newest);
         self.size += 1;
-        self.follow(seq, entry?.entry)
+        self.follow(seq, entry?.entry, intact)
     }
 
     /// Checks a checkpoint over exactly the entries fed so far.
@@ -290,17 +237,27 @@ impl<'a> Replay<'a> {
             root,
             trusted: self.trusted,
             vkey: self.keys.newest().clone(),
-            findings: self.findings.0,
+            findings: self.findings.into_list(),
+            newer: self.newer,
+            recoveries: self.recoveries,
         }
     }
 
-    /// Lets the rules judge the entry once more.
-    fn follow(&mut self, seq: u64, entry: Result<Entry, serde_json::Error>) -> Option<StepRow> {
+    /// Lets the rules judge the entry once more. Of one that cannot be read, `intact` says whether
+    /// its bytes are those that were hashed: then nobody altered it, and a newer program wrote it.
+    fn follow(&mut self, seq: u64, entry: Result<Entry, Unread>, intact: bool) -> Option<StepRow> {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) => {
-                self.findings
-                    .add(seq, format!("it cannot be read: {error}"));
+            Err(Unread { why, head }) => {
+                match head.filter(|head| intact && head.seq == seq) {
+                    Some(head) if self.newer.is_none() => {
+                        let kind = head.kind.chars().take(KIND_MAX).collect();
+                        let why = why.to_string();
+                        self.newer = Some(Newer { seq, kind, why });
+                    }
+                    Some(_) => {}
+                    None => self.findings.add(seq, format!("it cannot be read: {why}")),
+                }
                 return None;
             }
         };
@@ -309,8 +266,14 @@ impl<'a> Replay<'a> {
             self.findings.add(seq, what);
             return None;
         }
+        if let Event::LogRecovered(said) = &entry.event {
+            self.recoveries.push((seq, (**said).clone()));
+        }
+        if self.newer.is_some() {
+            return None; // what that entry changed is not known
+        }
         if let Judge::Form(seen) = &mut self.judge {
-            match &entry.event {
+            match entry.event.happened() {
                 Event::Issued(issued) if !seen.insert(issued.fingerprint) => {
                     let what =
                         "its password is that of another entry behind the trusted checkpoint";

@@ -185,6 +185,28 @@ pub struct StopRow {
     pub resumed_seq: Option<u64>,
 }
 
+/// A log that was put back from a copy and goes on without what came after it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RecoveryRow {
+    /// The entry that says so.
+    pub seq: u64,
+    /// Entries from 0 that are those of the lost log.
+    pub kept: u64,
+    /// Entries of the longest log that anybody remembered then.
+    pub remembered: u64,
+}
+
+/// A serial that nothing is issued for any more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlockRow {
+    /// The entry that blocked it.
+    pub seq: u64,
+    /// The serial.
+    pub serial: Serial,
+    /// The silicon it was, when somebody knew.
+    pub device_id: Option<DeviceId>,
+}
+
 /// One applied product definition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProductRow {
@@ -276,4 +298,6 @@ pub(crate) enum Row {
     Step(StepRow),
     Stop(StopRow),
     SigningKey(SigningKeyRow),
+    Recovery(RecoveryRow),
+    Block(BlockRow),
 }

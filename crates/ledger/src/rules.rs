@@ -5,6 +5,7 @@
 //! forced into the file cannot be verified. Deliberately absent: I/O, clocks, and any knowledge
 //! of which of the two views it is asked over.
 
+mod recovered;
 mod rotation;
 mod unit;
 
@@ -14,8 +15,8 @@ use traveler::{
 
 use crate::Refused;
 use crate::rows::{
-    DeviceRow, LogRow, OrderRow, ProductRow, Row, SignerName, SigningKeyRow, StationRow,
-    StationState, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row, SignerName, SigningKeyRow,
+    StationRow, StationState, StopRow, TokenRow, UnitRow,
 };
 
 /// All that the rules may know about the past.
@@ -39,6 +40,26 @@ pub(crate) trait View {
     fn stop(&self) -> Result<Option<StopRow>, Self::Error>;
     /// The key in force.
     fn signing_key(&self, key: SignerName) -> Result<Option<SigningKeyRow>, Self::Error>;
+    /// Every verifier key that the log has had, the oldest first.
+    fn vkeys(&self) -> Result<Vec<String>, Self::Error>;
+    /// The newest recovery.
+    fn recovery(&self) -> Result<Option<RecoveryRow>, Self::Error>;
+    /// The first block of the serial or of the silicon.
+    fn blocked(
+        &self,
+        serial: &Serial,
+        device_id: &DeviceId,
+    ) -> Result<Option<BlockRow>, Self::Error>;
+}
+
+/// When a step was taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum At {
+    /// Just now, by whoever may.
+    Now,
+    /// In the log that was lost: it was judged then, and its proof was judged now. Who may work
+    /// today, and whether the line runs, is no question; what is unique and what adds up is.
+    Before,
 }
 
 /// Why there are no rows.
@@ -121,9 +142,12 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
         },
         Event::LogKeyRotated { .. } => rotation::log_key(view, entry),
         Event::IssuingKeyRotated { .. } => rotation::issuing_key(view, entry),
-        Event::Issued(issued) => unit::issue(view, entry, issued),
+        Event::LogRecovered(recovered) => recovered::log(entry.seq, recovered),
+        Event::Recovered(recovered) => recovered::entry(view, entry.seq, recovered),
+        Event::SerialBlocked(blocked) => recovered::block(view, entry.seq, blocked),
+        Event::Issued(issued) => unit::issue(view, entry, issued, At::Now),
         event => match event.step() {
-            Some((step, state)) => unit::follow(view, entry, step, state),
+            Some((step, state)) => unit::follow(view, entry, step, state, At::Now),
             None => refuse(Refused::Empty),
         },
     }

@@ -9,14 +9,18 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_log.sql"),
     include_str!("../migrations/0002_stops.sql"),
     include_str!("../migrations/0003_flat.sql"),
     include_str!("../migrations/0004_signing_keys.sql"),
+    include_str!("../migrations/0005_recovered.sql"),
 ];
 /// The migration behind which every table is read as it is.
 const READ_FROM: u32 = 4;
+/// The migration that brought the tables of recoveries. A file that no newer software wrote to yet
+/// has none of them, and nothing to put into them.
+pub(crate) const RECOVERED: u32 = 5;
 /// Prepared statements kept per connection; there are about 40.
 const STATEMENTS: usize = 64;
 /// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
@@ -147,7 +151,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 4
+                known: 5
             })
         ));
         let reader = reader(&path).unwrap();
@@ -168,7 +172,7 @@ mod tests {
             old.execute(sql, []).unwrap();
         }
         let connection = writer(&path, false).unwrap();
-        assert_eq!(version(&connection).unwrap(), 4);
+        assert_eq!(version(&connection).unwrap(), 5);
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
         assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);

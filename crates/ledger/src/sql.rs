@@ -9,8 +9,8 @@ use traveler::{
 use crate::index::{self, Index, Keyed, Keys};
 use crate::near::Near;
 use crate::rows::{
-    DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, Row, SignerName, SigningKeyRow, StationRow,
-    StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, RecoveryRow, Row, SignerName,
+    SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
@@ -109,6 +109,23 @@ impl View for SqlView<'_> {
             filter,
             [key.as_str()],
         )?)
+    }
+
+    fn vkeys(&self) -> Result<Vec<String>, Error> {
+        let filter = "WHERE key = ?1 ORDER BY seq";
+        let rows = SigningKeyRow::list(self.connection, filter, [SignerName::Log.as_str()])?;
+        Ok(rows.into_iter().map(|row| row.public).collect())
+    }
+
+    fn recovery(&self) -> Result<Option<RecoveryRow>, Error> {
+        let newest = "ORDER BY seq DESC LIMIT 1";
+        Ok(RecoveryRow::find(self.connection, newest, [])?)
+    }
+
+    fn blocked(&self, serial: &Serial, device_id: &DeviceId) -> Result<Option<BlockRow>, Error> {
+        let filter = "WHERE serial = ?1 OR device_id = ?2 ORDER BY seq LIMIT 1";
+        let params = (serial.as_str(), device_id.as_str());
+        Ok(BlockRow::find(self.connection, filter, params)?)
     }
 }
 
@@ -326,6 +343,8 @@ pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
         Row::Step(row) => row.put(connection),
         Row::Stop(row) => row.put(connection),
         Row::SigningKey(row) => row.put(connection),
+        Row::Recovery(row) => row.put(connection),
+        Row::Block(row) => row.put(connection),
     };
     Ok(written?)
 }

@@ -1,7 +1,7 @@
 //! The rows of table `steps`, read once and beside the entries: a look-up for each of them would cost
 //! more than all the rest of an audit.
 
-use crate::replay::Findings;
+use crate::findings::Findings;
 use crate::rows::StepRow;
 use crate::stream::Stream;
 use crate::table::int;

@@ -3,7 +3,8 @@
 use rusqlite::{Row, Rows as SqlRows};
 use tlog::Hash;
 
-use crate::replay::{Findings, StoredHashes};
+use crate::findings::Findings;
+use crate::replay::StoredHashes;
 use crate::rows::StepRow;
 use crate::table::{Cells, Table};
 

@@ -3,6 +3,7 @@
 //! Reading parses every cell: a cell that was altered into something impossible is an error with
 //! its column, never a panic and never a guess.
 
+mod recovered;
 mod site;
 mod unit;
 
@@ -95,6 +96,15 @@ impl<'a> Cells<'a> {
         T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
     {
         let parsed = self.str()?.parse();
+        parsed.map_err(|error| self.bad(Type::Text, error))
+    }
+
+    fn text_or_none<T>(&mut self) -> rusqlite::Result<Option<T>>
+    where
+        T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+    {
+        let text: Option<String> = self.cell()?;
+        let parsed = text.map(|text| text.parse()).transpose();
         parsed.map_err(|error| self.bad(Type::Text, error))
     }
 

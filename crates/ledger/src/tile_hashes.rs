@@ -5,9 +5,10 @@ use std::path::Path;
 use tlog::{Hash, Level, TilePath};
 
 use crate::bundle::{HASH, TILE_MAX};
+use crate::findings::Findings;
 use crate::folder::read;
 use crate::remembered::place_of;
-use crate::replay::{Findings, StoredHashes};
+use crate::replay::StoredHashes;
 
 /// The hashes in the tiles of a folder: those of levels 0, 8, 16, ... of the tree.
 pub(crate) struct TileHashes<'a> {

@@ -9,10 +9,11 @@ use tlog::{Checkpoint, VerifierKey};
 
 use crate::ahead::{Ahead, Block};
 use crate::files::checkpoint_beside;
+use crate::findings::{Findings, Report};
 use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
 use crate::remembered::{goes_on_from, peaks};
-use crate::replay::{Findings, Replay, Report};
+use crate::replay::Replay;
 use crate::sql::stored_hash;
 use crate::steps::Steps;
 use crate::stream::{self, HashStream, Stream};
@@ -45,7 +46,8 @@ pub struct Audit<'a> {
 /// entries there are. Memory grows by about 1 kB per unit.
 ///
 /// # Errors
-/// [`Error::NotALog`] when there is no such file. Whatever is wrong inside it is a finding.
+/// [`Error::NotALog`] when there is no such file; [`Error::Newer`] and [`Error::Older`] when it is
+/// for another version of this software to judge. Whatever is wrong inside it is a finding.
 pub fn verify(
     path: &Path,
     vkey: &VerifierKey,
@@ -77,9 +79,7 @@ pub fn verify_with(
     let beside = checkpoint_beside(path)?;
     match check(path, &mut replay, audit, beside, progress) {
         Ok(()) => {}
-        Err(error @ (Error::Older { .. } | Error::Newer { .. })) => {
-            replay.findings.add(None, error.to_string());
-        }
+        Err(error @ (Error::Older { .. } | Error::Newer { .. })) => return Err(error),
         Err(error) => replay.findings.add(
             None,
             format!("the database is damaged: {}", sentence(&error)),
@@ -129,7 +129,8 @@ fn check(
     check_tail(replay);
     let mut read = |position| stored_hash(&connection, position).map_err(|e| e.to_string());
     goes_on_from(replay, audit.remembered, &mut read);
-    if audit.since.is_some() {
+    // What a newer program wrote changed tables in ways that are not known here.
+    if audit.since.is_some() || replay.newer.is_some() {
         return Ok(());
     }
     let memory = std::mem::take(&mut replay.memory);
@@ -247,7 +248,7 @@ fn replay_entries(
     }
     progress(replay.size, total);
     check_rest(replay, &mut hashes, &mut checkpoints)?;
-    if start == 0 {
+    if start == 0 && replay.newer.is_none() {
         steps.check_rest(&mut replay.findings);
     }
     Ok(())
@@ -315,6 +316,11 @@ fn check_derived(connection: &Connection, memory: &Memory, findings: &mut Findin
     compare(connection, &memory.issues, findings);
     compare(connection, &memory.stops, findings);
     compare(connection, &memory.signing_keys, findings);
+    let there = schema::version(connection).is_ok_and(|found| found >= schema::RECOVERED);
+    if there || memory.recoveries.len() > 0 || memory.blocks.len() > 0 {
+        compare(connection, &memory.recoveries, findings);
+        compare(connection, &memory.blocks, findings);
+    }
 }
 
 fn compare<T: Table>(connection: &Connection, expected: &Rows<T>, findings: &mut Findings) {

@@ -11,33 +11,11 @@ use ledger::{
     Audit, Error, Ledger, Refused, Report, SignerName, export, verify, verify_bundle,
     verify_bundle_with, verify_with,
 };
-use line::{Key, Line, ORIGIN, change, forge, issue, loaded, order_created, sealed};
+use line::{
+    Key, Line, ORIGIN, change, forge, issue, loaded, note, order_created, rotate, rotated, sealed,
+};
 use tlog::{Checkpoint, CheckpointSigner, LogKeys, Rotation, sign_note};
 use traveler::Event;
-
-fn rotated(rotation: String, new: &Key) -> Event {
-    Event::LogKeyRotated {
-        vkey: new.vkey().to_string(),
-        rotation,
-        reason: "one year".into(),
-        by: "officer 1, officer 2".into(),
-    }
-}
-
-fn note(line: &Line, old: &Key, new: &Key) -> String {
-    Rotation::sign(line.ledger.next_seq(), old, new).unwrap()
-}
-
-/// Hands the log over to another key, in the middle of an order.
-fn rotate(line: &mut Line, seed: u8) {
-    let new = Key::new(seed);
-    let event = rotated(note(line, &line.key, &new), &new);
-    let written = line
-        .ledger
-        .rotate(&change(vec![event]), line.key.as_ref(), new.as_ref());
-    written.unwrap().unwrap();
-    line.key = new;
-}
 
 /// One unit before, one on its way through, one after.
 fn handed_over() -> Line {

@@ -6,6 +6,7 @@ mod line;
 
 use ledger::Refused;
 use line::*;
+use tlog::CheckpointSigner;
 use traveler::Event;
 
 fn stopped(in_order: &str) -> Event {
@@ -97,7 +98,7 @@ fn a_stop_that_was_taken_away_is_found() {
         "DELETE FROM stops",
         "UPDATE stops SET resumed_seq = seq",
         "UPDATE stops SET detector = 'none'",
-        "DROP TABLE stops; PRAGMA user_version = 1",
+        "DROP TABLE stops",
     ] {
         let mut line = Line::new();
         line.ok(stopped("WO-1"));
@@ -106,4 +107,11 @@ fn a_stop_that_was_taken_away_is_found() {
         drop(db);
         assert!(!line.verify().is_clean(), "{sql} was not found");
     }
+    // Called an older file, it is judged by nobody before a server has brought it up to date.
+    let line = Line::new();
+    let db = rusqlite::Connection::open(line.ledger.path()).unwrap();
+    let older = "DROP TABLE stops; PRAGMA user_version = 1";
+    db.execute_batch(older).unwrap();
+    let told = ledger::verify(&line.path, line.key.vkey(), &mut |_, _| {});
+    assert!(matches!(told, Err(ledger::Error::Older { found: 1, .. })));
 }

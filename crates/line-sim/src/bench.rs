@@ -1,6 +1,7 @@
-//! `line-sim bench`: what a part of the line allows on this machine. `ledger` is the log, `hsm` the
-//! token before it.
+//! `line-sim bench`: what a part of the line allows on this machine. `ledger` is the log, `audit`
+//! what an auditor asks of it, `hsm` the token before it.
 
+mod audit;
 mod hsm;
 mod ledger;
 mod outage;
@@ -20,6 +21,8 @@ pub(crate) enum Bench {
     /// The ledger: append rate as a share of the disk's, duplicate checks, memory and start-up,
     /// with and without history. Under 5 minutes on a quiet machine; 9 GB of disk.
     Ledger(ledger::Args),
+    /// How long `audit unit` and `audit order` take behind a long history, each as a process.
+    Audit(audit::Args),
     /// How much of what a token allows the line makes: SoftHSM, and a token that takes its time.
     Hsm(hsm::Args),
     /// Kill, pause and reset the token under load, round after round: what was lost, what was doubled,
@@ -43,6 +46,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: Bench, format: Format, runtime: &Runtime) -> Result<ExitCode> {
     match bench {
         Bench::Ledger(args) => ledger::run(args, format),
+        Bench::Audit(args) => audit::run(args, format),
         Bench::Hsm(args) => hsm::run(args, format, runtime),
         Bench::Outage(args) => runtime.block_on(outage::run(args, format)),
         Bench::SofthsmToken { folder } => {

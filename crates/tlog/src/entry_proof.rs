@@ -104,12 +104,24 @@ impl EntryProof {
     /// # Errors
     /// [`EntryProofError`]; nothing of the proof is trusted.
     pub fn verify(&self, leaf: &Hash, log: &VerifierKey) -> Result<Checkpoint, EntryProofError> {
-        let text = open_note(&self.checkpoint, std::slice::from_ref(log))?;
+        self.verify_by(leaf, std::slice::from_ref(log))
+    }
+
+    /// The same for a log that has had several keys, which all have its name: one of them signed.
+    ///
+    /// # Errors
+    /// [`EntryProofError`]; nothing of the proof is trusted.
+    pub fn verify_by(
+        &self,
+        leaf: &Hash,
+        keys: &[VerifierKey],
+    ) -> Result<Checkpoint, EntryProofError> {
+        let text = open_note(&self.checkpoint, keys)?;
         let checkpoint = Checkpoint::parse(text)?;
-        if checkpoint.origin != log.name() {
+        if let Some(key) = keys.iter().find(|key| key.name() != checkpoint.origin) {
             return Err(EntryProofError::Origin {
+                asked: key.name().to_owned(),
                 found: checkpoint.origin,
-                asked: log.name().to_owned(),
             });
         }
         let (size, root) = (checkpoint.size, &checkpoint.root);

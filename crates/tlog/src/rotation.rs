@@ -248,6 +248,19 @@ impl LogKeys {
         both.into_iter().chain(std::iter::once(before))
     }
 
+    /// The checkpoint in a note that one of them signed, whatever its size.
+    ///
+    /// For what somebody remembers. A log that was put back from a copy and goes on without what it
+    /// lost may come to its next key at a smaller size than a checkpoint that is lost.
+    ///
+    /// # Errors
+    /// What is wrong with it, in a sentence.
+    pub fn open_remembered(&self, note: &str) -> Result<Checkpoint, String> {
+        let keys: Vec<VerifierKey> = self.all().cloned().collect();
+        let text = open_note(note, &keys).map_err(|error| error.to_string())?;
+        self.own(Checkpoint::parse(text).map_err(|error| error.to_string())?)
+    }
+
     /// The checkpoint in a note, when whoever has to sign over its size did.
     ///
     /// # Errors
@@ -262,7 +275,10 @@ impl LogKeys {
         for key in self.signers(size) {
             open_note(note, std::slice::from_ref(key)).map_err(|error| error.to_string())?;
         }
-        let checkpoint = checkpoint.map_err(|error| error.to_string())?;
+        self.own(checkpoint.map_err(|error| error.to_string())?)
+    }
+
+    fn own(&self, checkpoint: Checkpoint) -> Result<Checkpoint, String> {
         let name = self.first.name();
         if checkpoint.origin == name {
             return Ok(checkpoint);
@@ -341,6 +357,21 @@ mod tests {
         check(6, &[2], true);
         check(6, &[1], false);
         check(6, &[3], false);
+    }
+
+    #[test]
+    fn what_is_remembered_was_signed_by_any_of_the_keys_and_no_other() {
+        let keys = LogKeys::chain(&key(1), [note(4, 1, 2).as_str()]).unwrap();
+        let read = |size, seed| {
+            let signed = sign_note(&checkpoint(size), &signer(seed)).unwrap();
+            keys.open_remembered(&signed).map(|seen| seen.size)
+        };
+        assert_eq!(read(9, 1), Ok(9));
+        assert_eq!(read(3, 2), Ok(3));
+        assert!(read(9, 3).is_err());
+        let other = TestSigner::new("other.example/log", 1);
+        let signed = sign_note(&checkpoint(9), &other).unwrap();
+        assert!(keys.open_remembered(&signed).is_err());
     }
 
     #[test]

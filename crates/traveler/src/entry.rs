@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Ceremony, DeviceId, Digest, Fingerprint, KeyId, Mac, OperatorId, OrderId, Serial, Sku,
-    Slot, State, StationName, Timestamp,
+    Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LogRecovered, Mac,
+    OperatorId, OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp,
 };
 
 /// One line of the log. `seq` is its leaf index and the only order there is.
@@ -239,6 +239,12 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The log was put back from a copy, and what came after the copy is lost in part. For ever.
+    LogRecovered(Box<LogRecovered>),
+    /// A lost entry about a unit, written again by its proof.
+    Recovered(Box<Recovered>),
+    /// A serial, and the silicon it was, that nothing is issued for any more.
+    SerialBlocked(Box<Blocked>),
 }
 
 /// What identifies one step of one attempt.
@@ -328,16 +334,19 @@ pub enum VoidCause {
     UnitLost,
     /// The station that held it may do nothing any more.
     StationRevoked,
+    /// The entry that withdrew it was lost; a later attempt is proven, so it was withdrawn.
+    RecordLost,
 }
 
 impl VoidCause {
     /// Every cause.
-    pub const ALL: [VoidCause; 5] = [
+    pub const ALL: [VoidCause; 6] = [
         VoidCause::ReplyLost,
         VoidCause::ReadBack,
         VoidCause::Swapped,
         VoidCause::UnitLost,
         VoidCause::StationRevoked,
+        VoidCause::RecordLost,
     ];
 
     /// The word used in entries and JSON.
@@ -349,6 +358,7 @@ impl VoidCause {
             VoidCause::Swapped => "swapped",
             VoidCause::UnitLost => "unit_lost",
             VoidCause::StationRevoked => "station_revoked",
+            VoidCause::RecordLost => "record_lost",
         }
     }
 
@@ -374,6 +384,7 @@ impl Event {
             Event::Voided { step, .. } => Some((step, State::Voided)),
             Event::Rework { step, .. } => Some((step, State::Rework)),
             Event::Scrapped { step, .. } => Some((step, State::Scrapped)),
+            Event::Recovered(recovered) => recovered.entry.event.step(),
             Event::LogOpened { .. }
             | Event::ProductApplied { .. }
             | Event::OrderCreated { .. }
@@ -384,7 +395,18 @@ impl Event {
             | Event::LineStopped { .. }
             | Event::LineResumed { .. }
             | Event::LogKeyRotated { .. }
-            | Event::IssuingKeyRotated { .. } => None,
+            | Event::IssuingKeyRotated { .. }
+            | Event::LogRecovered(_)
+            | Event::SerialBlocked(_) => None,
+        }
+    }
+
+    /// What happened to the line: of a recovered entry, what was lost.
+    #[must_use]
+    pub fn happened(&self) -> &Event {
+        match self {
+            Event::Recovered(recovered) => recovered.entry.event.happened(),
+            event => event,
         }
     }
 }

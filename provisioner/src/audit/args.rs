@@ -81,6 +81,10 @@ pub(crate) struct WitnessArgs {
     /// The witness's name, chosen at first use [default: a random one].
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Accept that the log lost what the witness has cosigned: the statement that an entry of the
+    /// log has on it, typed whole.
+    #[arg(long, value_name = "STATEMENT")]
+    pub(crate) accept_loss: Option<String>,
     /// File with the log's verifier key, wanted when this witness sees the log for the first
     /// time [default: the bundle's own].
     #[arg(long, value_name = "FILE")]

@@ -1,7 +1,8 @@
 //! One order as QA asks about it: the count, and what the entries say of how it came about.
 //!
-//! The count is the order's row; everything else is told by the entries themselves, read once from
-//! the first to the last. Whether they are as they were written is for `audit verify`.
+//! The count is the order's row; everything else is told by the entries themselves, read from the
+//! one that created the order to the last one that touched it: an order costs what it is long, not
+//! what the log is. Whether they are as they were written is for `audit verify`.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -27,8 +28,17 @@ pub(super) fn run(site: &Site, id: &OrderId, format: Format) -> Result<()> {
     let mut story = Story::default();
     // An entry is JSON as this software writes it, and an order's name needs no escapes in it.
     let own = format!("\"order\":\"{id}\"");
+    // A load changes no count, so the row of an order with units under way may be behind it.
+    let to = match row.open {
+        0 => row.seq + 1,
+        _ => reader.size()?,
+    };
+    let from = reader.last_entry(to, &mut |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        text.contains("\"kind\":\"order_created\"") && text.contains(&own)
+    })?;
     let mut unreadable = None;
-    reader.entries(0, &mut |seq, bytes| {
+    reader.entries_within((from.unwrap_or(0), to), &mut |seq, bytes| {
         let text = String::from_utf8_lossy(bytes);
         if !text.contains(&own) && !text.contains("\"kind\":\"line_") {
             return;
@@ -38,6 +48,12 @@ pub(super) fn run(site: &Site, id: &OrderId, format: Format) -> Result<()> {
             Err(_) => unreadable = unreadable.or(Some(seq)),
         }
     })?;
+    // The line may have been resumed after the order ended.
+    for seq in reader.stops()?.iter().filter_map(|stop| stop.resumed_seq) {
+        if let Some(bytes) = reader.entry(seq)?.filter(|_| seq >= to) {
+            story.tell(id, &Entry::from_bytes(&bytes)?);
+        }
+    }
     if let Some(seq) = unreadable {
         bail!("entry {seq} cannot be read: run `provisioner audit verify`");
     }
@@ -92,7 +108,7 @@ struct Stopped {
 
 impl Story {
     fn tell(&mut self, id: &OrderId, entry: &Entry) {
-        match &entry.event {
+        match entry.event.happened() {
             Event::OrderCreated { order, .. } if order == id => self.created = true,
             Event::OrderClosed { order, .. } if order == id => self.closed = true,
             Event::LineStopped {

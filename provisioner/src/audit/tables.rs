@@ -116,7 +116,7 @@ impl Table {
             self.file.write_all(bytes)?;
             return self.file.write_all(b"\n");
         }
-        self.row(&serde_json::from_slice(bytes)?)
+        self.row(&flattened(serde_json::from_slice(bytes)?))
     }
 
     /// Puts the whole table in place.
@@ -126,6 +126,18 @@ impl Table {
         fs::rename(fresh(&self.path), &self.path)?;
         sync_folder_of(&self.path)
     }
+}
+
+/// An entry that was lost and written again has the cells of what it was, in its new place.
+fn flattened(entry: Value) -> Value {
+    let Value::Object(mut was) = entry["entry"].clone() else {
+        return entry;
+    };
+    let kind = was["kind"].as_str().unwrap_or_default();
+    let kind = format!("recovered {kind}");
+    was.insert("seq".to_owned(), entry["seq"].clone());
+    was.insert("kind".to_owned(), Value::String(kind));
+    Value::Object(was)
 }
 
 fn fresh(path: &Path) -> PathBuf {

@@ -15,7 +15,15 @@ use crate::site::{self, Site};
 /// `provisioner audit unit`
 pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Format) -> Result<()> {
     let reader = reader(site)?;
+    let blocks = reader.blocks(serial)?;
     let Some(row) = reader.unit(serial)? else {
+        if let Some(block) = blocks.first() {
+            bail!(
+                "serial {serial} is in no record and blocked since entry {}: a unit of that name may \
+                 be in the field",
+                block.seq
+            );
+        }
         bail!("serial {serial} was never issued here: check it, or name the server with --data");
     };
     let traveler = reader.traveler(serial)?;
@@ -37,6 +45,7 @@ pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Form
         "station": row.station.as_str(),
         "certificate_sha256": row.certificate_sha256.to_string(),
         "entries": entries,
+        "blocked_by": blocks.iter().map(|block| block.seq).collect::<Vec<_>>(),
         "proofs": proofs,
     });
     print(format, &fact, || {
@@ -44,6 +53,12 @@ pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Form
         entries
             .iter()
             .for_each(|entry| text.push_str(&entry_line(entry)));
+        for block in &blocks {
+            text.push_str(&format!(
+                "  {:>8}  BLOCKED: nothing more is issued\n",
+                block.seq
+            ));
+        }
         if let (Some(out), Some(first)) = (out, proofs.first()) {
             let out = out.display();
             text.push_str(&format!(
@@ -91,7 +106,19 @@ fn prove(site: &Site, reader: &Reader, traveler: &[Vec<u8>], out: &Path) -> Resu
     Ok(written)
 }
 
-fn entry_line(entry: &Value) -> String {
+fn entry_line(whole: &Value) -> String {
+    // One that was lost and written again is told as what it was, and where it was.
+    let (entry, lost) = match whole["kind"].as_str() {
+        Some("recovered") => (
+            &whole["entry"],
+            format!(
+                "  (was entry {} of the lost log, kept by {})",
+                whole["entry"]["seq"],
+                whole["from"].as_str().unwrap_or_default()
+            ),
+        ),
+        _ => (whole, String::new()),
+    };
     let word = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
     let notes = ["cause", "reason", "label", "fingerprint"].map(|name| {
         entry[name]
@@ -99,8 +126,8 @@ fn entry_line(entry: &Value) -> String {
             .map(|value| format!("  {name} {value}"))
     });
     format!(
-        "  {:>8}  {}  {:<9} attempt {}  {}  {}{}\n",
-        entry["seq"],
+        "  {:>8}  {}  {:<9} attempt {}  {}  {}{}{lost}\n",
+        whole["seq"],
         word("time"),
         word("kind"),
         entry["attempt"],

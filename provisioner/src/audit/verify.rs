@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use ledger::{Audit, Finding, Reader, Report};
+use ledger::{Audit, Finding, Newer, Reader, Report};
 use serde_json::{Value, json};
 use tlog::{Cosignature, EntryProof, EntryProofError, LogKeys, VerifierKey, WitnessKey};
-use traveler::Entry;
+use traveler::{Entry, LogRecovered};
 
 use super::args::VerifyArgs;
-use super::{FINDINGS, brought, no_site, read_checkpoint, read_vkey, threads};
+use super::{FINDINGS, NEWER, brought, no_site, read_checkpoint, read_vkey, threads};
 use crate::cli::{Format, print, say};
 use crate::figures::hex;
 use crate::site::Site;
@@ -57,12 +57,14 @@ pub(super) fn run(site: &Site, args: &VerifyArgs, format: Format) -> Result<Exit
     print(format, &report_json(&report, &key, &cosigned), || {
         report_text(&report, &key, &cosigned)
     })?;
-    Ok(code(&report.findings))
+    Ok(code(&report.findings, report.newer.as_ref()))
 }
 
-fn code(findings: &[Finding]) -> ExitCode {
-    match findings {
-        [] => ExitCode::SUCCESS,
+/// What was altered is altered, whatever a newer program wrote beside it.
+fn code(findings: &[Finding], newer: Option<&Newer>) -> ExitCode {
+    match (findings, newer) {
+        ([], None) => ExitCode::SUCCESS,
+        ([], Some(_)) => ExitCode::from(NEWER),
         _ => ExitCode::from(FINDINGS),
     }
 }
@@ -146,6 +148,7 @@ fn one_entry(site: &Site, args: &VerifyArgs, proof: &Path, format: Format) -> Re
     let beside = proof.with_extension("json");
     let entry = brought(args.entry.as_deref().unwrap_or(&beside))?;
     let mut findings = Vec::new();
+    let mut newer = None;
     let held = read.verify(&tlog::leaf_hash(entry.as_bytes()), &key);
     let mut found = |what: String| {
         findings.push(Finding {
@@ -161,6 +164,8 @@ fn one_entry(site: &Site, args: &VerifyArgs, proof: &Path, format: Format) -> Re
     match Entry::from_bytes(entry.as_bytes()) {
         Ok(parsed) if parsed.seq == read.index => {}
         Ok(parsed) => found(format!("it says that it is entry {}", parsed.seq)),
+        // The log has it like this: somebody wrote it who knew more kinds.
+        Err(error) if held.is_ok() => newer = Some(newer_entry(read.index, &entry, &error)),
         Err(error) => found(format!("it cannot be read: {error}")),
     }
     let cosigned = cosigned(
@@ -170,7 +175,7 @@ fn one_entry(site: &Site, args: &VerifyArgs, proof: &Path, format: Format) -> Re
     );
     let size = held.as_ref().map_or(0, |checkpoint| checkpoint.size);
     let fact = json!({
-        "verdict": verdict(&findings),
+        "verdict": verdict(&findings, newer.as_ref()),
         "origin": key.name(),
         "vkey": key.to_string(),
         "index": read.index,
@@ -182,6 +187,10 @@ fn one_entry(site: &Site, args: &VerifyArgs, proof: &Path, format: Format) -> Re
     });
     print(format, &fact, || {
         let mut text = match findings[..] {
+            [] if newer.is_some() => format!(
+                "NEWER   entry {} is in the log of {size} entries\n",
+                read.index
+            ),
             [] => format!(
                 "CLEAN   entry {} is in the log of {size} entries\n",
                 read.index
@@ -192,18 +201,68 @@ fn one_entry(site: &Site, args: &VerifyArgs, proof: &Path, format: Format) -> Re
             ),
         };
         text.push_str(&findings_text(&findings));
+        text.push_str(&newer.as_ref().map(newer_text).unwrap_or_default());
         text.push_str(&cosigned_text(&cosigned));
         text.push_str(&format!("entry   {entry}\nkey     {key}\n"));
         text
     })?;
-    Ok(code(&findings))
+    Ok(code(&findings, newer.as_ref()))
 }
 
-fn verdict(findings: &[Finding]) -> &'static str {
-    match findings {
-        [] => "clean",
+fn verdict(findings: &[Finding], newer: Option<&Newer>) -> &'static str {
+    match (findings, newer) {
+        ([], None) => "clean",
+        ([], Some(_)) => "newer",
         _ => "altered",
     }
+}
+
+fn newer_entry(seq: u64, entry: &str, why: &serde_json::Error) -> Newer {
+    let entry: Value = serde_json::from_str(entry).unwrap_or_default();
+    let kind = entry["kind"].as_str().unwrap_or("none");
+    Newer {
+        seq,
+        kind: kind.chars().take(40).collect(),
+        why: why.to_string(),
+    }
+}
+
+fn newer_text(newer: &Newer) -> String {
+    format!(
+        "  entry {}: of kind \"{}\", which this program ({}) does not know: {}\n  \
+         not judged here: the rules from that entry on, and the derived tables. Use the newer \
+         program.\n",
+        newer.seq,
+        newer.kind,
+        env!("CARGO_PKG_VERSION"),
+        newer.why
+    )
+}
+
+/// The losses that are on record: no audit is without them.
+fn recoveries_text(report: &Report) -> String {
+    let line = |(seq, said): &(u64, LogRecovered)| {
+        format!(
+            "LOST    {} of {} entries, with a disk: entry {seq} says so, by {}: \"{}\"\n",
+            said.lost,
+            said.remembered,
+            said.by.join(" and "),
+            said.statement
+        )
+    };
+    report.recoveries.iter().map(line).collect()
+}
+
+fn recovery_json((seq, said): &(u64, LogRecovered)) -> Value {
+    json!({
+        "seq": seq,
+        "restored": said.restored,
+        "kept": said.kept,
+        "remembered": said.remembered,
+        "lost": said.lost,
+        "statement": said.statement,
+        "by": said.by,
+    })
 }
 
 fn finding_json(finding: &Finding) -> Value {
@@ -216,7 +275,7 @@ fn cosigned_json(cosigned: &Cosignature) -> Value {
 
 fn report_json(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> Value {
     json!({
-        "verdict": verdict(&report.findings),
+        "verdict": verdict(&report.findings, report.newer.as_ref()),
         "origin": key.name(),
         "vkey": key.to_string(),
         "signed_by": report.vkey.to_string(),
@@ -226,12 +285,19 @@ fn report_json(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> 
         "root": hex(&report.root),
         "cosigned": cosigned.iter().map(cosigned_json).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+        "newer": report.newer.as_ref().map(|newer| {
+            json!({ "seq": newer.seq, "kind": newer.kind, "why": newer.why })
+        }),
+        "recoveries": report.recoveries.iter().map(recovery_json).collect::<Vec<_>>(),
     })
 }
 
 fn report_text(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> String {
     let (entries, trusted) = (report.entries, report.trusted);
     let mut text = match (&report.findings[..], trusted) {
+        ([], _) if report.newer.is_some() => {
+            format!("NEWER   {entries} entries, whose bytes are those that were signed\n")
+        }
         ([], 0) => format!("CLEAN   {entries} entries, none altered, missing or out of order\n"),
         ([], _) => format!(
             "CLEAN   {} new entries, none altered, missing or out of order\n",
@@ -240,6 +306,10 @@ fn report_text(report: &Report, key: &VerifierKey, cosigned: &[Cosignature]) -> 
         (findings, _) => format!("ALTERED {entries} entries, {} findings\n", findings.len()),
     };
     text.push_str(&findings_text(&report.findings));
+    if let Some(newer) = &report.newer {
+        text.push_str(&newer_text(newer));
+    }
+    text.push_str(&recoveries_text(report));
     if trusted > 0 {
         text.push_str(&format!(
             "covered the log begins with the {trusted} entries of the trusted checkpoint; those \

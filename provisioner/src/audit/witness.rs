@@ -22,7 +22,7 @@ use tlog::{Checkpoint, LogKeys, SignError, VerifierKey, WitnessKey, WitnessSigne
 use zeroize::Zeroizing;
 
 use super::args::WitnessArgs;
-use super::{FINDINGS, brought, read_checkpoint, read_vkey, threads};
+use super::{FINDINGS, brought, read_checkpoint, read_remembered, read_vkey, threads};
 use crate::auth::sha256;
 use crate::cli::{Format, print, say};
 use crate::figures::hex;
@@ -62,21 +62,18 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         threads: threads(),
         ..Audit::default()
     };
-    let report = ledger::verify_bundle_with(&args.bundle, &key, &audit)?;
+    let mut report = ledger::verify_bundle_with(&args.bundle, &key, &audit)?;
+    if let Some(seen) = &seen
+        && !report.is_clean()
+        && let Some(went_on) = despite_the_loss(args, &key, &memory, seen)?
+    {
+        report = went_on;
+    }
     if !report.is_clean() {
         for finding in report.findings.iter().take(20) {
             say(&format!("  {finding}"));
         }
-        return Ok(refuse(&match &seen {
-            Some(seen) => format!(
-                "not cosigned: the witness has seen {} entries, the bundle has {}",
-                seen.size, report.entries
-            ),
-            None => format!(
-                "not cosigned: the bundle of {} entries is not whole",
-                report.entries
-            ),
-        }));
+        return Ok(not_cosigned(seen.as_ref(), report.entries));
     }
     let cosigned = cosign(&home, &memory, &keys, &args.bundle, &report)?;
     let fact = json!({
@@ -96,6 +93,60 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         args.home.join(VKEY).display()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The bundle verified without what this witness remembers, when the log's own key signed an entry
+/// that names it as lost and the brand owner has typed what that entry says. The old cosigned
+/// checkpoint is kept beside the new one.
+fn despite_the_loss(
+    args: &WitnessArgs,
+    key: &VerifierKey,
+    memory: &Memory,
+    seen: &Checkpoint,
+) -> Result<Option<Report>> {
+    let audit = Audit {
+        threads: threads(),
+        ..Audit::default()
+    };
+    let report = ledger::verify_bundle_with(&args.bundle, key, &audit)?;
+    let mut named = report.recoveries.iter();
+    let named = named.find(|(_, said)| said.names(seen.size, &seen.root));
+    let Some((seq, said)) = named.filter(|_| report.is_clean()) else {
+        if report.is_clean() && !report.recoveries.is_empty() {
+            say(&format!(
+                "this log says that it lost entries, and names others' checkpoints, not this \
+                 witness's: hand {} to `provisioner recover --checkpoint FILE`",
+                memory.0.join("checkpoint").display()
+            ));
+        }
+        return Ok(None);
+    };
+    let (size, statement) = (seen.size, &said.statement);
+    match args.accept_loss.as_deref().map(str::trim) {
+        Some(typed) if typed == statement => {
+            memory.lay_aside(size)?;
+            Ok(Some(report))
+        }
+        Some(_) => bail!("that is not what entry {seq} says: \"{statement}\"; nothing is accepted"),
+        None => {
+            say(&format!(
+                "entry {seq} of this log, by {}, says of the {size} entries that were cosigned here: \
+                 \"{statement}\"\nwhen that is right: --accept-loss \"{statement}\"",
+                said.by.join(" and ")
+            ));
+            Ok(None)
+        }
+    }
+}
+
+fn not_cosigned(seen: Option<&Checkpoint>, entries: u64) -> ExitCode {
+    refuse(&match seen {
+        Some(seen) => format!(
+            "not cosigned: the witness has seen {} entries, the bundle has {entries}",
+            seen.size
+        ),
+        None => format!("not cosigned: the bundle of {entries} entries is not whole"),
+    })
 }
 
 fn refuse(why: &str) -> ExitCode {
@@ -272,7 +323,14 @@ impl Memory {
         if keys.hold(given).is_err() {
             return Ok(Seen::OtherKey);
         }
-        Ok(Seen::Checkpoint(read_checkpoint(&file, keys)?.1))
+        Ok(Seen::Checkpoint(read_remembered(&file, keys)?.1))
+    }
+
+    /// Keeps what was cosigned and is lost, for whoever asks later.
+    fn lay_aside(&self, size: u64) -> Result<()> {
+        let note = brought(&self.0.join("checkpoint"))?;
+        let aside = self.0.join(format!("checkpoint.lost-{size}"));
+        Ok(site::replace_durably(&aside, note.as_bytes(), false)?)
     }
 
     fn remember(&self, key: &VerifierKey, cosigned: &str) -> Result<()> {

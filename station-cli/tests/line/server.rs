@@ -371,6 +371,7 @@ impl Books {
             spki,
         });
         v1::IssueResponse {
+            proof: None,
             attempt: attempt.0,
             bundle,
             ticket,
@@ -388,6 +389,7 @@ impl Books {
             .filter(|given| (&given.serial, given.attempt) == (&row.step.serial, row.step.attempt));
         let given = given.ok_or(refused(Reason::TicketRefused))?;
         Ok(v1::IssueResponse {
+            proof: None,
             attempt: given.attempt.0,
             bundle: given.bundle.clone(),
             ticket: request.ticket.clone(),

@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::run::Run;
 use super::{Cold, Keyed, hash, row_of};
 use crate::Error;
+use crate::findings::Findings;
 use crate::memory::{Memory, Rows};
-use crate::replay::Findings;
 use std::sync::Arc;
 
 /// Compares the runs beside the log with what was replayed. What a start would make again anyway

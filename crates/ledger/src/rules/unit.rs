@@ -2,15 +2,24 @@
 
 use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
 
-use super::{Stop, Verdict, View, open_order, refuse, running, usable};
+use super::recovered::{not_blocked, record_lost};
+use super::{At, Stop, Verdict, View, open_order, refuse, running, usable};
 use crate::Refused;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
 /// Opens an attempt: the one moment at which a secret may come to be.
-pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdict<V::Error> {
+pub(super) fn issue<V: View>(
+    view: &V,
+    entry: &Entry,
+    issued: &Issued,
+    at: At,
+) -> Verdict<V::Error> {
     let step = &issued.step;
-    enrolled(view, step)?;
-    running(view)?;
+    if at == At::Now {
+        enrolled(view, step)?;
+        running(view)?;
+    }
+    not_blocked(view, step)?;
     let mut order = open_order(view, &step.order)?;
     if (&issued.product, &issued.product_sha256) != (&order.product, &order.product_sha256) {
         let builds = order.product;
@@ -20,7 +29,7 @@ pub(super) fn issue<V: View>(view: &V, entry: &Entry, issued: &Issued) -> Verdic
         });
     }
     let before = view.unit(&step.serial)?;
-    may_issue(before.as_ref(), step)?;
+    may_issue(before.as_ref(), step, at)?;
     let silicon = free_device(view, step)?;
     let new_key = free_key(view, issued)?;
     take_place(&mut order, before.as_ref())?;
@@ -94,6 +103,7 @@ pub(super) fn follow<V: View>(
     entry: &Entry,
     step: &Step,
     state: State,
+    at: At,
 ) -> Verdict<V::Error> {
     let Some(unit) = view.unit(&step.serial)? else {
         return refuse(Refused::UnknownUnit(step.serial.clone()));
@@ -102,7 +112,9 @@ pub(super) fn follow<V: View>(
     if !state.may_follow(Some(unit.state)) {
         return refuse(wrong_state(unit, state));
     }
-    right_station(view, entry, &unit, step)?;
+    if at == At::Now && !record_lost(view, entry)? {
+        right_station(view, entry, &unit, step)?;
+    }
     match &entry.event {
         Event::Loaded { bundle_sha256, .. } if *bundle_sha256 != unit.bundle_sha256 => {
             let (serial, attempt) = (unit.serial, unit.attempt);
@@ -147,7 +159,7 @@ pub(super) fn follow<V: View>(
 }
 
 /// The serial is new, voided or in rework, and the attempt is the next one.
-fn may_issue<E>(before: Option<&UnitRow>, step: &Step) -> Result<(), Stop<E>> {
+fn may_issue<E>(before: Option<&UnitRow>, step: &Step, at: At) -> Result<(), Stop<E>> {
     let expected = before.map_or(Attempt::FIRST, |unit| unit.attempt.next());
     if let Some(unit) = before {
         if !State::Issued.may_follow(Some(unit.state)) {
@@ -165,7 +177,12 @@ fn may_issue<E>(before: Option<&UnitRow>, step: &Step) -> Result<(), Stop<E>> {
             same_device(unit, step)?;
         }
     }
-    if step.attempt != expected {
+    // Attempts between may have been lost whole, issue and withdrawal.
+    let counts_on = match at {
+        At::Now => step.attempt == expected,
+        At::Before => step.attempt >= expected,
+    };
+    if !counts_on {
         let (serial, given) = (step.serial.clone(), step.attempt);
         return refuse(Refused::WrongAttempt {
             serial,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ledger::{Appended, Ledger, Refused, Report, verify};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use tempfile::TempDir;
-use tlog::{CheckpointSigner, SignError, VerifierKey};
+use tlog::{CheckpointSigner, Rotation, SignError, VerifierKey};
 use traveler::{
     Attempt, Change, DeviceId, Digest, Entry, Event, Fingerprint, GateRecord, Issued, KeyId,
     LabelProof, OrderId, Serial, Sku, StationName, Step, Timestamp, VoidCause,
@@ -351,4 +351,28 @@ impl Line {
             );
         }
     }
+}
+
+pub fn rotated(rotation: String, new: &Key) -> Event {
+    Event::LogKeyRotated {
+        vkey: new.vkey().to_string(),
+        rotation,
+        reason: "one year".into(),
+        by: "officer 1, officer 2".into(),
+    }
+}
+
+pub fn note(line: &Line, old: &Key, new: &Key) -> String {
+    Rotation::sign(line.ledger.next_seq(), old, new).unwrap()
+}
+
+/// Hands the log over to another key, in the middle of an order.
+pub fn rotate(line: &mut Line, seed: u8) {
+    let new = Key::new(seed);
+    let event = rotated(note(line, &line.key, &new), &new);
+    let written = line
+        .ledger
+        .rotate(&change(vec![event]), line.key.as_ref(), new.as_ref());
+    written.unwrap().unwrap();
+    line.key = new;
 }

@@ -7,7 +7,7 @@
 mod raw;
 mod report;
 pub(super) mod start;
-mod store;
+pub(super) mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

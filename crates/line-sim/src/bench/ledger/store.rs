@@ -51,9 +51,9 @@ impl CheckpointSigner for Key {
 }
 
 /// A ledger with some history behind it.
-pub(super) struct Store {
+pub(crate) struct Store {
     pub(super) path: PathBuf,
-    pub(super) ledger: Ledger,
+    pub(crate) ledger: Ledger,
     key: Key,
     /// The next unit's number.
     next: u64,
@@ -61,7 +61,7 @@ pub(super) struct Store {
 
 impl Store {
     /// A log of about `entries` entries in `folder`.
-    pub(super) fn make(folder: &Path, entries: u64) -> Result<Store> {
+    pub(crate) fn make(folder: &Path, entries: u64) -> Result<Store> {
         std::fs::create_dir_all(folder)?;
         let key = Key::new()?;
         let path = folder.join("log.db");
@@ -95,7 +95,7 @@ impl Store {
 
     /// Batches of `size` entries each that a line would ask for next: units issued, loaded and
     /// sealed, many of them under way at a time.
-    pub(super) fn batches(&mut self, size: usize, count: usize) -> Result<Vec<Vec<Change>>> {
+    pub(crate) fn batches(&mut self, size: usize, count: usize) -> Result<Vec<Vec<Change>>> {
         let group = UNDER_WAY.max(size);
         let mut changes = Vec::new();
         while changes.len() < size * count {
@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Writes one batch, all of which must be accepted, and tidies up as the server does.
-    pub(super) fn append(&mut self, batch: &[Change]) -> Result<()> {
+    pub(crate) fn append(&mut self, batch: &[Change]) -> Result<()> {
         for outcome in self.ledger.append(batch, &self.key)? {
             outcome.context("a change of the bench was refused")?;
         }
@@ -129,14 +129,14 @@ impl Store {
     }
 
     /// Lets the merges of the key index that are under way end, as a pause of the line does.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    pub(crate) fn settle(&mut self) -> Result<()> {
         while self.ledger.maintain(true)? {}
         Ok(())
     }
 }
 
 /// What is on record before the first unit.
-fn beginning() -> Result<Vec<Event>> {
+pub(crate) fn beginning() -> Result<Vec<Event>> {
     let (product, product_sha256) = (Sku::parse("BENCH")?, sha256(DEFINITION.as_bytes()));
     Ok(vec![
         Event::ProductApplied {

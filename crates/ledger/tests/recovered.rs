@@ -1,0 +1,294 @@
+//! A log that lost its end says so for ever, and takes back only what its own key had signed.
+
+#![allow(clippy::unwrap_used)] // a test that cannot be set up must fail
+
+mod line;
+
+use ledger::Refused;
+use line::*;
+use tlog::{Checkpoint, CheckpointSigner, EntryProof};
+use traveler::{
+    Attempt, Blocked, Entry, Event, LogRecovered, LostCheckpoint, Recovered, State, VoidCause,
+};
+
+/// Entries of [`Line::new`].
+const KEPT: u64 = 7;
+
+/// What a station keeps of its entries, in their order.
+fn kept_by_a_station(lost: &Line, from: u64) -> Vec<Recovered> {
+    let reader = lost.ledger.reader().unwrap();
+    let size = reader.size().unwrap();
+    (from..size)
+        .map(|seq| {
+            let proof = reader.proof(seq).unwrap().unwrap();
+            Recovered {
+                entry: Box::new(Entry::from_bytes(&proof.entry).unwrap()),
+                proof: EntryProof {
+                    index: seq,
+                    hashes: proof.inclusion,
+                    checkpoint: proof.checkpoint,
+                }
+                .to_string(),
+                from: station("bench-1"),
+            }
+        })
+        .collect()
+}
+
+fn newest(line: &Line) -> Checkpoint {
+    let reader = line.ledger.reader().unwrap();
+    let size = reader.size().unwrap();
+    Checkpoint {
+        origin: ORIGIN.into(),
+        size,
+        root: reader.root_at(size).unwrap().unwrap(),
+    }
+}
+
+fn recovery(lost: &Line) -> LogRecovered {
+    let seen = newest(lost);
+    LogRecovered {
+        restored: KEPT,
+        kept: KEPT,
+        remembered: seen.size,
+        lost: seen.size - KEPT,
+        token_mark: Some(seen.size),
+        checkpoints: vec![LostCheckpoint {
+            size: seen.size,
+            root: traveler::Digest(seen.root),
+            by: "station bench-1".into(),
+        }],
+        journals: vec![],
+        statement: "so many entries are lost".into(),
+        by: vec!["B-7".into(), "B-8".into()],
+    }
+}
+
+fn again(recovered: &Recovered) -> Event {
+    Event::Recovered(Box::new(recovered.clone()))
+}
+
+#[track_caller]
+fn unproven(line: &mut Line, recovered: &Recovered, says: &str) {
+    match line.try_one(again(recovered)) {
+        Err(Refused::Unproven { why, .. }) => assert!(why.contains(says), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The log as it was, with units that the copy knows nothing of; and the copy.
+fn lost_and_restored() -> (Line, Line) {
+    let mut lost = Line::new();
+    lost.seal("BM-1");
+    lost.ok(issue("BM-2", 1));
+    lost.ok(loaded("BM-2", 1));
+    (lost, Line::new())
+}
+
+#[test]
+fn units_come_back_by_their_proofs_and_by_nothing_else() {
+    let (lost, mut line) = lost_and_restored();
+    let kept = kept_by_a_station(&lost, KEPT);
+    unproven(&mut line, &kept[0], "nothing was lost");
+    let seen = newest(&lost);
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+
+    let mut forged = kept[0].clone();
+    if let Event::Issued(issued) = &mut forged.entry.event {
+        issued.step.serial = serial("BM-9");
+    }
+    unproven(&mut line, &forged, "another root");
+    let mut elsewhere = kept[0].clone();
+    elsewhere.proof = kept[1].proof.clone();
+    unproven(&mut line, &elsewhere, "");
+    let mut foreign = kept[0].clone();
+    foreign.proof = foreign.proof.replace('A', "B");
+    assert!(line.try_one(again(&foreign)).is_err());
+    unproven(
+        &mut line,
+        &kept_by_a_station(&lost, KEPT - 1)[0],
+        "has kept",
+    );
+    // A load without its issue is no unit.
+    assert!(matches!(
+        line.try_one(again(&kept[1])),
+        Err(Refused::UnknownUnit(_))
+    ));
+
+    for one in &kept {
+        line.ok(again(one));
+    }
+    let reader = line.ledger.reader().unwrap();
+    let state = |unit| reader.unit(&serial(unit)).unwrap().unwrap().state;
+    assert_eq!(
+        (state("BM-1"), state("BM-2")),
+        (State::Sealed, State::Loaded)
+    );
+    assert_eq!(reader.traveler(&serial("BM-1")).unwrap().len(), 3);
+    let order = reader.order(&order("WO-1")).unwrap().unwrap();
+    assert_eq!((order.sealed, order.open, order.not_started), (1, 1, 8));
+
+    // It is one unit, with its password, its silicon and its place; and the line goes on.
+    assert!(matches!(
+        line.try_one(again(&kept[0])),
+        Err(Refused::SerialInUse { .. })
+    ));
+    let same_password = issue_with("BM-3", 1, |issued| {
+        issued.fingerprint = issue_of(step("BM-1", 1)).fingerprint;
+    });
+    assert_eq!(line.try_one(same_password), Err(Refused::FingerprintUsed));
+    line.ok(sealed("BM-2", 1));
+    line.seal("BM-4");
+
+    let report = line.verify();
+    assert_eq!((report.findings.len(), report.recoveries.len()), (0, 1));
+    assert_eq!(report.recoveries[0].0, KEPT);
+    let (seq, said) = reader.recovery_of(&seen).unwrap().unwrap();
+    assert!(seq == KEPT && said.names(seen.size, &seen.root));
+    let now = newest(&line);
+    assert!(!said.names(now.size, &now.root));
+}
+
+#[test]
+fn a_recovery_says_all_that_it_must() {
+    type Edit = fn(&mut LogRecovered);
+    let (lost, mut line) = lost_and_restored();
+    let edits: [(Edit, &str); 7] = [
+        (|said| said.by.truncate(1), "two people"),
+        (|said| said.by[1] = said.by[0].clone(), "two people"),
+        (|said| said.statement = " ".into(), "a reason has"),
+        (|said| said.lost -= 1, "do not add up"),
+        (|said| said.kept = 99, "more entries than there are"),
+        (
+            |said| said.token_mark = Some(99),
+            "the token remembers more",
+        ),
+        (|said| said.checkpoints[0].size = 99, "none that was lost"),
+    ];
+    for (edit, says) in edits {
+        let mut said = recovery(&lost);
+        edit(&mut said);
+        let refused = line.try_one(Event::LogRecovered(Box::new(said)));
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains(says), "{told}");
+    }
+    assert_eq!(line.ledger.reader().unwrap().size().unwrap(), KEPT);
+}
+
+#[test]
+fn a_later_attempt_proves_that_the_one_before_was_withdrawn() {
+    let mut lost = Line::new();
+    let mut line = Line::new();
+    for line in [&mut lost, &mut line] {
+        line.ok(issue("BM-1", 1));
+    }
+    let record_lost = Event::Voided {
+        step: step("BM-1", 1),
+        cause: VoidCause::RecordLost,
+    };
+    assert!(
+        line.try_one(record_lost.clone()).is_err(),
+        "nothing was lost"
+    );
+    lost.ok(voided("BM-1", 1));
+    lost.ok(issue("BM-1", 2));
+    let second = kept_by_a_station(&lost, KEPT + 2).remove(0);
+    let said = LogRecovered {
+        restored: KEPT + 1,
+        kept: KEPT + 1,
+        lost: 2,
+        ..recovery(&lost)
+    };
+    line.ok(Event::LogRecovered(Box::new(said)));
+    assert!(line.try_one(again(&second)).is_err(), "the first is open");
+    line.ok(record_lost);
+    line.ok(again(&second));
+    let unit = line.ledger.reader().unwrap().unit(&serial("BM-1")).unwrap();
+    assert_eq!(unit.unwrap().attempt, Attempt(2));
+    line.check();
+}
+
+#[test]
+fn a_blocked_serial_its_silicon_and_its_password_are_never_issued() {
+    let (lost, mut line) = lost_and_restored();
+    let blocked = |unit: &str, evidence: Option<Recovered>| {
+        Event::SerialBlocked(Box::new(Blocked {
+            serial: serial(unit),
+            device_id: Some(device(unit)),
+            reason: "in no record".into(),
+            by: vec!["B-7".into(), "B-8".into()],
+            evidence: evidence.map(Box::new),
+        }))
+    };
+    assert!(line.try_one(blocked("BM-7", None)).is_err());
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    let seq = line.ok(blocked("BM-7", None));
+    let held = Refused::Blocked {
+        serial: serial("BM-7"),
+        seq,
+    };
+    assert_eq!(line.try_one(issue("BM-7", 1)), Err(held.clone()));
+    let other_name = issue_with("BM-8", 1, |issued| issued.step.device_id = device("BM-7"));
+    assert_eq!(line.try_one(other_name), Err(held));
+
+    let kept = kept_by_a_station(&lost, KEPT);
+    assert!(
+        line.try_one(blocked("BM-3", Some(kept[0].clone())))
+            .is_err()
+    );
+    line.ok(blocked("BM-1", Some(kept[0].clone())));
+    let burnt = issue_with("BM-3", 1, |issued| {
+        issued.fingerprint = issue_of(step("BM-1", 1)).fingerprint;
+    });
+    assert_eq!(line.try_one(burnt), Err(Refused::FingerprintUsed));
+    line.seal("BM-3");
+    line.check();
+    let blocks = line
+        .ledger
+        .reader()
+        .unwrap()
+        .blocks(&serial("BM-7"))
+        .unwrap();
+    assert_eq!(blocks.len(), 1);
+}
+
+#[test]
+fn the_tables_of_a_recovery_are_verified_like_all_others() {
+    let (lost, mut line) = lost_and_restored();
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    line.check();
+    let db = rusqlite::Connection::open(&line.path).unwrap();
+    db.execute("UPDATE recoveries SET remembered = 8", [])
+        .unwrap();
+    let found = line.verify();
+    assert_eq!(found.findings[0].seq, Some(KEPT), "{found:?}");
+    db.execute("DELETE FROM recoveries", []).unwrap();
+    let found = line.verify();
+    assert!(found.findings[0].what.contains("missing"), "{found:?}");
+}
+
+#[test]
+fn what_any_of_the_logs_keys_signed_comes_back_also_when_another_took_over_since() {
+    let [mut lost, mut line] = [Line::new(), Line::new()];
+    lost.seal("BM-1");
+    let first = kept_by_a_station(&lost, KEPT);
+    rotate(&mut lost, 2);
+    lost.seal("BM-2");
+    let second = kept_by_a_station(&lost, KEPT + 4);
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    // The rotation is lost, and so is what came after it, until the log has that key again.
+    unproven(&mut line, &second[0], "none of the trusted keys");
+    rotate(&mut line, 3);
+    unproven(&mut line, &second[0], "none of the trusted keys");
+    for one in &first {
+        line.ok(again(one));
+    }
+    rotate(&mut line, 2);
+    for one in &second {
+        line.ok(again(one));
+    }
+    line.seal("BM-3");
+    line.check();
+    let older = ledger::verify(&line.path, Key::new(1).vkey(), &mut |_, _| {}).unwrap();
+    assert!(older.is_clean(), "{older:?}");
+}
