@@ -40,6 +40,7 @@ const NAMES: &[(&str, &str)] = &[
     ("", "seal_in_place"),
     ("", "SealingKey"),
     ("station-cli/src/port.rs", "NoDevice"),
+    ("crates/label/src/paper.rs", "device_gray"),
     // PKCS #11's.
     ("crates/hsm/src/pkcs11/", "R::Device"),
     ("hsm-sim/pkcs11/", "_DEVICE"),

@@ -1,9 +1,9 @@
 //! The log, open for writing: one connection, one process, one transaction per batch.
 
+mod asked;
 mod rotate;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rusqlite::Connection;
 use tlog::{CheckpointSigner, LogKeys, VerifierKey};
@@ -11,13 +11,13 @@ use traveler::Change;
 
 use crate::end::{End, not_backwards, sign};
 use crate::files::{Lock, place_checkpoint, sync_folder};
-use crate::index::{Index, Shared};
+use crate::index::Index;
 use crate::near::Near;
 use crate::options::Options;
 use crate::room::{Room, is_full};
 use crate::signers::{Signers, log_keys};
 use crate::transaction::Transaction;
-use crate::{Error, Reader, Refused, schema, sql};
+use crate::{Error, Refused, schema, sql};
 
 /// Batches and entries after which the write-ahead log is folded in: it stays below 20 MB, and
 /// three syncs are shared by that many.
@@ -335,43 +335,6 @@ impl Ledger {
         self.unplaced = Some(note);
         self.place();
         Ok(true)
-    }
-
-    /// A connection of its own for reading.
-    ///
-    /// # Errors
-    /// When the file cannot be opened again.
-    pub fn reader(&self) -> Result<Reader, Error> {
-        Reader::beside_writer(&self.path, self.index.shared())
-    }
-
-    /// What readers of this process find keys by.
-    pub(crate) fn keys(&self) -> Arc<Shared> {
-        self.index.shared()
-    }
-
-    /// Where the log is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The key that signs its checkpoints now.
-    #[must_use]
-    pub fn vkey(&self) -> &VerifierKey {
-        self.keys.newest()
-    }
-
-    /// Every key that has signed its checkpoints.
-    #[must_use]
-    pub fn log_keys(&self) -> &LogKeys {
-        &self.keys
-    }
-
-    /// The number that the next entry will have.
-    #[must_use]
-    pub fn next_seq(&self) -> u64 {
-        self.end.tip.size()
     }
 
     /// Folds the write-ahead log into the database, so that one file holds everything.

@@ -15,7 +15,6 @@ use line::{
     Key, Line, ORIGIN, change, forge, issue, loaded, note, order_created, rotate, rotated, sealed,
 };
 use tlog::{Checkpoint, CheckpointSigner, LogKeys, Rotation, sign_note};
-use traveler::Event;
 
 /// One unit before, one on its way through, one after.
 fn handed_over() -> Line {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LogRecovered, Mac,
-    OperatorId, OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp,
+    OperatorId, OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp, VoidCause,
 };
 
 /// One line of the log. `seq` is its leaf index and the only order there is.
@@ -318,57 +318,6 @@ pub enum LabelProof {
     NoLabel,
     /// The printed label was scanned and the unit itself said yes to it.
     Scanned,
-}
-
-/// Why an attempt was withdrawn.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VoidCause {
-    /// The reply was lost and no ticket was kept: nobody can say where the secret went.
-    ReplyLost,
-    /// What the unit read back was not what was written.
-    ReadBack,
-    /// Another unit stood in the slot at the end than at the start.
-    Swapped,
-    /// The unit will not come back to its slot.
-    UnitLost,
-    /// The station that held it may do nothing any more.
-    StationRevoked,
-    /// The entry that withdrew it was lost; a later attempt is proven, so it was withdrawn.
-    RecordLost,
-}
-
-impl VoidCause {
-    /// Every cause.
-    pub const ALL: [VoidCause; 6] = [
-        VoidCause::ReplyLost,
-        VoidCause::ReadBack,
-        VoidCause::Swapped,
-        VoidCause::UnitLost,
-        VoidCause::StationRevoked,
-        VoidCause::RecordLost,
-    ];
-
-    /// The word used in entries and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            VoidCause::ReplyLost => "reply_lost",
-            VoidCause::ReadBack => "read_back",
-            VoidCause::Swapped => "swapped",
-            VoidCause::UnitLost => "unit_lost",
-            VoidCause::StationRevoked => "station_revoked",
-            VoidCause::RecordLost => "record_lost",
-        }
-    }
-
-    /// The cause a word stands for, or `None` for a word of no cause.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<VoidCause> {
-        VoidCause::ALL
-            .into_iter()
-            .find(|cause| cause.as_str() == word)
-    }
 }
 
 impl Event {

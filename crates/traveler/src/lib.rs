@@ -15,12 +15,14 @@ mod rotation;
 mod short;
 mod state;
 mod timestamp;
+mod void;
 
 pub use bytes::{Digest, Fingerprint, KeyId};
 pub use ceremony::{Ceremony, CeremonyKey};
-pub use entry::{Change, Entry, Event, GateRecord, Issued, LabelProof, Step, VoidCause};
+pub use entry::{Change, Entry, Event, GateRecord, Issued, LabelProof, Step};
 pub use id::{DeviceId, Mac, OperatorId, OrderId, ParseIdError, Serial, Sku, Slot, StationName};
 pub use recovered::{Blocked, JournalUsed, LogRecovered, LostCheckpoint, Recovered};
 pub use rotation::IssuingRotation;
 pub use state::{Attempt, State};
 pub use timestamp::Timestamp;
+pub use void::VoidCause;
