@@ -320,7 +320,7 @@ fn a_load_seals_every_unit_and_says_what_it_cost() {
         assert!(0.0 < p50 && p50 <= p99 && p99 <= most, "{told}");
     }
     load(&["--data", &data]).refused(2, "name a new folder with --data");
-    load(&["--provisioner", &text(&folder.path().join("none"))]).refused(2, "name it with");
+    load(&["--provisioner", &text(&folder.path().join("none"))]).refused(2, "build it or name it");
     load(&["--rate", "0"]).refused(2, "0.01 to 100000");
     // With a rate, 40 units take what the clock says and not less.
     let paced = load(&["--rate", "40"]).ok().json();
