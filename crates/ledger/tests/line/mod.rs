@@ -285,11 +285,16 @@ pub struct Line {
 impl Line {
     /// Only the first entry.
     pub fn bare() -> Line {
+        let key = Key::new(1);
+        let first = log_opened(&key);
+        Line::opened(key, first)
+    }
+
+    /// Only this as the first entry.
+    pub fn opened(key: Arc<Key>, first: Event) -> Line {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
-        let key = Key::new(1);
-        let first = change(vec![log_opened(&key)]);
-        let ledger = Ledger::create(&path, key.as_ref(), first).unwrap();
+        let ledger = Ledger::create(&path, key.as_ref(), change(vec![first])).unwrap();
         Line {
             folder,
             path,
