@@ -1,6 +1,8 @@
 //! The server's disk dies and an older copy is put back: what is noticed, by whom, what comes back
 //! from the stations, and what is said for ever of what does not.
 
+mod killed;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

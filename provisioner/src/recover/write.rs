@@ -82,13 +82,7 @@ pub(super) fn write(
         pen.units(batch, &voids, &mut written, &mut blocks)?;
     }
     blocks.extend(loss.unproven.values().cloned());
-    blocks.extend(said.block.iter().map(|serial| Blocked {
-        serial: serial.clone(),
-        device_id: None,
-        reason: "it may be in the field and is in no record".to_owned(),
-        by: Vec::new(),
-        evidence: None,
-    }));
+    blocks.extend(not_yet_blocked(&pen.log.reader()?, said.block)?);
     for block in blocks {
         let (serial, reason) = (block.serial.clone(), block.reason.clone());
         let block = Blocked {
@@ -101,6 +95,23 @@ pub(super) fn write(
     }
     pen.log.close()?;
     Ok(written)
+}
+
+/// The serials that a person names, but for those that a run before this one has blocked.
+fn not_yet_blocked(reader: &Reader, serials: &[Serial]) -> Result<Vec<Blocked>> {
+    let mut blocks = Vec::new();
+    for serial in serials {
+        if reader.blocks(serial)?.is_empty() {
+            blocks.push(Blocked {
+                serial: serial.clone(),
+                device_id: None,
+                reason: "it may be in the field and is in no record".to_owned(),
+                by: Vec::new(),
+                evidence: None,
+            });
+        }
+    }
+    Ok(blocks)
 }
 
 struct Pen<'a> {
