@@ -5,7 +5,8 @@
 //! policies (`credential` knows what a policy's name means) and files (text comes as an argument).
 
 use ring::digest::{SHA256, digest};
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use traveler::{Digest, Sku};
@@ -38,6 +39,8 @@ pub struct Product {
     pub revisions: Vec<String>,
     /// Whether a label with the password is printed and must be scanned before the seal.
     pub label: bool,
+    /// How that label looks; `None`: the standard one, as `label = true` has it.
+    pub label_rule: Option<LabelRule>,
     /// How the unit's own network name begins, when it opens one.
     pub ssid_prefix: Option<String>,
     /// How its passwords are minted.
@@ -66,6 +69,73 @@ impl Default for PasswordRule {
             length: None,
             lockout: None,
         }
+    }
+}
+
+/// How a product's label looks. What is in it is judged by whoever draws labels.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRule {
+    /// One of our own templates by its name, or a whole template as TOML.
+    #[serde(default = "standard")]
+    pub template: String,
+    /// Trade item number, as under a bar code.
+    #[serde(default)]
+    pub gtin: Option<String>,
+    /// The name of a unit's own network, as `Kettle-{serial_4}`.
+    #[serde(default)]
+    pub ssid: Option<String>,
+    /// Characters of its longest serial, 3 to 32: a longer one is not issued to.
+    #[serde(default = "usual_serial", deserialize_with = "serial_max")]
+    pub serial_max: u8,
+    /// Whether the printer gets a picture in place of text and codes.
+    #[serde(default)]
+    pub raster: bool,
+}
+
+/// The longest serial of GS1 application identifier 21.
+const USUAL_SERIAL: u8 = 20;
+
+fn standard() -> String {
+    "standard".to_owned()
+}
+
+fn usual_serial() -> u8 {
+    USUAL_SERIAL
+}
+
+/// `label = true`, or a table.
+#[derive(Default)]
+struct LabelField {
+    label: bool,
+    rule: Option<LabelRule>,
+}
+
+impl<'de> Deserialize<'de> for LabelField {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<LabelField, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = LabelField;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("true, false or a table of the label")
+            }
+
+            fn visit_bool<E>(self, label: bool) -> Result<LabelField, E> {
+                Ok(LabelField { label, rule: None })
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<LabelField, M::Error> {
+                let rule = LabelRule::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(LabelField {
+                    label: true,
+                    rule: Some(rule),
+                })
+            }
+        }
+
+        from.deserialize_any(Either)
     }
 }
 
@@ -100,7 +170,7 @@ struct File {
     #[serde(default, deserialize_with = "revisions")]
     revisions: Vec<String>,
     #[serde(default)]
-    label: bool,
+    label: LabelField,
     #[serde(default, deserialize_with = "ssid_prefix")]
     ssid_prefix: Option<String>,
     #[serde(default)]
@@ -130,7 +200,8 @@ impl Product {
             name: file.name,
             model: file.model,
             revisions: file.revisions,
-            label: file.label,
+            label: file.label.label,
+            label_rule: file.label.rule,
             ssid_prefix: file.ssid_prefix,
             password: file.password,
             text: toml.to_owned(),
@@ -187,6 +258,13 @@ fn text<'de, const LONGEST: usize, D: Deserializer<'de>>(from: D) -> Result<Stri
 
 fn ssid_prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     text::<MAX_SSID_PREFIX, D>(from).map(Some)
+}
+
+fn serial_max<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    match u8::deserialize(from)? {
+        longest @ 3..=32 => Ok(longest),
+        _ => Err(D::Error::custom("expected 3 to 32 characters")),
+    }
 }
 
 fn lockout<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u8>, D::Error> {
@@ -309,6 +387,35 @@ length = 16
             &"#".repeat(MAX_BYTES + 1),
             "the product has 16385 bytes, more than 16384",
         );
+    }
+
+    #[test]
+    fn a_label_is_a_word_or_a_table() {
+        let with = |label: &str| {
+            let text = format!("sku = \"K\"\nname = \"Kettle\"\nmodel = \"KT\"\n{label}");
+            Product::parse(&text)
+        };
+        let plain = with("label = true\n").unwrap();
+        assert!(plain.label && plain.label_rule.is_none());
+        let product = with("[label]\n").unwrap();
+        let rule = product.label_rule.unwrap();
+        assert!(product.label);
+        assert_eq!((rule.template.as_str(), rule.serial_max), ("standard", 20));
+        let table = "[label]\ntemplate = \"wifi\"\ngtin = \"6291041500213\"\n\
+            ssid = \"Kettle-{serial_4}\"\nserial_max = 9\nraster = true\n";
+        let rule = with(table).unwrap().label_rule.unwrap();
+        assert_eq!(rule.template, "wifi");
+        assert_eq!(rule.gtin.as_deref(), Some("6291041500213"));
+        assert_eq!(rule.ssid.as_deref(), Some("Kettle-{serial_4}"));
+        assert!(rule.raster && rule.serial_max == 9);
+        for (bad, expected) in [
+            ("label = 1\n", "expected true, false or a table"),
+            ("[label]\ntemplte = \"x\"\n", "unknown field `templte`"),
+            ("[label]\nserial_max = 33\n", "expected 3 to 32 characters"),
+        ] {
+            let error = with(bad).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

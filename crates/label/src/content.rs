@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::scan::PREFIX;
+use crate::scan::{PREFIX, REPRINT};
 use crate::template::{Piece, pieces};
 use crate::{DrawError, Label};
 
@@ -33,6 +33,25 @@ impl Label<'_> {
             Piece::Place(place) => self.place(place),
         });
         text.collect()
+    }
+
+    /// Characters of the filled text that must be read: to the end of the last of what tells units,
+    /// their labels and their networks apart.
+    pub(crate) fn telling(&self, value: &str) -> usize {
+        let mut before = 0;
+        let mut telling = 0;
+        for piece in pieces(value).unwrap_or_default() {
+            match piece {
+                Piece::Text(text) => before += text.chars().count(),
+                Piece::Place(place) => {
+                    before += self.place(place).chars().count();
+                    if matches!(place, "serial" | "attempt" | "reprint" | "ssid") {
+                        telling = before;
+                    }
+                }
+            }
+        }
+        telling
     }
 
     fn place(&self, place: &str) -> String {
@@ -78,6 +97,9 @@ impl Label<'_> {
         text.extend_from_slice(self.serial.as_str().as_bytes());
         text.push(b':');
         text.extend_from_slice(self.password);
+        if self.reprint > 0 {
+            text.extend_from_slice(format!("{REPRINT}{}", self.reprint).as_bytes());
+        }
         text
     }
 

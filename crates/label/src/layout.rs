@@ -41,6 +41,48 @@ pub(crate) enum Kind {
     Matrix,
 }
 
+impl Label<'_> {
+    /// Whether the template holds this label whole, for whoever applies a template: with the longest
+    /// serial and password of a product, every other unit's fits as well.
+    ///
+    /// Stricter than drawing: text that tells units apart may not be cut, and every letter must be in
+    /// the font.
+    ///
+    /// # Errors
+    /// Every variant of [`DrawError`].
+    pub fn fits(&self, template: &Template) -> Result<(), DrawError> {
+        for item in template.items() {
+            if let Item::Text { value, .. } = item {
+                let odd = self.fill(value).chars().find(|c| u32::from(*c) > LATIN_1);
+                if let Some(letter) = odd {
+                    return Err(DrawError::Letter(letter));
+                }
+            }
+        }
+        let placed = layout(self, template, template.dots_per_mm())?;
+        let mut texts = placed.iter().filter_map(|it| match &it.what {
+            What::Text { text, whole, .. } if !whole => Some(text),
+            _ => None,
+        });
+        for item in template.items() {
+            if let Item::Text { value, .. } = item {
+                let shown = texts
+                    .next()
+                    .map_or(0, |text| String::from_utf8_lossy(text).chars().count());
+                if shown < self.telling(value) {
+                    return Err(DrawError::NoRoom(
+                        "serial, number or network name in a text",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last letter of the font.
+const LATIN_1: u32 = 0xff;
+
 /// Places everything. A password or a code that would leave the label, or meet another or the
 /// light that a code needs around it, is refused: it reads nowhere. Other text ends before a code.
 pub(crate) fn layout(

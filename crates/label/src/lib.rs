@@ -12,13 +12,15 @@ mod layout;
 mod paper;
 mod raster;
 mod scan;
+mod ssid;
 mod template;
 mod zpl;
 
 pub use gtin::{Gtin, GtinError};
 pub use raster::Raster;
-pub use scan::{Scan, ScannedPassword, parse_scan};
-pub use template::{Template, TemplateError};
+pub use scan::{REPRINT_MAX, Scan, ScannedPassword, parse_scan};
+pub use ssid::{SsidError, SsidPattern};
+pub use template::{Template, TemplateError, built_in};
 
 use traveler::{Attempt, Serial, Sku, Slot};
 
@@ -61,6 +63,11 @@ pub enum DrawError {
     /// Something that must be whole would leave the label or stand over something else.
     #[error("the {0} of this unit does not fit its label: take a larger label or a smaller item")]
     NoRoom(&'static str),
+    /// A letter that the label's font does not have.
+    #[error(
+        "`{0}` is not in the font of labels, which has those of Latin-1: write the text without it"
+    )]
+    Letter(char),
     /// A network code for a product without a network.
     #[error("the label wants a Wi-Fi code, and the product has no network name")]
     NoSsid,

@@ -1,10 +1,23 @@
-//! A template: where on a label what stands, as a TOML file. The station takes the standard one; no
-//! product brings its own yet.
+//! A template: where on a label what stands, as a TOML file. A product names one of ours or brings its
+//! own.
 
 use serde::Deserialize;
 
 /// The label of 50 by 30 mm that products without a template of their own have.
 const STANDARD: &str = include_str!("../templates/standard.toml");
+
+/// The label of 80 by 40 mm for products that open a network of their own.
+const WIFI: &str = include_str!("../templates/wifi.toml");
+
+/// The text of one of our own templates: `standard` or `wifi`.
+#[must_use]
+pub fn built_in(name: &str) -> Option<&'static str> {
+    match name {
+        "standard" => Some(STANDARD),
+        "wifi" => Some(WIFI),
+        _ => None,
+    }
+}
 
 /// Longest side of a label, in millimetres.
 const SIDE_MAX: f32 = 300.0;
@@ -323,9 +336,10 @@ mod tests {
 
     #[test]
     fn ours_are_good() {
-        for text in [STANDARD, include_str!("../templates/wifi.toml")] {
-            Template::parse(text).unwrap();
+        for name in ["standard", "wifi"] {
+            Template::parse(built_in(name).unwrap()).unwrap();
         }
+        assert_eq!(built_in("none"), None);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn every_code_is_read_by_other_decoders() {
             .iter()
             .find_map(|code| parse_scan(code.strip_prefix("QR-Code:")?));
         let scan = scan.unwrap();
-        assert_eq!(scan.serial.as_str(), serial);
+        assert_eq!((scan.serial.as_str(), scan.reprint), (serial, 1));
         scan.password
             .expose(|clear| assert_eq!(clear, password.as_bytes()));
         assert_eq!(matrix(&png), format!("~010629104150021321{serial}"));
@@ -113,7 +113,10 @@ fn the_page_is_the_same_picture() {
     let shown = run(Command::new("pdftoppm").args(poppler).arg(&pdf).arg(&page));
     assert!(shown.status.success(), "{shown:?}");
     let codes = zbar(&page.with_extension("png"));
-    for code in ["CODE-128:BM-000042", "QR-Code:BM1:BM-000042:K7QDM2X9TR4W"] {
+    for code in [
+        "CODE-128:BM-000042",
+        "QR-Code:BM1:BM-000042:K7QDM2X9TR4W R1",
+    ] {
         assert!(codes.iter().any(|it| it == code), "{codes:?}");
     }
 }
@@ -138,7 +141,7 @@ fn the_graphic_is_the_same_picture() {
     assert!(
         codes
             .iter()
-            .any(|it| it == "QR-Code:BM1:BM-000042:K7QDM2X9TR4W"),
+            .any(|it| it == "QR-Code:BM1:BM-000042:K7QDM2X9TR4W R1"),
         "{codes:?}"
     );
 }
