@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use api::v1;
 use api::v1::administration_client::AdministrationClient;
 use api::v1::audit_client::AuditClient;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
@@ -27,6 +28,7 @@ pub(crate) fn product(site: &Site, verb: ProductVerb, format: Format) -> Result<
         match verb {
             ProductVerb::Apply { file } => {
                 let definition = read_definition(&file)?;
+                let definition = embed(definition, &file)?;
                 let request = v1::ApplyProductRequest { definition };
                 let row = client
                     .apply_product(request)
@@ -58,6 +60,38 @@ pub(crate) fn product(site: &Site, verb: ProductVerb, format: Format) -> Result<
             }
         }
     })
+}
+
+/// A label template that is named as a file, in its place: what is applied says all, and is hashed.
+fn embed(definition: String, product: &Path) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Table {
+        label: Template,
+    }
+    #[derive(Deserialize)]
+    struct Template {
+        template: toml::Spanned<String>,
+    }
+    let Ok(Table { label }) = toml::from_str(&definition) else {
+        return Ok(definition); // no such label, or the server says what is wrong with it
+    };
+    let template = label.template;
+    if !template.get_ref().ends_with(".toml") {
+        return Ok(definition);
+    }
+    let path = product.with_file_name(template.get_ref());
+    let text = site::read(&path)?;
+    if text.contains("'''") {
+        bail!(
+            "{} holds three apostrophes in a row: write it without",
+            path.display()
+        );
+    }
+    let (before, after) = (
+        &definition[..template.span().start],
+        &definition[template.span().end..],
+    );
+    Ok(format!("{before}'''\n{text}'''{after}"))
 }
 
 /// `provisioner order ...`

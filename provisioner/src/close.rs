@@ -4,7 +4,7 @@
 //! the ledger refuses, looks whether this very step is on record already: then it hands out that
 //! proof. It never looks first, so two callers at once cannot both believe they were the first.
 
-use api::{ConfirmCall, SealCall, SignedReceipt, Target, VoidCall};
+use api::{ConfirmCall, ReprintCall, SealCall, SignedReceipt, Target, VoidCall};
 use ledger::{AppendError, Proof, Refused, UnitRow};
 use thiserror::Error;
 use traveler::{Entry, Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause};
@@ -30,6 +30,19 @@ pub(crate) enum CloseError {
     /// The product carries a label, and nobody has scanned it.
     #[error("{0} carries a label: scan it before the seal")]
     LabelNotScanned(Serial),
+    /// A former label was scanned.
+    #[error("label R{scanned} of {serial} is void: R{newest} counts")]
+    VoidLabel {
+        /// The unit.
+        serial: Serial,
+        /// The one that was scanned; 0 is the first print.
+        scanned: u32,
+        /// The one that counts.
+        newest: u32,
+    },
+    /// The product carries no label.
+    #[error("the product of {0} carries no label: there is none to print again")]
+    NoLabel(Serial),
     /// The entry is on record, its proof cannot be had yet.
     #[error("the step is on record, its checkpoint is not signed yet: ask again")]
     NoProofYet,
@@ -75,6 +88,43 @@ impl Line {
         self.record(vec![event], &call.target, State::Loaded)
     }
 
+    /// Records that a label is printed again, before the station does it.
+    ///
+    /// # Errors
+    /// [`CloseError`]; the label that counted goes on counting.
+    pub(crate) fn reprint(&self, caller: &Caller, call: &ReprintCall) -> Result<Proof, CloseError> {
+        let (step, row) = self.step(caller, &call.target, Some(&call.operator))?;
+        if !self.carries_label(&row)? {
+            return Err(CloseError::NoLabel(step.serial));
+        }
+        let event = Event::Reprinted {
+            step: step.clone(),
+            reprint: call.reprint,
+            reason: call.reason.clone(),
+        };
+        match self.append(vec![event]) {
+            Ok(appended) => self.proof(appended.last),
+            Err(AppendError::Refused(refused @ Refused::ReprintNumber { .. })) => {
+                // The reply to the same call was lost: this very number is on record.
+                let done = self.read(|ledger| ledger.reprint(&step.serial))?;
+                let same =
+                    done.filter(|row| (row.attempt, row.reprint) == (step.attempt, call.reprint));
+                match same {
+                    Some(row) if self.is_same_step(row.seq, &step)? => self.proof(row.seq),
+                    _ => Err(AppendError::Refused(refused).into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The number of the label that counts; 0 is the first print.
+    fn newest_label(&self, step: &Step) -> Result<u32, CloseError> {
+        let newest = self.read(|ledger| ledger.reprint(&step.serial))?;
+        let newest = newest.filter(|row| row.attempt == step.attempt);
+        Ok(newest.map_or(0, |row| row.reprint))
+    }
+
     /// Closes an attempt well: its secret is never given again.
     ///
     /// # Errors
@@ -84,6 +134,15 @@ impl Line {
         let labelled = self.carries_label(&row)?;
         if labelled && !call.label_scanned {
             return Err(CloseError::LabelNotScanned(step.serial));
+        }
+        let newest = self.newest_label(&step)?;
+        if labelled && call.reprint != newest {
+            let (serial, scanned) = (step.serial, call.reprint);
+            return Err(CloseError::VoidLabel {
+                serial,
+                scanned,
+                newest,
+            });
         }
         let label = if labelled {
             LabelProof::Scanned

@@ -17,6 +17,7 @@ use api::IssueCall;
 
 use crate::auth::sha256;
 use crate::issue::IssueError;
+use crate::labels;
 use crate::line::Line;
 
 /// Draws in a row the gate may refuse before its facts are measured against a fair generator.
@@ -80,12 +81,13 @@ impl Line {
         call: &IssueCall,
     ) -> Result<(Password, u32), IssueError> {
         let macs: Vec<String> = call.macs.iter().map(ToString::to_string).collect();
+        let ssid = labels::ssid(product, &call.serial);
         let facts = Facts {
             serial: call.serial.as_str(),
             device_id: call.device_id.as_str(),
             macs: &macs,
             model: &call.model,
-            ssid: product.ssid_prefix.as_deref(),
+            ssid: ssid.as_deref().or(product.ssid_prefix.as_deref()),
             public: &[product.sku.as_str(), &product.name],
         };
         let mut chance = match self.watch.chance(&call.order) {

@@ -16,6 +16,7 @@ use api::IssueCall;
 use crate::auth::Caller;
 use crate::authority::AuthorityError;
 use crate::draw::policy_of;
+use crate::labels;
 use crate::line::{BenchError, Line};
 
 /// A credential that is on record and may leave.
@@ -50,6 +51,16 @@ pub(crate) enum IssueError {
         expected: String,
         /// What the unit says.
         got: String,
+    },
+    /// The product's label was judged for shorter ones.
+    #[error(
+        "serial {serial} is longer than the {longest} characters that its product's label holds"
+    )]
+    LongSerial {
+        /// The serial.
+        serial: Serial,
+        /// The most characters it may have.
+        longest: usize,
     },
     /// A product definition in the ledger cannot be read by this version.
     #[error("product {0} cannot be used by this version: apply it again")]
@@ -131,6 +142,7 @@ impl Line {
     fn issue_at(&self, station: StationName, call: &IssueCall) -> Result<Minted, IssueError> {
         let (order, product) = self.order_to_build(&call.order)?;
         builds(&order, &product, call)?;
+        fits_label(&product, &call.serial)?;
         let before = self.read(|ledger| ledger.unit(&call.serial))?;
         let (step, lost) = next_attempt(call, station, before);
         let policy = policy_of(&product)?;
@@ -222,6 +234,18 @@ fn next_attempt(
         cause: VoidCause::ReplyLost,
     });
     (step, void)
+}
+
+/// Before anything is spent: behind an issue it would be a unit without a label.
+fn fits_label(product: &Product, serial: &Serial) -> Result<(), IssueError> {
+    let longest = labels::serial_max(product);
+    match serial.as_str().len() <= longest {
+        true => Ok(()),
+        false => Err(IssueError::LongSerial {
+            serial: serial.clone(),
+            longest,
+        }),
+    }
 }
 
 fn builds(order: &OrderRow, product: &Product, call: &IssueCall) -> Result<(), IssueError> {

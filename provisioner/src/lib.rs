@@ -34,6 +34,7 @@ mod format;
 pub mod init;
 mod issue;
 pub mod keys;
+mod labels;
 mod line;
 mod lint;
 pub mod offline;

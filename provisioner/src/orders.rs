@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::auth::{Caller, sha256};
 use crate::close::CloseError;
 use crate::draw::policy_of;
+use crate::labels::{self, LabelError};
 use crate::line::Line;
 
 /// Most units of one order: what one line builds in years, and an order must be countable.
@@ -44,6 +45,9 @@ pub(crate) enum OrderError {
     /// The product's password policy is refused.
     #[error("the product's password policy is refused: {0}")]
     Policy(#[from] PolicyError),
+    /// Some unit of the product could not have its label.
+    #[error("the product's label is refused: {0}")]
+    Label(#[from] LabelError),
     /// A number is outside its bounds.
     #[error("{what} is {got}, it may be {least} to {most}")]
     Bounds {
@@ -102,7 +106,7 @@ impl Line {
             DEFINITION_MAX as u64,
         )?;
         let product = Product::parse(text)?;
-        policy_of(&product)?;
+        labels::judge(&product, &policy_of(&product)?)?;
         let (sku, product_sha256) = (product.sku.clone(), sha256(text.as_bytes()));
         let applied = self.read(|ledger| ledger.product(&sku))?;
         if applied.is_none_or(|row| row.product_sha256 != product_sha256) {

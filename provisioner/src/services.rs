@@ -6,7 +6,7 @@ use api::v1::administration_server::Administration;
 use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
-use api::{BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, VoidCall, v1};
+use api::{BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, VoidCall, v1};
 use ledger::{Proof, Refused};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
@@ -14,6 +14,7 @@ use traveler::{OrderId, Serial, Sku, StationName};
 use crate::auth::Caller;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
+use crate::labels;
 use crate::line::Line;
 use crate::records::{line_record, product_record, station_record};
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
@@ -92,6 +93,7 @@ impl Provisioning for Services {
         if order.closed {
             return Err(refusal(&Refused::OrderClosed(order.order)));
         }
+        let label_spec = labels::spec(&product);
         Ok(Response::new(v1::OpenOrderResponse {
             product: order.product.to_string(),
             product_sha256: order.product_sha256.0.to_vec(),
@@ -102,6 +104,7 @@ impl Provisioning for Services {
             checkpoint,
             consistency,
             rotations: self.0.rotations.clone(),
+            label_spec,
         }))
     }
 
@@ -143,6 +146,15 @@ impl Provisioning for Services {
         Ok(Response::new(proven(&self.0, proof)))
     }
 
+    async fn reprint(&self, request: Request<v1::ReprintRequest>) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(ReprintCall::try_from(message))?;
+        let (serial, reprint) = (call.target.serial.clone(), call.reprint);
+        let proof = self.run(move |line| line.reprint(&caller, &call)).await?;
+        tracing::info!(%serial, reprint, index = proof.index, "label reprinted");
+        Ok(Response::new(proven(&self.0, proof)))
+    }
+
     async fn seal(&self, request: Request<v1::SealRequest>) -> Reply<v1::ProofResponse> {
         let (caller, message) = open(request)?;
         let call = parsed(SealCall::try_from(message))?;
@@ -179,6 +191,16 @@ impl Provisioning for Services {
             station: row.station.to_string(),
         });
         Ok(Response::new(answer.unwrap_or_default()))
+    }
+
+    async fn show_clock(
+        &self,
+        request: Request<v1::ShowClockRequest>,
+    ) -> Reply<v1::ShowClockResponse> {
+        let (caller, _) = open(request)?;
+        self.run(move |line| line.bench(&caller)).await?;
+        let unix_ms = self.0.now().unix_ms();
+        Ok(Response::new(v1::ShowClockResponse { unix_ms }))
     }
 
     async fn show_recovery(

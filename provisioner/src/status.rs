@@ -85,6 +85,7 @@ impl From<IssueError> for Status {
             E::Product(_) | E::Policy(_) | E::NoRoom { .. } => {
                 (Code::FailedPrecondition, Reason::UnknownProduct)
             }
+            E::LongSerial { .. } => (Code::InvalidArgument, Reason::BadRequest),
             E::BadKey(_) => (Code::InvalidArgument, Reason::BadKey),
             E::Unfit(_) => (Code::Internal, Reason::GeneratorUnfit),
             E::Ticket(_) => (Code::FailedPrecondition, Reason::TicketRefused),
@@ -107,7 +108,9 @@ impl From<CloseError> for Status {
             CloseError::Signature(_) | CloseError::Unsigned(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
-            CloseError::LabelNotScanned(_) => (Code::FailedPrecondition, Reason::WrongState),
+            CloseError::LabelNotScanned(_)
+            | CloseError::VoidLabel { .. }
+            | CloseError::NoLabel(_) => (Code::FailedPrecondition, Reason::WrongState),
             CloseError::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
         };
         status(code, reason, &error)
@@ -122,6 +125,7 @@ impl From<OrderError> for Status {
             OrderError::Id(_)
             | OrderError::Product(_)
             | OrderError::Policy(_)
+            | OrderError::Label(_)
             | OrderError::Reason { .. }
             | OrderError::Bounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
             OrderError::UnknownProduct(_) => (Code::NotFound, Reason::UnknownProduct),
@@ -197,6 +201,10 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
+        R::NoReprint { .. } | R::ReprintNumber { .. } => {
+            (Code::FailedPrecondition, Reason::WrongState)
+        }
+        R::NoBadge(_) | R::NoReason(_) => (Code::InvalidArgument, Reason::BadRequest),
         R::NotStopped(_) | R::NotAuthorised { .. } | R::RotatesAlone => {
             (Code::FailedPrecondition, Reason::WrongState)
         }

@@ -262,6 +262,7 @@ where
             bundle_sha256: credential.bundle_sha256,
             certificate_sha256: credential.certificate_sha256(),
             reached: Reached::Issued,
+            reprint: 0,
         };
         claim.write(Open {
             issued: Some(issued),
@@ -302,7 +303,7 @@ where
 
 impl Credential {
     /// Takes the server's reply apart; the copy in the message is wiped.
-    fn read(open: Open, mut reply: v1::IssueResponse) -> Result<Credential, Failure> {
+    pub(crate) fn read(open: Open, mut reply: v1::IssueResponse) -> Result<Credential, Failure> {
         let clear = Zeroizing::new(std::mem::take(&mut reply.bundle));
         let unusable = |what: &dyn std::fmt::Display| Failure::BadReply(what.to_string());
         let bytes = BundleBytes::from_bytes(&clear).map_err(|e| unusable(&e))?;

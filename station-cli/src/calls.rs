@@ -10,6 +10,9 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::connect::{self, Address, AddressError, Watch};
 use crate::home::{Home, HomeError};
@@ -115,6 +118,8 @@ provisioning! {
     resume(ResumeRequest) -> IssueResponse;
     /// Records the unit's receipt.
     confirm(ConfirmRequest) -> ProofResponse;
+    /// Records that a label is printed again.
+    reprint(ReprintRequest) -> ProofResponse;
     /// Closes the attempt.
     seal(SealRequest) -> ProofResponse;
     /// Withdraws the attempt.
@@ -141,6 +146,7 @@ pub enum ServerError {
 #[derive(Clone)]
 pub struct Server {
     client: ProvisioningClient<Channel>,
+    channel: Channel,
     watch: Watch,
 }
 
@@ -152,10 +158,14 @@ impl Server {
     pub fn of(home: &Home) -> Result<Server, ServerError> {
         let address = Address::parse(home.server())?;
         let (channel, watch) = connect::channel(&address, trust::station_tls(home.identity()?)?);
-        let client = ProvisioningClient::new(channel)
+        let client = ProvisioningClient::new(channel.clone())
             .max_decoding_message_size(MESSAGE_MAX)
             .max_encoding_message_size(MESSAGE_MAX);
-        Ok(Server { client, watch })
+        Ok(Server {
+            client,
+            channel,
+            watch,
+        })
     }
 
     /// The entry that says what the server's log lost of the log with this checkpoint.
@@ -169,6 +179,29 @@ impl Server {
         let mut client = self.client.clone();
         let request = v1::ShowRecoveryRequest { checkpoint };
         self.answer(client.show_recovery(request).await)
+    }
+
+    /// The server's clock, in milliseconds since 1970, and so whether it takes this station.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(crate) async fn show_clock(&self) -> Result<i64, CallError> {
+        let mut client = self.client.clone();
+        let answer = client.show_clock(v1::ShowClockRequest {}).await;
+        Ok(self.answer(answer)?.unix_ms)
+    }
+
+    /// Whether the server says that it serves.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(crate) async fn serves(&self) -> Result<bool, CallError> {
+        let mut client = HealthClient::new(self.channel.clone());
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
+        let answer = self.answer(client.check(request).await)?;
+        Ok(answer.status() == ServingStatus::Serving)
     }
 
     fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, CallError> {

@@ -19,8 +19,10 @@ use crate::greet::{self, greet};
 use crate::handover;
 use crate::home::Home;
 use crate::port::{SerialPort, ports};
+use crate::printer::PrinterArgs;
 use crate::provision::{Bench, Job, provision};
 use crate::recovery::{self, RecoveryArgs};
+use crate::reprint::{self, ReprintArgs};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
 use crate::sync::{SyncState, Synced, sync};
@@ -49,6 +51,8 @@ enum Verb {
     Ports(FormatArgs),
     /// Hold the attempts under way against the server and close those that ended.
     Sync(SyncArgs),
+    /// Print the label of a unit that is not sealed yet again, marked R1, R2; those before it are void.
+    Reprint(Box<ReprintArgs>),
     /// What the server's log says it has lost of the log this station remembers, and accepting it.
     Recovery(RecoveryArgs),
 }
@@ -110,9 +114,8 @@ struct ProvisionArgs {
     /// Who stands here: a badge pseudonym.
     #[arg(long, value_name = "BADGE")]
     operator: Option<OperatorId>,
-    /// Where labels are left for the printer [default: labels in the station's folder].
-    #[arg(long, value_name = "DIR")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    printer: PrinterArgs,
     /// Seconds to wait for a cable that was pulled.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     reconnect: u32,
@@ -203,6 +206,7 @@ pub async fn run() -> u8 {
         Verb::Greet(args) => run_greet(args).await,
         Verb::Ports(args) => run_ports(&args),
         Verb::Sync(args) => run_sync(args).await,
+        Verb::Reprint(args) => reprint::run(*args).await,
         Verb::Recovery(args) => recovery::run(args).await,
     };
     done.unwrap_or_else(|error| {
@@ -260,8 +264,10 @@ fn read_token(args: &EnrollArgs) -> anyhow::Result<Zeroizing<String>> {
 
 async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
     let home = Home::open(&args.data.data)?;
-    let own_folder = args.labels.is_none();
-    let labels = args.labels.unwrap_or_else(|| home.labels());
+    let printer = args.printer.open(home.labels());
+    let own_folder = printer
+        .as_folder()
+        .is_some_and(|folder| folder.0 == home.labels());
     let job = Job {
         order: args.order,
         serial: args.serial,
@@ -273,7 +279,7 @@ async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
         server: Server::of(&home)?,
         port: args.port.open(),
         scanner: StdinScanner,
-        labels: LabelFolder(labels),
+        labels: printer,
         progress: Screen::new(),
     };
     let report = provision(&job, &home, &mut bench).await;

@@ -1,21 +1,23 @@
 //! The end of an attempt: the server hears that the unit holds its bundle, the label is matched, the
 //! attempt is sealed.
 
-use api::v1;
+use api::{Reason, v1};
 use credential::Password;
-use label::{Label, Template, parse_scan};
-use traveler::{Attempt, Event, Serial, Sku, Slot, State};
+use label::parse_scan;
+use traveler::{Attempt, Event, Serial, Slot, State};
 use wire::{Answer, Check, Facts, Lock, Receipt, UnitState};
 
 use crate::begin::Credential;
-use crate::calls::Provisioning;
+use crate::calls::{CallError, Provisioning};
 use crate::drive::Line;
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, Open, Reached};
 use crate::port::Port;
+use crate::printer::Printout;
+use crate::printout;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
-use crate::settle::device_id_bytes;
+use crate::settle::{Fate, device_id_bytes};
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
 where
@@ -63,6 +65,9 @@ where
 
     /// Prints the label once, and lets the unit itself say whether the one that was scanned is its
     /// own.
+    ///
+    /// A print that was begun is never begun again here: it would be a second label of the same
+    /// number. Whether the first came out is settled by a scan of it, or by a reprint.
     pub(crate) async fn label(
         &mut self,
         claim: &mut Claim,
@@ -70,23 +75,23 @@ where
         order: &v1::OpenOrderResponse,
         credential: &Credential,
     ) -> Result<(), Failure> {
-        let reached = claim
-            .open()
-            .and_then(|open| open.issued.as_ref())
-            .map_or(Reached::Locked, |issued| issued.reached);
+        let (reached, reprint) = label_of(claim);
         if !order.label || reached >= Reached::Matched {
             return Ok(());
         }
-        if reached < Reached::Labelled {
-            self.print(order, credential)?;
-            // Crash before this line: the same label is given to the printer once more.
-            claim.reach(Reached::Labelled)?;
-        }
-        self.stage(Stage::Label); // not before: whoever is asked to scan must have what to scan
+        let doubt = match reached {
+            Reached::Labelled => None,
+            Reached::Printing if !self.labels.once() => {
+                Some("the station stopped while it was printed".to_owned())
+            }
+            _ => self.print(claim, order, credential, reprint).await?,
+        };
+        // Not before: whoever is asked to scan must have what to scan.
+        self.stage(doubt.as_ref().map_or(Stage::Label, |_| Stage::Printer));
         let serial = &self.job.serial;
         let scanned = self.scanner.scan(serial).await.map_err(Failure::Printer)?;
-        let text = scanned.ok_or(Failure::NoScan)?;
-        let scanned = read_label(serial, &text)?;
+        let text = scanned.ok_or_else(|| doubt.map_or(Failure::NoScan, Failure::LabelUnknown))?;
+        let scanned = read_label(serial, reprint, &text)?;
         // First held against what was issued: a unit that says yes to everything proves nothing.
         if !same(&scanned, &credential.bundle.password) {
             return Err(Failure::WrongLabel(format!(
@@ -101,32 +106,29 @@ where
         }
     }
 
-    fn print(
+    /// Prints, and says why it is not known whether a label came out, when it is not.
+    async fn print(
         &mut self,
+        claim: &mut Claim,
         order: &v1::OpenOrderResponse,
         credential: &Credential,
-    ) -> Result<(), Failure> {
-        let product = Sku::parse(&order.product).map_err(|e| Failure::BadReply(e.to_string()))?;
+        reprint: u32,
+    ) -> Result<Option<String>, Failure> {
         let slot = Slot::parse(self.port.path()).ok();
-        let template = Template::standard().map_err(|error| Failure::NoLabel(error.to_string()))?;
-        let zpl = credential.bundle.password.expose(|password| {
-            let label = Label {
-                serial: &credential.open.serial,
-                product: &product,
-                name: &order.model,
-                attempt: credential.attempt,
-                password,
-                slot: slot.as_ref(),
-                reprint: 0,
-                ssid: None,
-                gtin: None,
-            };
-            label.to_zpl(&template)
-        });
-        let zpl = zpl.map_err(|error| Failure::NoLabel(error.to_string()))?;
-        self.labels
-            .print(&credential.open.serial, credential.attempt, &zpl)
-            .map_err(Failure::Printer)
+        let zpl = printout::draw(
+            order,
+            &credential.open,
+            &credential.bundle,
+            slot.as_ref(),
+            reprint,
+        )?;
+        let label = Printout {
+            serial: &credential.open.serial,
+            attempt: credential.attempt,
+            reprint,
+            zpl: &zpl,
+        };
+        printout::print(self.labels, claim, &label).await
     }
 
     /// Closes the attempt; the record is closed last. A repeat of the call answers the same.
@@ -144,14 +146,40 @@ where
             device_id: device_id_bytes(&open.device_id),
             label_scanned,
             operator: self.desk.badge(),
+            reprint: label_of(claim).1,
         };
         let seen = self.desk.home.seen();
         let before = seen.size()?;
-        let proof = self.desk.calls.seal(request).await?;
+        let proof = match self.desk.calls.seal(request).await {
+            Ok(proof) => proof,
+            Err(error) => return Err(self.not_sealed(claim, error).await),
+        };
         let step = self.desk.step(open, attempt);
         let proven = seen.verify(before, &proof, &step, &[State::Sealed])?;
         self.report.index = Some(proven.index);
         Ok(claim.settle()?)
+    }
+
+    /// A reprint that the server has on record may be unknown here: the station lost its power before
+    /// the reply. Then the label that was scanned is void, and the reprint has to be asked for again.
+    async fn not_sealed(&self, claim: &mut Claim, error: CallError) -> Failure {
+        let (reached, reprint) = label_of(claim);
+        let void =
+            matches!(&error, CallError::Refused { reason, .. } if *reason == Reason::WrongState);
+        let live = void
+            && reached == Reached::Matched
+            && matches!(self.desk.fate(claim).await, Ok(Fate::Live));
+        if !live {
+            return error.into();
+        }
+        if let Err(disk) = claim.unmatched() {
+            return disk.into();
+        }
+        Failure::VoidLabel {
+            serial: self.job.serial.clone(),
+            scanned: format!("R{reprint}"),
+            newest: format!("R{}", reprint + 1),
+        }
     }
 
     /// The reply to the last seal was lost. What is left is to see that the unit is locked.
@@ -175,8 +203,16 @@ where
     }
 }
 
-/// The password on a label of this serial. Says nothing of it when the label is another's.
-fn read_label(serial: &Serial, text: &str) -> Result<Password, Failure> {
+/// How far the label of the attempt in hand is, and its number.
+fn label_of(claim: &Claim) -> (Reached, u32) {
+    let issued = claim.open().and_then(|open| open.issued.as_ref());
+    issued.map_or((Reached::Locked, 0), |issued| {
+        (issued.reached, issued.reprint)
+    })
+}
+
+/// The password on the newest label of this serial. Says nothing of it when the label is another's.
+fn read_label(serial: &Serial, newest: u32, text: &str) -> Result<Password, Failure> {
     let wrong = |what: String| Failure::WrongLabel(what);
     let scan = parse_scan(text).ok_or_else(|| wrong("what was scanned is no label".to_owned()))?;
     if scan.serial != *serial {
@@ -184,6 +220,13 @@ fn read_label(serial: &Serial, text: &str) -> Result<Password, Failure> {
             "the label of {} was scanned for {serial}",
             scan.serial
         )));
+    }
+    if scan.reprint != newest {
+        return Err(Failure::VoidLabel {
+            serial: scan.serial,
+            scanned: format!("R{}", scan.reprint),
+            newest: format!("R{newest}"),
+        });
     }
     let password = scan.password.expose(Password::parse);
     password.map_err(|error| wrong(error.to_string()))
@@ -202,7 +245,7 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let serial = Serial::parse("A47").unwrap();
-        let error = read_label(&serial, text).err().unwrap().to_string();
+        let error = read_label(&serial, 1, text).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
         assert!(!error.contains("K7QD"), "{error}");
     }
@@ -211,5 +254,7 @@ mod tests {
     fn another_label_is_named_without_its_secret() {
         check("A47", "no label");
         check("BM1:A48:K7QDM2X9TR4W", "label of A48");
+        check("BM1:A47:K7QDM2X9TR4W", "label R0 of A47 is void, R1 counts");
+        check("BM1:A47:K7QDM2X9TR4W R2", "label R2 of A47 is void");
     }
 }

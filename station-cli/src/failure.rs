@@ -172,6 +172,22 @@ pub enum Failure {
     /// The printer did not take the label.
     #[error("the label could not be written: {0}")]
     Printer(io::Error),
+    /// A label was sent, and whether it came out is not known.
+    #[error("whether a label came out is not known: {0}")]
+    LabelUnknown(String),
+    /// A former label was scanned.
+    #[error("label {scanned} of {serial} is void, {newest} counts")]
+    VoidLabel {
+        /// The unit.
+        serial: Serial,
+        /// As it is printed: "R0" is the first.
+        scanned: String,
+        /// The one that counts.
+        newest: String,
+    },
+    /// There is no label to print again.
+    #[error("{0}")]
+    NoReprint(String),
     /// This unit's label cannot be laid out, whatever the printer.
     #[error("the label cannot be made: {0}")]
     NoLabel(String),
@@ -273,6 +289,12 @@ impl Failure {
                 row(Scrap, "READ_BACK", "UNIT MEMORY IS BAD", "scrap bin"),
             Failure::Printer(_) =>
                 row(Loaded, "PRINTER", "LABEL NOT PRINTED", "check printer, run again"),
+            Failure::LabelUnknown(_) =>
+                row(Loaded, "LABEL_UNKNOWN", "PRINTER: DID A LABEL COME OUT?", "if it did, run again and scan it; if not, station-cli reprint"),
+            Failure::VoidLabel { .. } =>
+                row(Loaded, "VOID_LABEL", "THIS LABEL IS VOID", "destroy it, scan the newest; is there none? station-cli reprint"),
+            Failure::NoReprint(_) =>
+                row(Refused, "NO_REPRINT", "NO LABEL TO PRINT AGAIN", "see what the message says"),
             Failure::NoLabel(_) =>
                 row(Loaded, "NO_LABEL", "LABEL CANNOT BE MADE", "call an engineer: the label's template"),
             Failure::NoScan =>

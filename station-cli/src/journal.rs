@@ -81,6 +81,14 @@ pub struct Issued {
     pub certificate_sha256: Digest,
     /// How far the unit has come since.
     pub reached: Reached,
+    /// The number of the newest label: 0 is the first print. The others are void.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub reprint: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde lends")]
+fn is_first(reprint: &u32) -> bool {
+    *reprint == 0
 }
 
 /// How far a unit has come, of what cannot be asked of unit or server again.
@@ -91,6 +99,8 @@ pub enum Reached {
     Issued,
     /// The server knows that the unit holds it, and the unit takes nothing else any more.
     Locked,
+    /// Its label is being sent to the printer: one may have come out, and it is not printed again.
+    Printing,
     /// Its label was given to the printer; it is not printed again.
     Labelled,
     /// The label was scanned and the unit said yes.
@@ -226,6 +236,47 @@ impl Claim {
         next.map_or(Ok(()), |open| self.write(open))
     }
 
+    /// Records that the label whose print was begun did not come out, surely: it may be printed again.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn unprinted(&mut self) -> Result<(), JournalError> {
+        let mut next = self.open.clone();
+        match next.as_mut().and_then(|open| open.issued.as_mut()) {
+            Some(issued) if issued.reached == Reached::Printing => issued.reached = Reached::Locked,
+            _ => return Ok(()),
+        }
+        next.map_or(Ok(()), |open| self.write(open))
+    }
+
+    /// Records that the label that was scanned and matched does not count after all.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn unmatched(&mut self) -> Result<(), JournalError> {
+        let mut next = self.open.clone();
+        match next.as_mut().and_then(|open| open.issued.as_mut()) {
+            Some(issued) if issued.reached == Reached::Matched => {
+                issued.reached = Reached::Printing;
+            }
+            _ => return Ok(()),
+        }
+        next.map_or(Ok(()), |open| self.write(open))
+    }
+
+    /// Records that the labels before this number are void, and this one is to be printed.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn reprint(&mut self, reprint: u32) -> Result<(), JournalError> {
+        let mut next = self.open.clone();
+        match next.as_mut().and_then(|open| open.issued.as_mut()) {
+            Some(issued) => (issued.reprint, issued.reached) = (reprint, Reached::Locked),
+            None => return Ok(()),
+        }
+        next.map_or(Ok(()), |open| self.write(open))
+    }
+
     /// Closes the record: the attempt ended, and the server knows it.
     ///
     /// # Errors
@@ -308,6 +359,7 @@ mod tests {
             bundle_sha256: Digest([1; 32]),
             certificate_sha256: Digest([2; 32]),
             reached: Reached::Issued,
+            reprint: 0,
         }
     }
 
@@ -338,6 +390,33 @@ mod tests {
         assert_eq!(
             fs::read_dir(folder.path().join("journal")).unwrap().count(),
             0
+        );
+    }
+
+    #[test]
+    fn only_a_print_that_was_begun_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path().to_owned());
+        let mut claim = journal.claim(&intent("A47").serial).unwrap();
+        let mut open = intent("A47");
+        open.issued = Some(issued());
+        claim.write(open).unwrap();
+        let reached = |claim: &Claim| {
+            let issued = claim.open().unwrap().issued.as_ref().unwrap();
+            (issued.reached, issued.reprint)
+        };
+        claim.reach(Reached::Printing).unwrap();
+        claim.unprinted().unwrap();
+        assert_eq!(reached(&claim), (Reached::Locked, 0));
+        claim.reach(Reached::Labelled).unwrap();
+        claim.unprinted().unwrap();
+        assert_eq!(reached(&claim), (Reached::Labelled, 0));
+        claim.reprint(1).unwrap();
+        assert_eq!(reached(&claim), (Reached::Locked, 1));
+        assert!(
+            fs::read_to_string(folder.path().join("A47.json"))
+                .unwrap()
+                .contains("\"reprint\":1")
         );
     }
 

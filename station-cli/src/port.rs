@@ -112,12 +112,33 @@ fn is_busy(kind: serialport::ErrorKind) -> bool {
     )
 }
 
-/// Names and numbers of other processes that have this file open (Linux's /proc, as far as
-/// permitted): at most three, since a person has to end them.
-fn holder(path: &Path) -> Option<String> {
-    let path = fs::canonicalize(path).ok()?;
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let names: Vec<String> = processes
+/// A process that has a file open.
+pub(crate) struct Holder {
+    id: u32,
+    name: String,
+}
+
+impl Holder {
+    /// Whether it is the program of this name; the kernel keeps 15 characters of one.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name[..name.len().min(15)]
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (process {})", self.name, self.id)
+    }
+}
+
+/// Other processes that have this file open (Linux's /proc, as far as permitted): at most three, since
+/// a person has to end them.
+pub(crate) fn holders(path: &Path) -> Vec<Holder> {
+    let (Ok(path), Ok(processes)) = (fs::canonicalize(path), fs::read_dir("/proc")) else {
+        return Vec::new();
+    };
+    processes
+        .flatten()
         .filter_map(|process| {
             let id: u32 = process.file_name().to_str()?.parse().ok()?;
             Some((id, process.path()))
@@ -125,10 +146,15 @@ fn holder(path: &Path) -> Option<String> {
         .filter(|(id, process)| *id != std::process::id() && has_open(process, &path))
         .map(|(id, process)| {
             let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
-            format!("{} (process {id})", name.trim_end())
+            let name = name.trim_end().to_owned();
+            Holder { id, name }
         })
         .take(3)
-        .collect();
+        .collect()
+}
+
+fn holder(path: &Path) -> Option<String> {
+    let names: Vec<String> = holders(path).iter().map(ToString::to_string).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 

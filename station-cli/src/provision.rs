@@ -127,7 +127,7 @@ where
     async fn in_hand(&mut self, claim: &mut Claim) -> Result<(), Failure> {
         self.stage(Stage::Server);
         // First of all: a log that was rewritten settles nothing, and closes no record.
-        let order = self.open_order().await?;
+        let order = self.desk.open_order(&self.job.order).await?;
         self.slot_is_free().await?;
         self.finish_withdrawal(claim).await?;
         loop {
@@ -138,21 +138,6 @@ where
                 ended => return ended,
             }
         }
-    }
-
-    /// What the order builds, from a server whose log begins with the one seen before.
-    async fn open_order(&self) -> Result<v1::OpenOrderResponse, Failure> {
-        let seen = self.desk.home.seen();
-        let before = seen.newest()?;
-        let request = v1::OpenOrderRequest {
-            order: self.job.order.to_string(),
-            seen_size: before.as_ref().map_or(0, |checkpoint| checkpoint.size),
-            seen_checkpoint: seen.note()?,
-        };
-        let order = self.desk.calls.open_order(request).await?;
-        let (checkpoint, consistency) = (&order.checkpoint, &order.consistency);
-        seen.grown(before.as_ref(), checkpoint, consistency, &order.rotations)?;
-        Ok(order)
     }
 
     /// One pass over the unit, from wherever the last one ended.

@@ -41,7 +41,9 @@ impl Progress for Screen {
         self.bar.set_message(stage.as_str());
         self.bar.enable_steady_tick(Screen::TICK);
         // Without a screen what an operator must do is still asked for.
-        if matches!(stage, Stage::Label | Stage::Reconnect) && !io::stderr().is_terminal() {
+        if matches!(stage, Stage::Label | Stage::Printer | Stage::Reconnect)
+            && !io::stderr().is_terminal()
+        {
             let _ = writeln!(io::stderr(), "{serial}: {}", stage.as_str());
         }
     }

@@ -3,13 +3,12 @@
 use std::fs::OpenOptions;
 use std::future::Future;
 use std::io::{self, BufRead, IsTerminal, Read};
-use std::path::PathBuf;
 
 use console::Term;
-use traveler::{Attempt, Serial};
+use traveler::Serial;
 use zeroize::Zeroizing;
 
-use crate::durable;
+pub(crate) use crate::printer::{LabelFolder, Labels};
 use crate::report::Report;
 
 /// Gives what an operator scans.
@@ -22,16 +21,6 @@ pub trait Scanner: Send {
         &mut self,
         serial: &Serial,
     ) -> impl Future<Output = io::Result<Option<Zeroizing<String>>>> + Send;
-}
-
-/// Takes labels to print.
-pub trait Labels: Send {
-    /// Prints one label, or leaves it where a printer finds it; it is out of this program's hands
-    /// when this returns.
-    ///
-    /// # Errors
-    /// When it was not taken.
-    fn print(&mut self, serial: &Serial, attempt: Attempt, zpl: &str) -> io::Result<()>;
 }
 
 /// What a station is doing with a unit, in order.
@@ -55,6 +44,8 @@ pub enum Stage {
     Confirm,
     /// Locking the unit.
     Lock,
+    /// Waiting for a label to be scanned that may not have come out: look into the printer.
+    Printer,
     /// Waiting for the label to be scanned.
     Label,
     /// Closing the attempt.
@@ -63,7 +54,7 @@ pub enum Stage {
 
 impl Stage {
     /// How many there are.
-    pub const COUNT: u64 = 11;
+    pub const COUNT: u64 = 12;
 
     /// What a progress line says.
     #[must_use]
@@ -78,6 +69,7 @@ impl Stage {
             Stage::Prove => "read back",
             Stage::Confirm => "confirm",
             Stage::Lock => "lock",
+            Stage::Printer => "PRINTER: scan the label if it came out",
             Stage::Label => "scan the label",
             Stage::Seal => "seal",
         }
@@ -134,58 +126,5 @@ impl Scanner for StdinScanner {
             Ok((length > 0).then_some(text))
         });
         reading.await.map_err(io::Error::other)?
-    }
-}
-
-/// A folder that a printer takes labels from: `SERIAL.zpl`, one a unit, the newest attempt's.
-#[derive(Clone, Debug)]
-pub struct LabelFolder(pub PathBuf);
-
-impl LabelFolder {
-    /// Takes back the label of a withdrawn attempt, when no printer has taken it yet.
-    ///
-    /// # Errors
-    /// When it is there and cannot be removed.
-    pub fn take_back(&self, serial: &Serial) -> io::Result<()> {
-        durable::remove(&self.path(serial))
-    }
-
-    fn path(&self, serial: &Serial) -> PathBuf {
-        self.0.join(format!("{serial}.zpl"))
-    }
-}
-
-impl Labels for LabelFolder {
-    fn print(&mut self, serial: &Serial, _: Attempt, zpl: &str) -> io::Result<()> {
-        durable::make_folder(&self.0)?;
-        let path = self.path(serial);
-        // A crash between print and journal brings the same label here twice: printed once.
-        let there = Zeroizing::new(durable::read(&path)?.unwrap_or_default());
-        if *there == zpl {
-            return Ok(());
-        }
-        durable::replace(&path, zpl.as_bytes(), durable::PRIVATE)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_label_is_left_once_and_replaced_by_a_newer_attempt() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut labels = LabelFolder(folder.path().join("labels"));
-        let serial = Serial::parse("A47").unwrap();
-        let path = folder.path().join("labels/A47.zpl");
-        labels.print(&serial, Attempt(1), "^XA1^XZ").unwrap();
-        let first = std::fs::metadata(&path).unwrap().modified().unwrap();
-        labels.print(&serial, Attempt(1), "^XA1^XZ").unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), first);
-        labels.print(&serial, Attempt(2), "^XA2^XZ").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "^XA2^XZ");
-        labels.take_back(&serial).unwrap();
-        labels.take_back(&serial).unwrap();
-        assert!(!path.exists());
     }
 }

@@ -96,6 +96,24 @@ pub(crate) struct Desk<'a, S> {
 }
 
 impl<S: Provisioning> Desk<'_, S> {
+    /// What the order builds, from a server whose log begins with the one seen before.
+    pub(crate) async fn open_order(
+        &self,
+        order: &OrderId,
+    ) -> Result<v1::OpenOrderResponse, Failure> {
+        let seen = self.home.seen();
+        let before = seen.newest()?;
+        let request = v1::OpenOrderRequest {
+            order: order.to_string(),
+            seen_size: before.as_ref().map_or(0, |checkpoint| checkpoint.size),
+            seen_checkpoint: seen.note()?,
+        };
+        let order = self.calls.open_order(request).await?;
+        let (checkpoint, consistency) = (&order.checkpoint, &order.consistency);
+        seen.grown(before.as_ref(), checkpoint, consistency, &order.rotations)?;
+        Ok(order)
+    }
+
     /// Asks where a unit stands.
     pub(crate) async fn standing(&self, serial: &Serial) -> Result<Standing, Failure> {
         let request = v1::UnitStateRequest {
@@ -273,6 +291,7 @@ mod tests {
                 bundle_sha256: Digest([0; 32]),
                 certificate_sha256: Digest([0; 32]),
                 reached: Reached::Issued,
+                reprint: 0,
             }),
             withdraw: None,
         };

@@ -553,7 +553,7 @@ mod tests {
             server: line.server.clone(),
             port: Fixture::new(&format!("/dev/slot-{slot}"), Dut::new([slot + 1; 8], true)),
             scanner: super::line::Operator(line.tray.clone(), Hand::Scans),
-            labels: super::line::Printer(line.tray.clone()),
+            labels: super::line::Printer(line.tray.clone(), line.paper),
             progress: (),
         };
         (job, bench)

@@ -141,10 +141,12 @@ mod tests {
         issue(IssueRequest) -> IssueResponse;
         resume(ResumeRequest) -> IssueResponse;
         confirm(ConfirmRequest) -> ProofResponse;
+        reprint(ReprintRequest) -> ProofResponse;
         seal(SealRequest) -> ProofResponse;
         void(VoidRequest) -> ProofResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
         show_recovery(ShowRecoveryRequest) -> ProofResponse;
+        show_clock(ShowClockRequest) -> ShowClockResponse;
     }
 
     async fn enrolled(site: &Site, dir: &Path) -> (Home, JoinHandle<()>) {

@@ -9,7 +9,8 @@ mod parse;
 mod reason;
 
 pub use parse::{
-    BadRequest, ConfirmCall, IssueCall, ResumeCall, SealCall, SignedReceipt, Target, VoidCall,
+    BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, SignedReceipt, Target,
+    VoidCall,
 };
 pub use reason::{DOMAIN, Reason};
 

@@ -19,6 +19,12 @@ const TICKET_MAX: usize = 8_192;
 /// Most network addresses a unit may report.
 const MACS_MAX: usize = 8;
 
+/// Numbers that the label of one attempt may carry: 99 reprints, the most that a scan reads.
+const REPRINTS: std::ops::RangeInclusive<u32> = 1..=99;
+
+/// Longest reason, in bytes.
+const REASON_MAX: usize = 500;
+
 /// Longest model or revision text, in bytes.
 const TEXT_MAX: usize = 64;
 
@@ -37,6 +43,22 @@ pub enum BadRequest {
         got: usize,
         /// What it may have.
         expected: &'static str,
+    },
+    /// A number that is out of its bounds.
+    #[error("{field} is {got}, expected {expected}")]
+    Number {
+        /// The field's name in the interface.
+        field: &'static str,
+        /// What it was.
+        got: u32,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A text with a control character, or nothing to read in it.
+    #[error("{field} is not text on one line")]
+    Text {
+        /// The field's name in the interface.
+        field: &'static str,
     },
     /// A word that is none of its list.
     #[error("{field} is none of the words it may be")]
@@ -189,6 +211,44 @@ impl TryFrom<v1::ConfirmRequest> for ConfirmCall {
     }
 }
 
+/// A station prints a label again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReprintCall {
+    /// Which attempt.
+    pub target: Target,
+    /// The number that the label will carry.
+    pub reprint: u32,
+    /// Why.
+    pub reason: String,
+    /// Who asks for it.
+    pub operator: OperatorId,
+}
+
+impl TryFrom<v1::ReprintRequest> for ReprintCall {
+    type Error = BadRequest;
+
+    fn try_from(request: v1::ReprintRequest) -> Result<ReprintCall, BadRequest> {
+        let (reprint, reason) = (request.reprint, request.reason);
+        at_most("reason", reason.len(), REASON_MAX, "1 to 500")?;
+        if reason.trim().is_empty() || reason.contains(char::is_control) {
+            return Err(BadRequest::Text { field: "reason" });
+        }
+        if !REPRINTS.contains(&reprint) {
+            return Err(BadRequest::Number {
+                field: "reprint",
+                got: reprint,
+                expected: "1 to 99",
+            });
+        }
+        Ok(ReprintCall {
+            target: Target::parse(&request.serial, request.attempt, &request.device_id)?,
+            reprint,
+            reason,
+            operator: OperatorId::parse(&request.operator)?,
+        })
+    }
+}
+
 /// A station closes an attempt.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SealCall {
@@ -196,6 +256,8 @@ pub struct SealCall {
     pub target: Target,
     /// Whether the label was scanned and the unit said yes to it.
     pub label_scanned: bool,
+    /// Which reprint it was: 0 is the first print.
+    pub reprint: u32,
     /// Who stands there.
     pub operator: Option<OperatorId>,
 }
@@ -207,6 +269,7 @@ impl TryFrom<v1::SealRequest> for SealCall {
         Ok(SealCall {
             target: Target::parse(&request.serial, request.attempt, &request.device_id)?,
             label_scanned: request.label_scanned,
+            reprint: request.reprint,
             operator: optional(&request.operator, OperatorId::parse)?,
         })
     }
@@ -322,6 +385,32 @@ mod tests {
         );
         check(|r| r.csr = vec![0; 5000], "csr has 5000 bytes");
         check(|r| r.operator = "?".into(), "badge");
+    }
+
+    #[test]
+    fn a_reprint_says_who_and_why() {
+        let good = v1::ReprintRequest {
+            serial: "BM-1".into(),
+            attempt: 1,
+            device_id: vec![0; 4],
+            reprint: 1,
+            reason: "torn".into(),
+            operator: "OP-7".into(),
+        };
+        assert_eq!(ReprintCall::try_from(good.clone()).unwrap().reprint, 1);
+        let check = |change: fn(&mut v1::ReprintRequest), expected: &str| {
+            let mut request = good.clone();
+            change(&mut request);
+            let error = ReprintCall::try_from(request).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(|r| r.reason = "a\u{1b}[2K".into(), "reason is not text");
+        check(|r| r.reason = "a\nb".into(), "reason is not text");
+        check(|r| r.reason = "  ".into(), "reason is not text");
+        check(|r| r.reason = "x".repeat(501), "reason has 501 bytes");
+        check(|r| r.reprint = 0, "reprint is 0, expected 1 to 99");
+        check(|r| r.reprint = 100, "reprint is 100");
+        check(|r| r.operator.clear(), "badge");
     }
 
     #[test]

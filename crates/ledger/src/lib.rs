@@ -57,8 +57,8 @@ pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use rows::{
-    BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, SignerName, SigningKeyRow, StationRow,
-    StationState, StopRow, UnitRow,
+    BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow, SignerName, SigningKeyRow,
+    StationRow, StationState, StopRow, UnitRow,
 };
 pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

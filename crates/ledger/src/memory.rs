@@ -8,8 +8,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row,
-    SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow,
+    Row, SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -31,6 +31,8 @@ pub(crate) struct Memory {
     pub(crate) signing_keys: Rows<SigningKeyRow>,
     pub(crate) recoveries: Rows<RecoveryRow>,
     pub(crate) blocks: Rows<BlockRow>,
+    pub(crate) reprints: Rows<ReprintRow>,
+    newest_reprint: HashMap<Serial, u64>,
 }
 
 /// The rows of one table, in the order in which they came to be.
@@ -170,6 +172,10 @@ impl Memory {
             Row::SigningKey(row) => self.signing_keys.put(row),
             Row::Recovery(row) => self.recoveries.put(row),
             Row::Block(row) => self.blocks.put(row),
+            Row::Reprint(row) => {
+                self.newest_reprint.insert(row.serial.clone(), row.seq);
+                self.reprints.put(row);
+            }
             Row::Step(_) => {}
         }
     }
@@ -248,5 +254,10 @@ impl View for Memory {
             |row: &&BlockRow| row.serial == *serial || row.device_id.as_ref() == Some(device_id);
         let rows = self.blocks.all().filter(named);
         Ok(rows.min_by_key(|row| row.seq).cloned())
+    }
+
+    fn reprint(&self, serial: &Serial) -> Result<Option<ReprintRow>, Infallible> {
+        let newest = self.newest_reprint.get(serial);
+        Ok(newest.and_then(|seq| self.reprints.get(seq)).cloned())
     }
 }

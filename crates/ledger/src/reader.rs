@@ -13,7 +13,9 @@ use tlog::{Checkpoint, Hash};
 use traveler::{DeviceId, Digest, OrderId, Serial, Sku, State, StationName};
 
 use crate::index::{Cold, Keys, Shared};
-use crate::rows::{DeviceRow, LogRow, OrderRow, ProductRow, StationRow, StepRow, StopRow, UnitRow};
+use crate::rows::{
+    DeviceRow, LogRow, OrderRow, ProductRow, ReprintRow, StationRow, StepRow, StopRow, UnitRow,
+};
 use crate::rules::View;
 use crate::sql::{self, SqlView, hash_error, newest_checkpoint, root_of, stored_hash};
 use crate::table::{Table, int};
@@ -186,14 +188,27 @@ impl Reader {
         Ok(steps)
     }
 
-    /// The newest entry that brought a unit to `state`: the answer to a repeated call.
+    /// The newest entry that brought a unit to `state`: the answer to a repeated call. Those behind
+    /// it that left it there, as a reprint does, are not it.
     ///
     /// # Errors
     /// What the database says.
     pub fn last_step_seq(&self, serial: &Serial, state: State) -> Result<Option<u64>, Error> {
         let steps = self.steps(serial)?;
-        let newest = steps.iter().find(|step| step.state == state);
-        Ok(newest.map(|step| step.seq))
+        let newest = steps.iter().skip_while(|step| step.state != state);
+        let brought = newest.take_while(|step| step.state == state).last();
+        Ok(brought.map(|step| step.seq))
+    }
+
+    /// The newest reprint of a serial's label, whichever attempt's.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn reprint(&self, serial: &Serial) -> Result<Option<ReprintRow>, Error> {
+        if schema::version(&self.connection)? < schema::REPRINTED {
+            return Ok(None);
+        }
+        self.view().reprint(serial)
     }
 
     /// One station.

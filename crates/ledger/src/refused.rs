@@ -284,6 +284,35 @@ pub enum Refused {
         /// The attempt.
         attempt: Attempt,
     },
+    /// There is no label to print again, or it would give a secret again.
+    #[error(
+        "serial {serial} is {state} at attempt {attempt}: a label is printed again only between load \
+         and seal; a sealed unit gets another label by rework, with another password"
+    )]
+    NoReprint {
+        /// The unit.
+        serial: Serial,
+        /// Where it stands.
+        state: State,
+        /// Its newest attempt.
+        attempt: Attempt,
+    },
+    /// The number is not above those before it.
+    #[error("serial {serial}: label R{given} was named, R{newest} was printed already")]
+    ReprintNumber {
+        /// The unit.
+        serial: Serial,
+        /// The newest number on record.
+        newest: u32,
+        /// The number of the event.
+        given: u32,
+    },
+    /// Somebody has to have asked for it.
+    #[error("serial {0}: a reprint takes the badge of who asks for it")]
+    NoBadge(Serial),
+    /// Somebody has to have said why.
+    #[error("serial {0}: say in 1 to 500 bytes of one line why")]
+    NoReason(Serial),
     /// Breaking a seal takes two people.
     #[error("serial {0}: rework takes two different people")]
     OnePerson(Serial),

@@ -207,6 +207,19 @@ pub struct BlockRow {
     pub device_id: Option<DeviceId>,
 }
 
+/// A label that was printed again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReprintRow {
+    /// The entry that says so.
+    pub seq: u64,
+    /// The unit.
+    pub serial: Serial,
+    /// The try whose label it is.
+    pub attempt: Attempt,
+    /// The number on the label, from 1.
+    pub reprint: u32,
+}
+
 /// One applied product definition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProductRow {
@@ -300,4 +313,5 @@ pub(crate) enum Row {
     SigningKey(SigningKeyRow),
     Recovery(RecoveryRow),
     Block(BlockRow),
+    Reprint(ReprintRow),
 }

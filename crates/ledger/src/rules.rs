@@ -6,6 +6,7 @@
 //! of which of the two views it is asked over.
 
 mod recovered;
+mod reprint;
 mod rotation;
 mod unit;
 
@@ -15,8 +16,8 @@ use traveler::{
 
 use crate::Refused;
 use crate::rows::{
-    BlockRow, DeviceRow, LogRow, OrderRow, ProductRow, RecoveryRow, Row, SignerName, SigningKeyRow,
-    StationRow, StationState, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow, Row, SignerName,
+    SigningKeyRow, StationRow, StationState, StopRow, TokenRow, UnitRow,
 };
 
 /// All that the rules may know about the past.
@@ -50,6 +51,8 @@ pub(crate) trait View {
         serial: &Serial,
         device_id: &DeviceId,
     ) -> Result<Option<BlockRow>, Self::Error>;
+    /// The newest reprint of a serial's label, whichever attempt's.
+    fn reprint(&self, serial: &Serial) -> Result<Option<ReprintRow>, Self::Error>;
 }
 
 /// When a step was taken.
@@ -146,6 +149,7 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
         Event::Recovered(recovered) => recovered::entry(view, entry.seq, recovered),
         Event::SerialBlocked(blocked) => recovered::block(view, entry.seq, blocked),
         Event::Issued(issued) => unit::issue(view, entry, issued, At::Now),
+        Event::Reprinted { .. } => reprint::label(view, entry, At::Now),
         event => match event.step() {
             Some((step, state)) => unit::follow(view, entry, step, state, At::Now),
             None => refuse(Refused::Empty),

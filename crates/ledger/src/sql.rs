@@ -9,8 +9,8 @@ use traveler::{
 use crate::index::{self, Index, Keyed, Keys};
 use crate::near::Near;
 use crate::rows::{
-    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, RecoveryRow, Row, SignerName,
-    SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, RecoveryRow, ReprintRow, Row,
+    SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
@@ -126,6 +126,15 @@ impl View for SqlView<'_> {
         let filter = "WHERE serial = ?1 OR device_id = ?2 ORDER BY seq LIMIT 1";
         let params = (serial.as_str(), device_id.as_str());
         Ok(BlockRow::find(self.connection, filter, params)?)
+    }
+
+    fn reprint(&self, serial: &Serial) -> Result<Option<ReprintRow>, Error> {
+        let filter = "WHERE serial = ?1 ORDER BY seq DESC LIMIT 1";
+        Ok(ReprintRow::find(
+            self.connection,
+            filter,
+            [serial.as_str()],
+        )?)
     }
 }
 
@@ -345,6 +354,7 @@ pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
         Row::SigningKey(row) => row.put(connection),
         Row::Recovery(row) => row.put(connection),
         Row::Block(row) => row.put(connection),
+        Row::Reprint(row) => row.put(connection),
     };
     Ok(written?)
 }

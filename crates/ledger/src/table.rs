@@ -4,6 +4,7 @@
 //! its column, never a panic and never a guess.
 
 mod recovered;
+mod reprint;
 mod site;
 mod unit;
 

@@ -321,6 +321,10 @@ fn check_derived(connection: &Connection, memory: &Memory, findings: &mut Findin
         compare(connection, &memory.recoveries, findings);
         compare(connection, &memory.blocks, findings);
     }
+    let there = schema::version(connection).is_ok_and(|found| found >= schema::REPRINTED);
+    if there || memory.reprints.len() > 0 {
+        compare(connection, &memory.reprints, findings);
+    }
 }
 
 fn compare<T: Table>(connection: &Connection, expected: &Rows<T>, findings: &mut Findings) {

@@ -311,7 +311,10 @@ fn an_older_store_is_brought_up_to_date() {
     let db = rusqlite::Connection::open(&path).unwrap();
     let old = include_str!("../migrations/0001_log.sql");
     let tables = ["units", "device_ids", "public_keys", "issues", "steps"];
-    let mut sql = String::from("DROP INDEX units_open; DROP TABLE recoveries; DROP TABLE blocks;");
+    let mut sql = String::from(
+        "DROP INDEX units_open; DROP TABLE recoveries; DROP TABLE blocks; \
+        DROP TABLE reprints;",
+    );
     for table in tables {
         sql += &format!("ALTER TABLE {table} RENAME TO new_{table};");
         let from = old.find(&format!("CREATE TABLE {table} ")).unwrap();

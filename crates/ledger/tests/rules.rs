@@ -37,6 +37,7 @@ fn with_step(mut event: Event, edit: impl FnOnce(&mut Step)) -> Event {
     match &mut event {
         Event::Issued(issued) => edit(&mut issued.step),
         Event::Loaded { step, .. }
+        | Event::Reprinted { step, .. }
         | Event::Sealed { step, .. }
         | Event::Voided { step, .. }
         | Event::Rework { step, .. }

@@ -205,6 +205,16 @@ pub enum Event {
         /// Whether the unit signed the receipt with the key in its certificate.
         receipt_signed: bool,
     },
+    /// The label of a unit that is not sealed yet is printed again; the ones before it are void.
+    Reprinted {
+        /// Which attempt; the badge is that of who asked for it.
+        #[serde(flatten)]
+        step: Step,
+        /// The number that stands on the label, from 1: `R1`.
+        reprint: u32,
+        /// Why, in the words of who asked for it.
+        reason: String,
+    },
     /// The attempt is closed well; its secret is never given again.
     Sealed {
         /// Which attempt.
@@ -321,7 +331,7 @@ pub enum LabelProof {
 }
 
 impl Event {
-    /// The attempt this event is a step of, and the state it leads to.
+    /// The attempt this event is a step of, and the state it leads to, or leaves it in.
     ///
     /// `None` for events about orders, products and stations.
     #[must_use]
@@ -329,6 +339,7 @@ impl Event {
         match self {
             Event::Issued(issued) => Some((&issued.step, State::Issued)),
             Event::Loaded { step, .. } => Some((step, State::Loaded)),
+            Event::Reprinted { step, .. } => Some((step, State::Loaded)),
             Event::Sealed { step, .. } => Some((step, State::Sealed)),
             Event::Voided { step, .. } => Some((step, State::Voided)),
             Event::Rework { step, .. } => Some((step, State::Rework)),
@@ -496,6 +507,22 @@ mod tests {
             "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
              \"kind\":\"voided\",\"serial\":\"BM-000001\",\"device_id\":\"00112233aabbccdd\",\
              \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1,\"cause\":\"reply_lost\"}",
+        );
+    }
+
+    #[test]
+    fn the_bytes_of_a_reprint() {
+        let operator = Some(OperatorId::parse("OP-7").unwrap());
+        check(
+            Event::Reprinted {
+                step: Step { operator, ..step() },
+                reprint: 1,
+                reason: "torn \"here\"".into(),
+            },
+            "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,\
+             \"kind\":\"reprinted\",\"serial\":\"BM-000001\",\"device_id\":\"00112233aabbccdd\",\
+             \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1,\"operator\":\"OP-7\",\
+             \"reprint\":1,\"reason\":\"torn \\\"here\\\"\"}",
         );
     }
 

@@ -78,6 +78,8 @@ struct Story {
     voids: BTreeMap<&'static str, u64>,
     scraps: BTreeMap<String, u64>,
     reworks: BTreeMap<String, u64>,
+    reprints: BTreeMap<String, u64>,
+    reprinted: u64,
     stations: BTreeMap<String, Tally>,
     operators: BTreeMap<String, Tally>,
     policies: BTreeSet<String>,
@@ -171,6 +173,10 @@ impl Story {
             Event::Voided { cause, .. } => *self.voids.entry(cause.as_str()).or_default() += 1,
             Event::Scrapped { reason, .. } => count_reason(&mut self.scraps, reason),
             Event::Rework { reason, .. } => count_reason(&mut self.reworks, reason),
+            Event::Reprinted { reason, .. } => {
+                self.reprinted += 1;
+                count_reason(&mut self.reprints, reason);
+            }
             _ => {}
         }
         if state == State::Sealed && attempt == Attempt::FIRST {
@@ -203,6 +209,8 @@ impl Story {
             "void_causes": self.voids,
             "scrap_reasons": self.scraps,
             "rework_reasons": self.reworks,
+            "reprints": self.reprinted,
+            "reprint_reasons": self.reprints,
             "redraws": self.redraws,
             "first_entry": place(&self.first),
             "last_entry": place(&self.last),
@@ -243,6 +251,8 @@ impl Story {
             "reworked",
             format!("{}{}", row.reworked, reasons(&self.reworks)),
         );
+        let why = reasons(&self.reprints);
+        line("reprints", format!("{}{why}", self.reprinted));
         line(
             "allowance",
             format!("{spent} of {} spent on voids and reworks", row.allowance),

@@ -125,8 +125,10 @@ fn entry_line(whole: &Value) -> String {
             .as_str()
             .map(|value| format!("  {name} {value}"))
     });
+    let reprint = entry["reprint"].as_u64();
+    let reprint = reprint.map_or(String::new(), |number| format!("  label R{number}"));
     format!(
-        "  {:>8}  {}  {:<9} attempt {}  {}  {}{}{lost}\n",
+        "  {:>8}  {}  {:<9} attempt {}  {}  {}{reprint}{}{lost}\n",
         whole["seq"],
         word("time"),
         word("kind"),

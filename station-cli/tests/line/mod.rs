@@ -13,7 +13,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use station_cli::{
-    Bench, Home, Job, Labels, Patience, Progress, Report, Scanner, Stage, provision,
+    Bench, Home, Job, Labels, Patience, Printout, Progress, Report, Scanner, Stage, Taken,
+    provision,
 };
 use tempfile::TempDir;
 use traveler::{Attempt, Entry, Event, OrderId, Serial, State};
@@ -27,6 +28,8 @@ use unit::{Dut, Fixture};
 pub enum Hand {
     /// Scans the label that was printed for the serial.
     Scans,
+    /// Scans the first print of it, whatever came after.
+    Former,
     /// Nothing; standard input is closed.
     Leaves,
     /// Scans the label of this serial instead.
@@ -38,15 +41,51 @@ pub enum Hand {
 /// Labels as they came out of the printer, and how often each serial's did.
 pub type Tray = Arc<Mutex<HashMap<Serial, (String, u32)>>>;
 
+/// What a printer does with a label.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Paper {
+    /// Prints it, and says so.
+    #[default]
+    Good,
+    /// Says beforehand that it is out of paper.
+    Out,
+    /// Takes it and says nothing more; a label comes out.
+    Silent,
+    /// Takes it and says nothing more; none comes out.
+    Eats,
+    /// A folder: what is given twice lies there once.
+    Folder,
+}
+
 /// Puts labels on the tray.
-pub struct Printer(pub Tray);
+pub struct Printer(pub Tray, pub Paper);
 
 impl Labels for Printer {
-    fn print(&mut self, serial: &Serial, _: Attempt, zpl: &str) -> io::Result<()> {
-        let mut tray = self.0.lock().unwrap();
-        let slot = tray.entry(serial.clone()).or_default();
-        *slot = (zpl.to_owned(), slot.1 + 1);
-        Ok(())
+    async fn print(
+        &mut self,
+        label: &Printout<'_>,
+        begin: &mut (dyn FnMut() -> io::Result<()> + Send),
+    ) -> io::Result<Taken> {
+        tokio::task::yield_now().await;
+        if self.1 == Paper::Out {
+            return Err(io::Error::other("out of paper"));
+        }
+        begin()?;
+        tokio::task::yield_now().await;
+        if self.1 != Paper::Eats {
+            let mut tray = self.0.lock().unwrap();
+            let slot = tray.entry(label.serial.clone()).or_default();
+            *slot = (label.zpl.to_owned(), slot.1 + 1);
+        }
+        tokio::task::yield_now().await;
+        match self.1 {
+            Paper::Good | Paper::Folder => Ok(Taken::Printed),
+            _ => Ok(Taken::Unknown("it says nothing".into())),
+        }
+    }
+
+    fn once(&self) -> bool {
+        self.1 == Paper::Folder
     }
 }
 
@@ -59,13 +98,21 @@ impl Scanner for Operator {
         let of = match self.1 {
             Hand::Leaves => return Ok(None),
             Hand::Forges => return Ok(Some(format!("BM1:{serial}:K7QDM2X9TR4W").into())),
-            Hand::Scans => serial.clone(),
+            Hand::Scans | Hand::Former => serial.clone(),
             Hand::Mistakes(other) => Serial::parse(other).unwrap(),
         };
         let tray = self.0.lock().unwrap();
-        let zpl = &tray[&of].0;
+        let Some((zpl, _)) = tray.get(&of) else {
+            return Ok(None);
+        };
         let code = &zpl[zpl.find("BM1:").unwrap()..];
-        Ok(Some(code[..code.find("^FS").unwrap()].to_owned().into()))
+        let code = &code[..code.find("^FS").unwrap()];
+        let former = code.split_once(" R").map_or(code, |(former, _)| former);
+        let shown = match self.1 {
+            Hand::Former => former,
+            _ => code,
+        };
+        Ok(Some(shown.to_owned().into()))
     }
 }
 
@@ -89,6 +136,7 @@ pub struct Line {
     pub fixture: Fixture,
     pub tray: Tray,
     pub hand: Hand,
+    pub paper: Paper,
     pub patience: Duration,
     pub reconnect: Duration,
     /// Everything that was printed for people or machines.
@@ -113,6 +161,7 @@ impl Line {
             fixture: Fixture::new("/dev/slot-1", Dut::new([0xA1; 8], true)),
             tray: Tray::default(),
             hand: Hand::Scans,
+            paper: Paper::Folder,
             patience: Duration::ZERO,
             reconnect: Duration::ZERO,
             output: String::new(),
@@ -142,7 +191,7 @@ impl Line {
             server: self.server.clone(),
             port: self.fixture.clone(),
             scanner: Operator(self.tray.clone(), self.hand),
-            labels: Printer(self.tray.clone()),
+            labels: Printer(self.tray.clone(), self.paper),
             progress: Stages::default(),
         };
         let report = until(provision(&job, &self.home, &mut bench), polls).await?;

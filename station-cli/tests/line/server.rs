@@ -12,8 +12,8 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1, Ed25519KeyPair, KeyPair, UnparsedP
 use station_cli::{CallError, Provisioning};
 use tlog::{Checkpoint, CheckpointSigner, Hash, SignError, VerifierKey};
 use traveler::{
-    Attempt, DeviceId, Digest, Entry, Event, Fingerprint, GateRecord, KeyId, LabelProof, OrderId,
-    Serial, Sku, State, StationName, Step, Timestamp, VoidCause,
+    Attempt, DeviceId, Digest, Entry, Event, Fingerprint, GateRecord, KeyId, LabelProof,
+    OperatorId, OrderId, Serial, Sku, State, StationName, Step, Timestamp, VoidCause,
 };
 
 use super::unit::{MODEL, random};
@@ -25,6 +25,7 @@ pub enum Call {
     Issue,
     Resume,
     Confirm,
+    Reprint,
     Seal,
     Void,
     UnitState,
@@ -179,7 +180,8 @@ impl Books {
         if let Some((step, state)) = event.step() {
             let step = step.clone();
             let from = self.units.get(&step.serial).map(|row| row.state);
-            assert!(state.may_follow(from), "{from:?} -> {state}");
+            let again = matches!(event, Event::Reprinted { .. }) && from == Some(State::Loaded);
+            assert!(again || state.may_follow(from), "{from:?} -> {state}");
             let bundle_sha256 = match &event {
                 Event::Issued(issued) => issued.bundle_sha256,
                 _ => self.units[&step.serial].bundle_sha256,
@@ -243,13 +245,16 @@ impl Books {
         }
     }
 
-    /// The newest entry of an attempt in a state.
+    /// The entry that brought an attempt to a state.
     fn find(&self, step: &Step, state: State) -> Option<u64> {
         let at = self.entries.iter().rposition(|bytes| {
             let entry = Entry::from_bytes(bytes).unwrap();
-            entry.event.step().is_some_and(|(found, reached)| {
-                reached == state && (&found.serial, found.attempt) == (&step.serial, step.attempt)
-            })
+            let reprint = matches!(entry.event, Event::Reprinted { .. });
+            !reprint
+                && entry.event.step().is_some_and(|(found, reached)| {
+                    reached == state
+                        && (&found.serial, found.attempt) == (&step.serial, step.attempt)
+                })
         });
         at.map(|at| at as u64)
     }
@@ -420,8 +425,55 @@ impl Books {
         })
     }
 
+    /// The number of the label that counts, and its entry.
+    fn newest_label(&self, step: &Step) -> Option<(u32, u64)> {
+        let newest = self
+            .entries
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(
+                |(at, bytes)| match Entry::from_bytes(bytes).unwrap().event {
+                    Event::Reprinted {
+                        step: of, reprint, ..
+                    } if (&of.serial, of.attempt) == (&step.serial, step.attempt) => {
+                        Some((reprint, at as u64))
+                    }
+                    _ => None,
+                },
+            );
+        newest
+    }
+
+    fn reprint(&mut self, request: &v1::ReprintRequest) -> Result<v1::ProofResponse, CallError> {
+        let row = self.open_attempt(&request.serial, request.attempt, &request.device_id)?;
+        let newest = self.newest_label(&row.step);
+        if let Some((number, index)) = newest
+            && number == request.reprint
+        {
+            return Ok(self.prove(index));
+        }
+        if row.state != State::Loaded || newest.is_some_and(|(n, _)| n >= request.reprint) {
+            return Err(refused(Reason::WrongState));
+        }
+        let step = Step {
+            operator: Some(OperatorId::parse(&request.operator).unwrap()),
+            ..row.step
+        };
+        let index = self.record(Event::Reprinted {
+            step,
+            reprint: request.reprint,
+            reason: request.reason.clone(),
+        });
+        Ok(self.prove(index))
+    }
+
     fn seal(&mut self, request: &v1::SealRequest) -> Result<v1::ProofResponse, CallError> {
         let row = self.open_attempt(&request.serial, request.attempt, &request.device_id)?;
+        let newest = self.newest_label(&row.step).map_or(0, |(number, _)| number);
+        if self.label && request.reprint != newest {
+            return Err(refused(Reason::WrongState));
+        }
         if self.label && !request.label_scanned {
             return Err(refused(Reason::WrongState));
         }
@@ -507,6 +559,7 @@ impl Provisioning for Memory {
                     checkpoint: books.checkpoint(),
                     consistency: books.consistency(request.seen_size),
                     rotations: Vec::new(),
+                    label_spec: None,
                 }),
                 _ => Err(refused(Reason::UnknownOrder)),
             }
@@ -514,6 +567,7 @@ impl Provisioning for Memory {
         issue(IssueRequest) -> IssueResponse, Call::Issue, Books::issue;
         resume(ResumeRequest) -> IssueResponse, Call::Resume, Books::resume;
         confirm(ConfirmRequest) -> ProofResponse, Call::Confirm, Books::confirm;
+        reprint(ReprintRequest) -> ProofResponse, Call::Reprint, Books::reprint;
         seal(SealRequest) -> ProofResponse, Call::Seal, Books::seal;
         void(VoidRequest) -> ProofResponse, Call::Void, Books::void;
         unit_state(UnitStateRequest) -> UnitStateResponse, Call::UnitState, |books, request| {

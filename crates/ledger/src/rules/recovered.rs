@@ -8,7 +8,7 @@
 use tlog::{EntryProof, VerifierKey, leaf_hash};
 use traveler::{Blocked, Entry, Event, LogRecovered, Recovered, Step, VoidCause};
 
-use super::{At, Stop, Verdict, View, refuse, unit};
+use super::{At, Stop, Verdict, View, refuse, reprint, unit};
 use crate::Refused;
 use crate::rows::{BlockRow, IssueRow, KeyRow, RecoveryRow, Row};
 
@@ -55,6 +55,7 @@ pub(super) fn entry<V: View>(view: &V, seq: u64, recovered: &Recovered) -> Verdi
     };
     match &again.event {
         Event::Issued(issued) => unit::issue(view, &again, issued, At::Before),
+        Event::Reprinted { .. } => reprint::label(view, &again, At::Before),
         Event::LogRecovered(_) | Event::Recovered(_) | Event::SerialBlocked(_) => refuse(
             Refused::Recovery("only what happened to a unit is written again"),
         ),

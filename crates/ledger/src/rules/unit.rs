@@ -294,7 +294,7 @@ fn take_free_place<E>(order: &mut OrderRow) -> Result<(), Stop<E>> {
     }
 }
 
-fn same_attempt<E>(unit: &UnitRow, step: &Step) -> Result<(), Stop<E>> {
+pub(super) fn same_attempt<E>(unit: &UnitRow, step: &Step) -> Result<(), Stop<E>> {
     if step.attempt != unit.attempt {
         return refuse(Refused::WrongAttempt {
             serial: unit.serial.clone(),
@@ -332,7 +332,7 @@ fn same_order<E>(unit: &UnitRow, step: &Step) -> Result<(), Stop<E>> {
 /// Two exceptions: what a revoked station left open is voided in its name, with that cause;
 /// and a closed attempt (rework, scrap) may be taken up at any station that is enrolled, or in
 /// the name of the one that issued it.
-fn right_station<V: View>(
+pub(super) fn right_station<V: View>(
     view: &V,
     entry: &Entry,
     unit: &UnitRow,
@@ -388,7 +388,7 @@ fn wrong_state(unit: UnitRow, wanted: State) -> Refused {
     }
 }
 
-fn step_row(entry: &Entry, step: &Step, state: State, before: Option<&UnitRow>) -> Row {
+pub(super) fn step_row(entry: &Entry, step: &Step, state: State, before: Option<&UnitRow>) -> Row {
     Row::Step(StepRow {
         serial: step.serial.clone(),
         seq: entry.seq,

@@ -1,0 +1,221 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn label<'a>(serial: &'a Serial, zpl: &'a str) -> Printout<'a> {
+    Printout {
+        serial,
+        attempt: Attempt(1),
+        reprint: 0,
+        zpl,
+    }
+}
+
+fn way(text: &str) -> Way {
+    text.parse::<Printer>().unwrap().way
+}
+
+#[test]
+fn a_printer_is_named_by_how_it_is_reached() {
+    let tcp = |host: &str, port, mute| Way::Tcp {
+        host: host.to_owned(),
+        port,
+        mute,
+    };
+    let usb = |mute| Way::Usb {
+        path: "/dev/usb/lp0".into(),
+        mute,
+    };
+    assert_eq!(way("tcp:10.0.0.9"), tcp("10.0.0.9", 9100, false));
+    assert_eq!(way("tcp:zd421.line:6101"), tcp("zd421.line", 6101, false));
+    assert_eq!(way("tcp:[::1]"), tcp("::1", 9100, false));
+    assert_eq!(way("tcp:[fe80::1]:9101?mute"), tcp("fe80::1", 9101, true));
+    assert_eq!(way("usb:/dev/usb/lp0"), usb(false));
+    assert_eq!(way("usb:/dev/usb/lp0?mute"), usb(true));
+    assert_eq!(way("dir:out"), Way::Folder(LabelFolder("out".into())));
+    assert_eq!(way("file:a?mute"), Way::File("a?mute".into()));
+    for bad in [
+        "",
+        "tcp",
+        "tcp:",
+        "tcp::9100",
+        "tcp:h:0",
+        "tcp:h:99999",
+        "tcp:h:x",
+        "tcp:[::1",
+        "tcp:a b",
+        "tcp:?mute",
+        "http://h",
+        "lpt:1",
+        "usb:",
+        "dir:\u{1b}[2K",
+    ] {
+        let error = bad.parse::<Printer>().unwrap_err().to_string();
+        assert!(error.contains("expected tcp:HOST"), "{bad}");
+        assert!(!error.contains('\u{1b}'));
+    }
+}
+
+#[tokio::test]
+async fn a_folder_takes_a_label_once_and_a_newer_attempt_s_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut printer = Printer::folder(folder.path().join("labels"));
+    let serial = Serial::parse("A47").unwrap();
+    let path = folder.path().join("labels/A47.zpl");
+    let written = || fs::metadata(&path).unwrap().modified().unwrap();
+    let mut begun = 0;
+    let mut begin = || {
+        begun += 1;
+        Ok(())
+    };
+    printer
+        .print(&label(&serial, "^XA1^XZ"), &mut begin)
+        .await
+        .unwrap();
+    let first = written();
+    printer
+        .print(&label(&serial, "^XA1^XZ"), &mut begin)
+        .await
+        .unwrap();
+    assert_eq!(written(), first);
+    let taken = printer.print(&label(&serial, "^XA2^XZ"), &mut begin).await;
+    assert_eq!(taken.unwrap(), Taken::Printed);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "^XA2^XZ");
+    assert_eq!(begun, 3);
+    let labels = printer.as_folder().unwrap();
+    labels.take_back(&serial).unwrap();
+    labels.take_back(&serial).unwrap();
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_file_holds_the_newest_label_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("label.zpl");
+    let mut printer: Printer = format!("file:{}", path.display()).parse().unwrap();
+    assert!(printer.once());
+    let serial = Serial::parse("A47").unwrap();
+    for zpl in ["^XA1^XZ", "^XA2^XZ"] {
+        printer
+            .print(&label(&serial, zpl), &mut || Ok(()))
+            .await
+            .unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), zpl);
+    }
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_sent_that_is_not_on_record_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let serial = Serial::parse("A47").unwrap();
+    let mut refuses = || Err(io::Error::other("the disk is full"));
+    for kind in ["dir", "file"] {
+        let path = folder.path().join(kind);
+        let mut printer: Printer = format!("{kind}:{}", path.display()).parse().unwrap();
+        let printed = printer.print(&label(&serial, "^XA^XZ"), &mut refuses).await;
+        assert!(printed.is_err());
+        assert!(!path.exists(), "{kind}");
+    }
+}
+
+/// A pair of ptys stands for a printer on a cable: the far end is ours.
+mod cable {
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::path::PathBuf;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+    pub(super) fn pair() -> (File, PathBuf) {
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&far).unwrap();
+        unlockpt(&far).unwrap();
+        let name = ptsname(&far, Vec::new()).unwrap().into_string().unwrap();
+        let mut modes = tcgetattr(&far).unwrap();
+        modes.make_raw();
+        tcsetattr(&far, OptionalActions::Now, &modes).unwrap();
+        (File::from(far), PathBuf::from(name))
+    }
+
+    /// Reads until `what` has come, and answers.
+    pub(super) fn answer(far: &mut File, what: &str, answer: &str) -> String {
+        let mut heard = String::new();
+        let mut byte = [0];
+        while !heard.ends_with(what) {
+            far.read_exact(&mut byte).unwrap();
+            heard.push(char::from(byte[0]));
+        }
+        far.write_all(answer.as_bytes()).unwrap();
+        heard
+    }
+}
+
+const WELL: &str = "\x02030,0,0,0240,000,0,0,0,000,0,0,0\x03\r\n\
+    \x02000,0,0,0,0,2,4,0,00000000,1,000\x03\r\n\x021234,0\x03\r\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_printer_on_a_cable_is_asked_before_and_after() {
+    let (mut far, path) = cable::pair();
+    let _near = fs::File::open(&path).unwrap(); // a pty whose near end closes is gone
+    let end = std::thread::spawn(move || {
+        cable::answer(&mut far, "~HS", WELL);
+        let label = cable::answer(&mut far, "~HS", &WELL.replacen("0240,000", "0240,001", 1));
+        cable::answer(&mut far, "~HS", WELL);
+        (label, far) // what waits on a cable is gone with its far end
+    });
+    let mut printer: Printer = format!("usb:{}", path.display()).parse().unwrap();
+    let serial = Serial::parse("A47").unwrap();
+    let taken = printer
+        .print(&label(&serial, "^XA1^XZ"), &mut || Ok(()))
+        .await;
+    assert_eq!(taken.unwrap(), Taken::Printed);
+    assert_eq!(end.join().unwrap().0, "^XA1^XZ~HS");
+}
+
+/// An answer to a question that somebody gave up on lies on the cable: it is not taken for ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_answer_on_the_cable_is_not_taken() {
+    use std::io::Write;
+    let (mut far, path) = cable::pair();
+    let _near = fs::File::open(&path).unwrap();
+    far.write_all(WELL.as_bytes()).unwrap();
+    let end = std::thread::spawn(move || {
+        cable::answer(&mut far, "~HS", &WELL.replacen("\x02030,0", "\x02030,1", 1));
+        far
+    });
+    let mut printer: Printer = format!("usb:{}", path.display()).parse().unwrap();
+    let serial = Serial::parse("A47").unwrap();
+    let mut begun = false;
+    let mut begin = || {
+        begun = true;
+        Ok(())
+    };
+    let printed = printer.print(&label(&serial, "^XA1^XZ"), &mut begin).await;
+    let error = printed.unwrap_err().to_string();
+    assert!(error.contains("out of paper"), "{error}");
+    assert!(!begun);
+    drop(end.join().unwrap());
+}
+
+#[tokio::test]
+async fn a_file_is_no_printer_on_a_cable() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut printer: Printer = format!("usb:{}", file.path().display()).parse().unwrap();
+    let serial = Serial::parse("A47").unwrap();
+    let printed = printer
+        .print(&label(&serial, "^XA1^XZ"), &mut || Ok(()))
+        .await;
+    assert!(
+        printed
+            .unwrap_err()
+            .to_string()
+            .contains("no printer but a file")
+    );
+    assert_eq!(fs::metadata(file.path()).unwrap().len(), 0);
+}
