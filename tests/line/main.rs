@@ -14,6 +14,7 @@ mod binaries;
 mod kill;
 mod oracle;
 mod outage;
+mod printer;
 mod proof;
 mod recover;
 mod refusals;

@@ -16,6 +16,6 @@ mod softhsm;
 mod town;
 pub mod unit;
 
-pub use printer::LabelReader;
+pub use printer::{LabelReader, Paper, PrinterFault, SimPrinter, picture};
 pub use search::holders;
 pub use town::Town;

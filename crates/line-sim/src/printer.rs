@@ -1,4 +1,11 @@
-//! A printer that is a folder, and a scanner that sees what was printed.
+//! Printers: one that is a folder, one that is a network printer with everything that goes wrong with
+//! those, and scanners that see what was printed.
+
+mod paper;
+mod sim;
+
+pub use paper::picture;
+pub use sim::{Paper, PrinterFault, SimPrinter};
 
 use std::io;
 use std::path::PathBuf;
@@ -20,7 +27,7 @@ impl Scanner for LabelReader {
 
 /// The data of a label's QR code: the field after `^BQ`, without its mode, escapes undone
 /// (ZPL II, `^FH_`: `_5E` is one byte).
-fn code(zpl: &str) -> Option<Zeroizing<String>> {
+pub(crate) fn code(zpl: &str) -> Option<Zeroizing<String>> {
     let (_, field) = zpl.split_once("^BQ")?;
     let (_, data) = field.split_once("^FD")?;
     let (data, _) = data.split_once("^FS")?;
