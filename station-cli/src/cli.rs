@@ -13,6 +13,7 @@ use traveler::{OperatorId, OrderId, Serial};
 use zeroize::Zeroizing;
 
 use crate::calls::{Patience, Server};
+use crate::doctor::{self, DoctorArgs};
 use crate::enroll::{EnrolError, enroll};
 use crate::failure::{Failure, Outcome};
 use crate::greet::{self, greet};
@@ -49,6 +50,8 @@ enum Verb {
     Greet(GreetArgs),
     /// List the serial ports of this machine.
     Ports(FormatArgs),
+    /// Look at everything a shift needs: ports, clock, disk, printer, server, certificate.
+    Doctor(DoctorArgs),
     /// Hold the attempts under way against the server and close those that ended.
     Sync(SyncArgs),
     /// Print the label of a unit that is not sealed yet again, marked R1, R2; those before it are void.
@@ -205,6 +208,7 @@ pub async fn run() -> u8 {
         Verb::Provision(args) => run_provision(*args).await,
         Verb::Greet(args) => run_greet(args).await,
         Verb::Ports(args) => run_ports(&args),
+        Verb::Doctor(args) => doctor::run(args).await,
         Verb::Sync(args) => run_sync(args).await,
         Verb::Reprint(args) => reprint::run(*args).await,
         Verb::Recovery(args) => recovery::run(args).await,
@@ -373,6 +377,13 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
 
 pub(crate) fn print(value: &serde_json::Value) -> io::Result<()> {
     print_line(&value.to_string())
+}
+
+/// Text that a person sends to a file.
+pub(crate) fn print_text(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 fn print_line(line: &str) -> io::Result<()> {

@@ -15,6 +15,7 @@ mod calls;
 mod cli;
 mod close;
 mod connect;
+mod doctor;
 mod drive;
 mod durable;
 mod enroll;
