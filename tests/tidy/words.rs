@@ -41,6 +41,9 @@ const NAMES: &[(&str, &str)] = &[
     ("", "SealingKey"),
     ("station-cli/src/port.rs", "NoDevice"),
     ("crates/label/src/paper.rs", "device_gray"),
+    // The kernel's, and ModemManager's.
+    ("station-cli/src/doctor/", "/devices"),
+    ("tests/line/printer.rs", "ID_MM_DEVICE_IGNORE"),
     // PKCS #11's.
     ("crates/hsm/src/pkcs11/", "R::Device"),
     ("hsm-sim/pkcs11/", "_DEVICE"),

@@ -9,16 +9,25 @@ use rustix::fs::{Access, access};
 use super::{Finding, RULES};
 use crate::port::{holders, ports};
 
-/// Programs that open serial ports that are not theirs, and what to do.
-const MEDDLERS: [(&str, &str); 2] = [
-    (
-        "ModemManager",
-        "it writes AT commands to new ports: install the rules of `doctor --udev`, or stop it",
-    ),
-    (
-        "brltty",
-        "it takes USB bridges for braille displays: remove it, or install the rules of `doctor --udev`",
-    ),
+/// A program that opens serial ports that are not its own.
+struct Meddler {
+    name: &'static str,
+    todo: &'static str,
+    /// Whether our rules keep it off.
+    minds_rules: bool,
+}
+
+const MEDDLERS: [Meddler; 2] = [
+    Meddler {
+        name: "ModemManager",
+        todo: "it writes AT commands to new ports: install the rules of `doctor --udev`, or stop it",
+        minds_rules: true,
+    },
+    Meddler {
+        name: "brltty",
+        todo: "it takes USB bridges for braille displays: remove it, or mask brltty.service",
+        minds_rules: false,
+    },
 ];
 
 /// Where rules are installed.
@@ -74,11 +83,10 @@ fn port(path: &Path) -> Finding {
         let says = format!("it is held by {}", who.join(", "));
         let known = MEDDLERS
             .iter()
-            .find(|(name, _)| held.iter().any(|it| it.is(name)));
-        let todo = known.map_or(
-            "end that program, or it is a station at work",
-            |(_, todo)| todo,
-        );
+            .find(|known| held.iter().any(|it| it.is(known.name)));
+        let todo = known.map_or("end that program, or it is a station at work", |known| {
+            known.todo
+        });
         return Finding::red("port", says, todo).of(name);
     }
     if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
@@ -139,18 +147,18 @@ fn meddlers(root: &Path) -> Vec<Finding> {
         .filter_map(|it| fs::read_to_string(it.path().join("comm")).ok())
         .map(|name| name.trim_end().to_owned())
         .collect();
-    let one = |(name, todo): &(&'static str, &str)| {
+    let one = |known: &Meddler| {
+        let name = known.name;
         // The kernel keeps 15 characters of a name.
-        let runs = names
-            .iter()
-            .any(|running| *running == name[..name.len().min(15)]);
-        match runs && !installed(root) {
-            true => Finding::amber("other programs", format!("{name} runs"), *todo),
-            false if runs => Finding::green(
+        let runs = names.iter().any(|it| *it == name[..name.len().min(15)]);
+        let kept_off = known.minds_rules && installed(root);
+        match (runs, kept_off) {
+            (false, _) => Finding::green("other programs", format!("no {name}")),
+            (true, true) => Finding::green(
                 "other programs",
                 format!("{name} runs, and rules keep it off"),
             ),
-            false => Finding::green("other programs", format!("no {name}")),
+            (true, false) => Finding::amber("other programs", format!("{name} runs"), known.todo),
         }
     };
     MEDDLERS.iter().map(one).collect()
@@ -206,15 +214,16 @@ mod tests {
     fn programs_that_open_ports_are_named_until_rules_keep_them_off() {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "proc/12/comm", "ModemManager\n");
-        write(root.path(), "proc/self/comm", "brltty\n");
+        write(root.path(), "proc/self/comm", "ModemManager\n");
+        write(root.path(), "proc/13/comm", "brltty\n");
         let levels = || {
             let found = meddlers(root.path());
             found.iter().map(|it| it.level).collect::<Vec<_>>()
         };
-        assert_eq!(levels(), [Level::Amber, Level::Green]);
+        assert_eq!(levels(), [Level::Amber, Level::Amber]);
         assert_eq!(rules(root.path()).level, Level::Amber);
         write(root.path(), "etc/udev/rules.d/70-birthmark.rules", RULES);
-        assert_eq!(levels(), [Level::Green, Level::Green]);
+        assert_eq!(levels(), [Level::Green, Level::Amber]);
         assert_eq!(rules(root.path()).level, Level::Green);
     }
 
