@@ -81,9 +81,8 @@ where
         }
         let doubt = match reached {
             Reached::Labelled => None,
-            Reached::Printing if !self.labels.once() => {
-                Some("the station stopped while it was printed".to_owned())
-            }
+            // Whatever printer this run has: the one before may have put a label out.
+            Reached::Printing => Some("its print was begun before".to_owned()),
             _ => self.print(claim, order, credential, reprint).await?,
         };
         // Not before: whoever is asked to scan must have what to scan.

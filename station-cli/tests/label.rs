@@ -69,10 +69,15 @@ mod tests {
                 (Some("LABEL_UNKNOWN"), 10),
                 "{report}"
             );
-            line.paper = Paper::Good; // the printer is well again, and yet
+            // The printer is well again, or another one, and yet.
+            line.paper = match line.paper {
+                Paper::Eats => Paper::Good,
+                _ => Paper::Folder,
+            };
         }
         assert_eq!(line.printed("A47"), 0);
         assert_eq!(line.state("A47"), Some(State::Loaded));
+        line.paper = Paper::Good;
         let done = reprint_at(&line, "A47").await.unwrap();
         assert_eq!((done.reprint, done.unknown), (1, None));
         assert!(line.tray.lock().unwrap()[&serial("A47")].0.contains(" R1"));

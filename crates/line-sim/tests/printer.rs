@@ -149,7 +149,7 @@ async fn a_label_that_waits_for_paper_comes_out_late() {
 #[tokio::test]
 async fn a_label_after_one_that_was_cut_is_whole() {
     let mut bench = Bench::new();
-    bench.sim.fault(PrinterFault::Cut(300));
+    bench.sim.fault(PrinterFault::Cut(150));
     unknown(bench.print("A47").await, "");
     assert_eq!(bench.print("A48").await.unwrap(), Taken::Printed);
     assert_eq!(bench.out(), ["A48"]);
