@@ -1,7 +1,10 @@
 //! Rows of the ledger as the interface shows them.
 
 use api::v1;
-use ledger::{ProductRow, StationRow, StopRow};
+use compliance::Product;
+use ledger::{Consistency, OrderRow, ProductRow, StationRow, StopRow};
+
+use crate::labels;
 
 pub(crate) fn product_record(row: ProductRow) -> v1::ProductRecord {
     v1::ProductRecord {
@@ -32,5 +35,31 @@ pub(crate) fn station_record((row, open): (StationRow, u32)) -> v1::StationRecor
             .map(|d| d.0.to_vec())
             .unwrap_or_default(),
         open,
+    }
+}
+
+/// What a station is told of an order, with the log that it holds against what it remembers.
+pub(crate) fn order_reply(
+    order: OrderRow,
+    product: Product,
+    log: Option<Consistency>,
+    rotations: Vec<String>,
+) -> v1::OpenOrderResponse {
+    let label_spec = labels::spec(&product);
+    let (checkpoint, consistency) = log.map_or_else(Default::default, |log| {
+        let proof: Vec<_> = log.proof.iter().map(|hash| hash.to_vec()).collect();
+        (log.checkpoint, proof)
+    });
+    v1::OpenOrderResponse {
+        product: order.product.to_string(),
+        product_sha256: order.product_sha256.0.to_vec(),
+        model: product.model,
+        revisions: product.revisions,
+        label: product.label,
+        not_started: order.not_started,
+        checkpoint,
+        consistency,
+        rotations,
+        label_spec,
     }
 }

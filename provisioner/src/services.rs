@@ -14,9 +14,8 @@ use traveler::{OrderId, Serial, Sku, StationName};
 use crate::auth::Caller;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
-use crate::labels;
 use crate::line::Line;
-use crate::records::{line_record, product_record, station_record};
+use crate::records::{line_record, order_reply, product_record, station_record};
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
 /// Every service of the server, over one line.
@@ -86,26 +85,11 @@ impl Provisioning for Services {
             Ok::<_, IssueError>((order, product, log))
         });
         let (order, product, log) = answer.await?;
-        let (checkpoint, consistency) = log.map_or_else(Default::default, |log| {
-            let proof: Vec<_> = log.proof.iter().map(|hash| hash.to_vec()).collect();
-            (log.checkpoint, proof)
-        });
         if order.closed {
             return Err(refusal(&Refused::OrderClosed(order.order)));
         }
-        let label_spec = labels::spec(&product);
-        Ok(Response::new(v1::OpenOrderResponse {
-            product: order.product.to_string(),
-            product_sha256: order.product_sha256.0.to_vec(),
-            model: product.model,
-            revisions: product.revisions,
-            label: product.label,
-            not_started: order.not_started,
-            checkpoint,
-            consistency,
-            rotations: self.0.rotations.clone(),
-            label_spec,
-        }))
+        let rotations = self.0.rotations.clone();
+        Ok(Response::new(order_reply(order, product, log, rotations)))
     }
 
     async fn issue(&self, request: Request<v1::IssueRequest>) -> Reply<v1::IssueResponse> {

@@ -2,7 +2,7 @@
 //!
 //! JSON goes to standard output, one object a line; words for people go to standard error.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::failure::{Failure, Outcome};
 use crate::greet::{self, greet};
 use crate::handover;
 use crate::home::Home;
+use crate::output::print_line;
+pub(crate) use crate::output::{print, say};
 use crate::port::{SerialPort, ports};
 use crate::printer::PrinterArgs;
 use crate::provision::{Bench, Job, provision};
@@ -375,40 +377,6 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
     Ok(codes.max().unwrap_or(0))
 }
 
-pub(crate) fn print(value: &serde_json::Value) -> io::Result<()> {
-    print_line(&value.to_string())
-}
-
-/// Text that a person sends to a file.
-pub(crate) fn print_text(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-fn print_line(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
-}
-
-/// A person who closed the terminal misses it; that must not cost a unit.
-pub(crate) fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "{}", legible(words));
-}
-
-/// Text that cannot move the cursor: what a unit says of itself stays words.
-fn legible(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() && c != '\n' {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -446,11 +414,6 @@ mod tests {
         assert!(shown("s provision --serial BM1:A47:K7QDM2X9TR4W"));
         assert!(shown("s sync --void=bm1:a47:k7qdm2x9tr4w"));
         assert!(!shown("s enroll --token BM1-bench-1-X-Y"));
-    }
-
-    #[test]
-    fn what_a_unit_says_cannot_move_the_cursor() {
-        assert_eq!(legible("a\u{1b}[2Kb\r\nc"), "a\\u{1b}[2Kb\\r\nc");
     }
 
     #[test]

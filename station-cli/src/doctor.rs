@@ -15,8 +15,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::{Format, print, say};
+use crate::cli::Format;
 use crate::home::Home;
+use crate::output::{print, print_text, say};
 use crate::printer::PrinterArgs;
 
 /// The udev rules that a station wants.
@@ -134,7 +135,7 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<u8> {
     if args.udev {
         return match args.format {
             Format::Json => print(&json!({"file": "70-birthmark.rules", "rules": RULES})),
-            Format::Text => crate::cli::print_text(RULES),
+            Format::Text => print_text(RULES),
         }
         .map(|()| 0)
         .map_err(Into::into);

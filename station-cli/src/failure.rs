@@ -230,6 +230,7 @@ impl Failure {
     /// The table: failure to operator sentence and outcome.
     #[must_use]
     #[rustfmt::skip]
+    #[allow(clippy::too_many_lines, reason = "one table, a row or two for each failure")]
     pub fn advice(&self) -> Advice {
         use Outcome::{Loaded, Refused, Rework, Scrap, Stop};
         match self { // no `_` arm: a new failure must choose

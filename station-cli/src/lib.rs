@@ -26,6 +26,7 @@ mod home;
 mod journal;
 mod load;
 mod log;
+mod output;
 mod port;
 mod printer;
 mod printout;

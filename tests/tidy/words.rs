@@ -43,6 +43,7 @@ const NAMES: &[(&str, &str)] = &[
     ("crates/label/src/paper.rs", "device_gray"),
     // The kernel's, and ModemManager's.
     ("station-cli/src/doctor/", "/devices"),
+    ("station-cli/src/printer/node.rs", "is_char_device"),
     ("tests/line/printer.rs", "ID_MM_DEVICE_IGNORE"),
     // PKCS #11's.
     ("crates/hsm/src/pkcs11/", "R::Device"),

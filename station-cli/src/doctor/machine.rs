@@ -27,8 +27,8 @@ pub(super) fn disk(dir: &Path) -> Finding {
             let mb = found.f_bavail.saturating_mul(found.f_frsize) / 1_000_000;
             let says = format!("{mb} MB are free at {}", there.display());
             match mb {
-                ..MB_RED => Finding::red("disk", says, "make room: no unit can be journaled"),
-                ..MB_AMBER => Finding::amber("disk", says, "make room"),
+                0..MB_RED => Finding::red("disk", says, "make room: no unit can be journaled"),
+                MB_RED..MB_AMBER => Finding::amber("disk", says, "make room"),
                 _ => Finding::green("disk", says),
             }
         }

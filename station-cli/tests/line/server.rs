@@ -427,8 +427,7 @@ impl Books {
 
     /// The number of the label that counts, and its entry.
     fn newest_label(&self, step: &Step) -> Option<(u32, u64)> {
-        let newest = self
-            .entries
+        self.entries
             .iter()
             .enumerate()
             .rev()
@@ -441,8 +440,7 @@ impl Books {
                     }
                     _ => None,
                 },
-            );
-        newest
+            )
     }
 
     fn reprint(&mut self, request: &v1::ReprintRequest) -> Result<v1::ProofResponse, CallError> {

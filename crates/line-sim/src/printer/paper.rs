@@ -185,7 +185,7 @@ fn data(text: &str, escape: Option<char>) -> Zeroizing<Vec<u8>> {
         match hex {
             Some(byte) => {
                 bytes.push(byte);
-                bytes.extend_from_slice(part[2..].as_bytes());
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
             }
             None => bytes.extend_from_slice(part.as_bytes()),
         }
