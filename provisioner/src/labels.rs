@@ -226,8 +226,8 @@ mod tests {
         check("serial_max = 12", "serial_max = 21", "GS1 allows 20");
         check(
             "serial_max = 12\n",
-            "serial_max = 12\n[password]\npolicy = \"matter\"\n",
-            "",
+            "serial_max = 12\n[password]\npolicy = \"pin-lockout\"\nlockout = 10\n",
+            "8 characters at least, this product's has 6",
         );
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let template = built_in("standard").unwrap();
         let own = |template: &str| judged(&format!("[label]\ntemplate = '''\n{template}'''\n"));
         own(template).unwrap();
-        let narrow = template.replace("width = 50.0", "width = 44.0");
+        let narrow = template.replace("width = 50.0", "width = 42.0");
         let error = own(&narrow).unwrap_err().to_string();
         assert!(error.contains("with a serial of 20"), "{error}");
         let cut = template.replace(
