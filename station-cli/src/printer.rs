@@ -335,7 +335,7 @@ async fn follow(link: &mut Link) -> Taken {
     let end = Instant::now() + PRINTED_WITHIN;
     loop {
         match Status::ask(link, ANSWER_WITHIN).await {
-            Err(error) => return Taken::Unknown(format!("the printer does not answer: {error}")),
+            Err(error) => return Taken::Unknown(error.to_string()),
             Ok(status) => match status.trouble() {
                 Some(Trouble::Part | Trouble::Full) => {}
                 Some(found) => return Taken::Unknown(found.as_str().to_owned()),

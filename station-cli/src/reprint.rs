@@ -158,8 +158,8 @@ fn no_reprint(serial: &Serial, why: &str) -> Failure {
 
 /// Why there is nothing to print, of a unit that this station has not in hand.
 async fn not_in_hand<S: Provisioning>(desk: &Desk<'_, S>, serial: &Serial) -> Failure {
-    let sealed = "it is sealed, and a sealed attempt never gives its secret again: rework it, which \
-                  gives it another password and label";
+    let sealed = "it is sealed, and a sealed attempt never gives its secret again: set the unit aside \
+                  for rework, another attempt with another password and label";
     match desk.standing(serial).await {
         Err(failure) => failure,
         Ok(Standing::Known {

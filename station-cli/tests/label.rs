@@ -130,7 +130,7 @@ mod tests {
         refused(&line, "not printed yet: run again").await;
         line.paper = Paper::Good;
         line.run("A47").await;
-        refused(&line, "never gives its secret again: rework it").await;
+        refused(&line, "never gives its secret again: set the unit aside").await;
         assert_eq!(
             line.calls(Call::Resume),
             1,

@@ -140,7 +140,8 @@ fn a_label_is_on_paper_once_for_each_number_whatever_the_printer_does() {
     let late = bench.reprint("K-0001", "fell off");
     ended(&late, 2, "NO_REPRINT");
     assert!(
-        late.err.contains("never gives its secret again: rework it"),
+        late.err
+            .contains("never gives its secret again: set the unit aside"),
         "{late:#?}"
     );
     assert_eq!(bench.printer.out().len(), 2);

@@ -8,7 +8,8 @@ use ledger::Refused;
 use line::*;
 use tlog::{Checkpoint, CheckpointSigner, EntryProof};
 use traveler::{
-    Attempt, Blocked, Entry, Event, LogRecovered, LostCheckpoint, Recovered, State, VoidCause,
+    Attempt, Blocked, Entry, Event, LogRecovered, LostCheckpoint, OperatorId, Recovered, State,
+    VoidCause,
 };
 
 /// Entries of [`Line::new`].
@@ -83,6 +84,40 @@ fn lost_and_restored() -> (Line, Line) {
     lost.ok(issue("BM-2", 1));
     lost.ok(loaded("BM-2", 1));
     (lost, Line::new())
+}
+
+/// A number between may stay lost: those behind it still rise.
+#[test]
+fn a_reprint_comes_back_with_its_number() {
+    let reprinted = |reprint| {
+        let mut step = step("BM-1", 1);
+        step.operator = Some(OperatorId::parse("OP-7").unwrap());
+        let reason = "torn".to_owned();
+        Event::Reprinted {
+            step,
+            reprint,
+            reason,
+        }
+    };
+    let (mut lost, mut line) = (Line::new(), Line::new());
+    lost.ok(issue("BM-1", 1));
+    lost.ok(loaded("BM-1", 1));
+    lost.ok(reprinted(1));
+    lost.ok(reprinted(2));
+    let kept = kept_by_a_station(&lost, KEPT);
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    for nth in [0, 1, 3] {
+        line.ok(again(&kept[nth]));
+    }
+    let number = Refused::ReprintNumber {
+        serial: serial("BM-1"),
+        newest: 2,
+        given: 1,
+    };
+    assert_eq!(line.try_one(again(&kept[2])), Err(number));
+    line.ok(reprinted(3));
+    line.ok(sealed("BM-1", 1));
+    line.check();
 }
 
 #[test]

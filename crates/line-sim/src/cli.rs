@@ -1,6 +1,7 @@
 //! The command line: `line-sim --help`. Facts go to stdout, words for people to stderr.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,7 @@ use traveler::DeviceId;
 
 use crate::bench::{self, Bench};
 use crate::load::{self, Plan};
+use crate::printer::verb;
 use crate::unit::{SimUnit, SimUnitConfig};
 use crate::{demo, softhsm};
 
@@ -77,6 +79,16 @@ enum Verb {
     /// Measure a part of the line on this machine.
     #[command(subcommand)]
     Bench(Bench),
+    /// A simulated label printer on a socket, until standard input ends; each line of it is a fault.
+    /// Prints the address to give to `station-cli --printer`.
+    Printer {
+        /// Where it listens.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
+        listen: SocketAddr,
+        /// The folder that labels come out in, with their passwords.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
     Unit {
         /// The unit's flash; made when absent.
@@ -152,6 +164,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             };
             runtime.block_on(load::load(plan, cli.format))
         }
+        Verb::Printer { listen, out } => verb::run(listen, &out, cli.format),
         Verb::Unit {
             flash,
             device_id,

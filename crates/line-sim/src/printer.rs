@@ -3,6 +3,7 @@
 
 mod paper;
 mod sim;
+pub(crate) mod verb;
 
 pub use paper::picture;
 pub use sim::{Paper, PrinterFault, SimPrinter};

@@ -124,7 +124,7 @@ async fn trouble_beforehand_costs_nothing() {
 async fn from_the_first_byte_on_it_is_not_known() {
     for (fault, expected, out) in [
         (PrinterFault::EndsNext, "out of paper", 0),
-        (PrinterFault::ReplyLost, "does not answer", 1),
+        (PrinterFault::ReplyLost, "no answer", 1),
         (PrinterFault::Cut(200), "", 0),
     ] {
         let mut bench = Bench::new();

@@ -28,6 +28,7 @@ pub(super) const ENTRIES: &[&str] = &[
     "cause",
     "reason",
     "label",
+    "reprint",
     "by",
     "fingerprint",
     "certificate_sha256",

@@ -6,7 +6,7 @@
 //! Deliberately absent: fonts, and anything that a station does not send.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -43,6 +43,26 @@ pub enum PrinterFault {
     EndsNext,
     /// Its answer comes after so many milliseconds, and says how it was when it was asked.
     Late(u64),
+}
+
+impl PrinterFault {
+    /// Those that a person switches by name.
+    pub(crate) const NAMES: [(&'static str, PrinterFault); 8] = [
+        ("well", PrinterFault::None),
+        ("paper-out", PrinterFault::PaperOut),
+        ("head-open", PrinterFault::HeadOpen),
+        ("paused", PrinterFault::Paused),
+        ("silent", PrinterFault::Silent),
+        ("reply-lost", PrinterFault::ReplyLost),
+        ("cut", PrinterFault::Cut(100)),
+        ("late", PrinterFault::Late(2_500)),
+    ];
+
+    /// The fault of a name.
+    pub(crate) fn named(name: &str) -> Option<PrinterFault> {
+        let found = PrinterFault::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, fault)| *fault)
+    }
 }
 
 /// A piece of paper that came out. Holds a secret: no `Debug`.
@@ -106,7 +126,15 @@ impl SimPrinter {
     /// # Errors
     /// When there is no port.
     pub fn start() -> io::Result<SimPrinter> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        SimPrinter::start_at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Switches one on, on this port.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub fn start_at(address: SocketAddr) -> io::Result<SimPrinter> {
+        let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let (state, off) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
         let (its_state, its_off) = (Arc::clone(&state), Arc::clone(&off));
