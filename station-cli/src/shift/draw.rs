@@ -151,10 +151,10 @@ fn draw(tile: &Tile, words: &Words, layout: Layout, frame: usize) -> Vec<String>
 
 /// Slot, serial and the number to look up; on no colour, so that tiles stand apart.
 fn header(tile: &Tile, wide: usize) -> String {
-    let number = number(tile);
+    let number = format!("{} {}", glyph::small(tile.tone), number(tile));
     let left = fit(
         &format!(" {:<2} {}", tile.slot, tile.serial),
-        wide.saturating_sub(number.len()),
+        wide.saturating_sub(measure_text_width(&number)),
     );
     Style::new()
         .for_stderr()
@@ -256,7 +256,7 @@ fn paint(tone: Tone) -> Style {
         Tone::Fail | Tone::Stop => style.white().bold().on_red(),
         Tone::Action => style.black().on_yellow(),
         Tone::Offline => style.white().bold().on_blue(),
-        Tone::Locked => style.white().bold().on_black(),
+        Tone::Locked => style.white().bold().on_black().on_bright(),
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) enum Presence {
     Busy,
     /// This unit.
     Unit(DeviceId),
+    /// This unit, and it holds a credential for good.
+    Locked(DeviceId),
 }
 
 /// What a slot reports.

@@ -52,30 +52,34 @@ pub(super) fn small(tone: Tone) -> &'static str {
     }
 }
 
-/// Shape and word, as big as fits into so many cells; `None` when nothing does. A word that has no
-/// big letters, or is too long for them, leaves the shape alone.
+/// Shape and word, as big as fits into so many cells; `None` when nothing does. A long word stands
+/// without the shape; one that is longer still, or has no big letters, leaves the shape alone.
 pub(super) fn big(tone: Tone, word: &str, width: usize, height: usize) -> Option<Vec<String>> {
     let scale = (1..=4)
         .rev()
         .find(|scale| (HIGH * scale).div_ceil(2) <= height)?;
     let fits = |columns: &[[bool; HIGH]], scale: usize| columns.len() * scale <= width;
     for scale in (1..=scale).rev() {
-        let lettered = columns(tone, Some(word));
+        let lettered = columns(Some(tone), word);
         if let Some(columns) = lettered.filter(|columns| fits(columns, scale)) {
             return Some(rows(&columns, scale));
         }
     }
-    let shape = columns(tone, None).filter(|columns| fits(columns, scale))?;
+    let alone = columns(None, word).filter(|columns| !word.is_empty() && fits(columns, 1));
+    if let Some(columns) = alone {
+        return Some(rows(&columns, 1));
+    }
+    let shape = columns(Some(tone), "").filter(|columns| fits(columns, scale))?;
     Some(rows(&shape, scale))
 }
 
 /// Whether the word itself can be written with big letters in this width.
 pub(super) fn has_letters(word: &str, width: usize) -> bool {
-    columns(Tone::Empty, Some(word)).is_some_and(|columns| columns.len() <= width)
+    columns(None, word).is_some_and(|columns| columns.len() <= width)
 }
 
 /// Pixels by column; `None` when a letter is missing.
-fn columns(tone: Tone, word: Option<&str>) -> Option<Vec<[bool; HIGH]>> {
+fn columns(tone: Option<Tone>, word: &str) -> Option<Vec<[bool; HIGH]>> {
     let mut all = Vec::new();
     let mut push = |rows: [u8; HIGH], wide: u8| {
         for bit in (0..wide).rev() {
@@ -83,8 +87,10 @@ fn columns(tone: Tone, word: Option<&str>) -> Option<Vec<[bool; HIGH]>> {
         }
         all.push([false; HIGH]);
     };
-    push(shape(tone), 5);
-    for letter in word.unwrap_or_default().chars() {
+    if let Some(tone) = tone {
+        push(shape(tone), 5);
+    }
+    for letter in word.chars() {
         let (_, rows) = LETTERS.iter().find(|(known, _)| *known == letter)?;
         push(*rows, 3);
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use traveler::{OperatorId, OrderId, Serial};
+use wire::UnitState;
 use zeroize::Zeroizing;
 
 use super::floor::{Presence, SlotEvent, Turned};
@@ -124,7 +125,8 @@ where
                 order = orders.recv() => order,
                 seen = self.look(pause) => {
                     // One silence is no absence: the unit may be busy, or starting.
-                    let unsure = seen == Presence::Silent && matches!(last, Presence::Unit(_));
+                    let unsure = seen == Presence::Silent
+                        && matches!(last, Presence::Unit(_) | Presence::Locked(_));
                     last = if unsure { Presence::Unknown } else { seen.clone() };
                     if !unsure {
                         self.tell(SlotEvent::Present(seen));
@@ -169,6 +171,7 @@ where
             return Presence::LidOpen;
         }
         match greet(&mut self.port).await {
+            Ok(facts) if facts.state == UnitState::Locked => Presence::Locked(facts.device_id),
             Ok(facts) => Presence::Unit(facts.device_id),
             Err(Failure::Port(PortError::Missing { .. }) | Failure::Unit(UnitError::Cable(_))) => {
                 Presence::Nothing

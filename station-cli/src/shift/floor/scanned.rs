@@ -254,7 +254,7 @@ impl Floor {
             *wrong = None;
         }
         self.todo.push(Do::Label { slot: at, text });
-        Ok(("SLOT", Some(at)))
+        Ok(("LABEL_TAKEN", Some(at)))
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

@@ -124,7 +124,7 @@ impl Slot {
     /// Whether a new serial may be given to it.
     pub(super) fn is_free(&self) -> bool {
         let free = match &self.state {
-            State::Free => true,
+            State::Free => !matches!(self.presence, Presence::Locked(_)),
             State::Done { open, out, .. } => *out && !*open,
             _ => false,
         };
@@ -161,7 +161,7 @@ impl Slot {
             State::Waiting { serial, since } => {
                 let silent =
                     self.presence == Presence::Silent && now >= *since + rules.answer_within;
-                let there = matches!(self.presence, Presence::Unit(_));
+                let there = matches!(self.presence, Presence::Unit(_) | Presence::Locked(_));
                 (there || silent).then(|| (serial.clone(), rules.order.clone(), 0))
             }
             State::Held {
@@ -173,8 +173,9 @@ impl Slot {
             } => {
                 let goes_on = match (until, &self.presence) {
                     (Held::At(then), _) => now >= *then,
-                    (Held::Unit(Some(wanted)), Presence::Unit(there)) => wanted == there,
-                    (Held::Unit(None), Presence::Unit(_)) => true,
+                    (Held::Unit(wanted), Presence::Unit(there) | Presence::Locked(there)) => {
+                        wanted.as_ref().is_none_or(|wanted| wanted == there)
+                    }
                     (Held::Unit(_), _) => false,
                 };
                 goes_on.then(|| (serial.clone(), order.clone(), *tries))
@@ -188,7 +189,7 @@ impl Slot {
         if let State::Done { unit, out, .. } = &mut self.state {
             *out |= match (&presence, unit) {
                 (Presence::Nothing | Presence::Silent, _) => true,
-                (Presence::Unit(there), Some(unit)) => there != unit,
+                (Presence::Unit(there) | Presence::Locked(there), Some(unit)) => there != unit,
                 _ => false,
             };
         }

@@ -161,7 +161,7 @@ fn a_unit_from_scan_to_empty_slot() {
     bench.tile(1, Tone::Running, "RUNNING", None);
     bench.label(1);
     bench.tile(1, Tone::Action, "LABEL", Some("SCAN_LABEL"));
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "SLOT");
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     assert_eq!(bench.done(), ["label 1 20"]);
     bench.pass(1);
     bench.tile(1, Tone::Pass, "PASS", Some("PASS"));
@@ -238,6 +238,17 @@ fn the_unit_that_was_left_in_is_amber_and_gets_nothing() {
     bench.unit(1, "00000009"); // changed so fast that nobody saw it empty
     bench.scan("SLOT1", true, "PUT_IN_SLOT");
     assert_eq!(bench.done(), ["start 1 A48 B-7"]);
+}
+
+#[test]
+fn a_unit_that_was_left_in_over_a_restart_is_taken_out() {
+    let mut bench = Bench::staffed();
+    let id = DeviceId::parse("00000001").unwrap();
+    bench.hear(1, SlotEvent::Present(Presence::Locked(id)));
+    bench.tile(1, Tone::Action, "SAME_UNIT", Some("TAKE_OUT"));
+    bench.scan("A47", true, "PUT_IN_SLOT");
+    bench.tile(2, Tone::Ready, "READY", Some("PUT_IN"));
+    assert_eq!(bench.done(), [""; 0]);
 }
 
 #[test]
@@ -349,10 +360,10 @@ fn labels_that_are_swapped_are_both_refused() {
     // From now on each has to show that it is on the right one.
     bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
     bench.scan("A48", true, "SCAN_LABEL");
-    bench.scan("BM1:A48:K7QDM2X9TR4W", true, "SLOT");
+    bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     bench.scan("SLOT1", true, "SCAN_LABEL");
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "SLOT");
-    bench.scan("BM1:A49:K7QDM2X9TR4W", true, "SLOT");
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    bench.scan("BM1:A49:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     assert_eq!(bench.done(), ["label 2 20", "label 1 20", "label 3 20"]);
 }
 
@@ -363,7 +374,7 @@ fn a_label_nobody_waits_for_goes_to_nobody() {
     bench.start(1, "A47");
     bench.scan("BM1:A47:K7QDM2X9TR4W", false, "NO_LABEL_WANTED"); // not printed yet
     bench.label(1);
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "SLOT");
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     bench.scan("BM1:A47:K7QDM2X9TR4W", false, "NO_LABEL_WANTED"); // twice
     assert_eq!(bench.done(), ["label 1 20"]);
     bench.end(1, Some("WRONG_LABEL"), Outcome::Loaded, true);

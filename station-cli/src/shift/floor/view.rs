@@ -116,9 +116,17 @@ impl Slot {
         };
         match &self.state {
             State::Free => {
-                if matches!(self.presence, Presence::Unit(_)) {
-                    (tile.tone, tile.word) = (Tone::Ready, "READY");
-                    tile.says = say("SCAN_SERIAL");
+                match self.presence {
+                    Presence::Unit(_) => {
+                        (tile.tone, tile.word) = (Tone::Ready, "READY");
+                        tile.says = say("SCAN_SERIAL");
+                    }
+                    // Left in while the station was off.
+                    Presence::Locked(_) => {
+                        (tile.tone, tile.word, tile.number) = (Tone::Action, "SAME_UNIT", 201);
+                        tile.says = say("TAKE_OUT");
+                    }
+                    _ => {}
                 }
             }
             State::Waiting { since, .. } => {
