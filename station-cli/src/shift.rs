@@ -31,7 +31,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use fs4::fs_std::FileExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use traveler::{OrderId, Serial};
 use zeroize::Zeroizing;
 
@@ -52,6 +52,8 @@ use worker::{Kit, News, Order, Worker};
 
 /// How often what moves is drawn, and what waits is looked at.
 const FRAME: Duration = Duration::from_millis(100);
+/// A process that was killed is gone by then.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
 /// How long a start asks the server what became of what a power cut left.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
 
@@ -86,7 +88,7 @@ pub(crate) struct ShiftArgs {
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.
 pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let home = Arc::new(Home::open(&args.data.data)?);
-    let _alone = alone(&home)?;
+    let _alone = alone(&home).await?;
     let file = args.slots.clone();
     let file = file.unwrap_or_else(|| home.dir().join("slots.toml"));
     let slots = Slots::read(&file)?;
@@ -116,12 +118,17 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     code
 }
 
-/// Two shifts in one folder would each ask for the other's units.
-fn alone(home: &Home) -> anyhow::Result<File> {
+/// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
+/// may not be gone yet.
+async fn alone(home: &Home) -> anyhow::Result<File> {
     let path = home.dir().join("shift.lock");
     let lock = File::create(&path).with_context(|| format!("cannot use {}", path.display()))?;
-    if !FileExt::try_lock_exclusive(&lock)? {
-        bail!("a shift is running in {} already", home.dir().display());
+    let give_up = Instant::now() + GONE_WITHIN;
+    while !FileExt::try_lock_exclusive(&lock)? {
+        if Instant::now() > give_up {
+            bail!("a shift is running in {} already", home.dir().display());
+        }
+        sleep(FRAME).await;
     }
     Ok(lock)
 }

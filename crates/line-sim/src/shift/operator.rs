@@ -23,6 +23,8 @@ pub(super) const TICK: Duration = Duration::from_millis(40);
 const ANSWER: Duration = Duration::from_secs(10);
 /// A cable that was pulled stays out so long.
 const PULLED: Duration = Duration::from_millis(400);
+/// From a unit's power to its first word, as long as a small one takes.
+const BOOT: Duration = Duration::from_millis(200);
 /// Paper is put in again after so long.
 const NO_PAPER: Duration = Duration::from_secs(2);
 
@@ -53,6 +55,7 @@ pub(super) struct Operator<'a> {
 /// What happens after a while.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Later {
+    Pull(usize, u32),
     Plug(usize),
     Paper,
     Network,
@@ -127,6 +130,7 @@ impl Operator<'_> {
         self.later.retain(|(at, _)| *at > now);
         for one in due {
             match one {
+                Later::Pull(at, number) => self.pull(at, number)?,
                 Later::Plug(at) => self.bench.cable(at, true)?,
                 Later::Paper => {
                     std::fs::remove_file(&self.labels)?;
@@ -144,6 +148,18 @@ impl Operator<'_> {
 
     fn after(&mut self, wait: Duration, what: Later) {
         self.later.push((Instant::now() + wait, what));
+    }
+
+    /// Pulls the cable of a unit that is still where it was.
+    fn pull(&mut self, at: usize, number: u32) -> Result<()> {
+        let there = self.bench.positions[at].unit.as_ref();
+        if there.is_none_or(|unit| unit.number != number || unit.pulled) {
+            return Ok(());
+        }
+        self.bench.cable(at, false)?;
+        self.after(PULLED, Later::Plug(at));
+        self.meet("cables pulled");
+        Ok(())
     }
 
     /// `kill -9`, and the power is back.
@@ -201,24 +217,18 @@ impl Operator<'_> {
         let Some(unit) = position.unit.as_ref() else {
             return Ok(());
         };
-        let (number, pulled) = (unit.number, unit.pulled);
-        if let Some(Trouble::Pull(stage)) = self.troubles.get(&number)
-            && tile.stage == *stage
-            && tile.serial == serial(number)
-            && !pulled
-        {
-            self.troubles.remove(&number);
-            self.bench.cable(at, false)?;
-            self.after(PULLED, Later::Plug(at));
-            self.meet("cables pulled");
-            return Ok(());
-        }
+        let number = unit.number;
         if position.answered {
             return Ok(());
         }
+        // Whatever the tile says after this is new.
+        self.bench.positions[at].answered = true;
         match (tile.tone.as_str(), tile.says.as_str(), tile.number) {
             ("pass", ..) => self.passed(at, number)?,
-            ("action", "SCAN_LABEL", _) | ("fail", "WRONG_LABEL", _) => self.stick(at, number)?,
+            ("action", "SCAN_LABEL", _) | ("fail", "WRONG_LABEL", _) => {
+                let done = self.stick(at, number)?;
+                self.bench.positions[at].answered &= done;
+            }
             ("action", "SAME_UNIT" | "TAKE_OUT", 201) if self.left_in != Some(at) => {
                 self.bench.take_out(at)?;
                 self.done.insert(number);
@@ -238,18 +248,16 @@ impl Operator<'_> {
             ("fail", "CALL_LEAD", _) => self.call_lead(at)?,
             // The station forgot a serial that had no attempt yet, or the slot wants one.
             ("ready", "SCAN_SERIAL", _) => {
-                if self.scan_slot(at)?.accepted {
-                    self.scan(&serial(number))?;
-                }
+                self.scan_slot(at)?;
+                self.scan(&serial(number))?;
             }
             ("locked", ..) => {
                 self.scan("L-1")?;
                 self.scan_slot(at)?;
             }
             ("stop", ..) => bail!("the line has stopped:\n{}", self.terminal.screen()?),
-            _ => return Ok(()),
+            _ => {}
         }
-        self.bench.positions[at].answered = true;
         Ok(())
     }
 
@@ -276,28 +284,28 @@ impl Operator<'_> {
         self.scan("RETRY").map(drop)
     }
 
-    /// Sticks the label on and scans it.
-    fn stick(&mut self, at: usize, number: u32) -> Result<()> {
+    /// Sticks the label on and scans it, unless it is held back.
+    fn stick(&mut self, at: usize, number: u32) -> Result<bool> {
         if self.troubles.get(&number) == Some(&Trouble::LabelsSwapped) {
             let other = self.waiting_for_label(at);
             match other {
-                Some(other) => return self.swap_labels((at, number), other),
+                Some(other) => return self.swap_labels((at, number), other).map(|()| true),
                 // Held back until another is printed, unless nobody else comes.
                 None if !self.shelf.is_empty() => {
                     self.holds_label = Some(number);
-                    self.bench.positions[at].answered = false;
-                    return Ok(());
+                    return Ok(false);
                 }
                 None => drop(self.troubles.remove(&number)),
             }
         }
         if self.holds_label.is_some_and(|held| held != number) {
-            return Ok(()); // its turn comes with the other's
+            return Ok(false); // its turn comes with the other's
         }
+        self.holds_label = None;
         if let Some(text) = self.label(number)? {
             self.scan(&text)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {
@@ -362,7 +370,13 @@ impl Operator<'_> {
 
     fn insert(&mut self, at: usize, number: u32) -> Result<()> {
         let mut config = self.bench.silicon(number, "", demo::MODEL)?;
+        config.boot = BOOT;
         match self.troubles.get(&number) {
+            Some(Trouble::Pull(after)) => {
+                let after = Duration::from_millis(*after);
+                self.troubles.remove(&number);
+                self.after(after, Later::Pull(at, number));
+            }
             Some(Trouble::WrongProduct) => {
                 config = self.bench.silicon(number, "-other", "KETTLE")?;
                 self.troubles.remove(&number);

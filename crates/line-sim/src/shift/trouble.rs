@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 /// Something that goes wrong with one unit, or while it is begun.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Trouble {
-    /// Its cable is pulled at this stage and plugged in again a moment later.
-    Pull(&'static str),
+    /// Its cable is pulled so many milliseconds after it was put in, and plugged in again a moment
+    /// later.
+    Pull(u64),
     /// It is left in its slot when the next serial is scanned for that slot.
     LeftIn,
     /// Another unit stands in the fixture after its reset.
@@ -25,10 +26,8 @@ pub(super) enum Trouble {
     PowerCut,
 }
 
-/// Stages at which a cable can be pulled.
-const STAGES: [&str; 7] = [
-    "greet", "issue", "load", "reset", "prove", "confirm", "label",
-];
+/// A unit that nothing happens to is done after about so many milliseconds.
+const CYCLE: u64 = 1_400;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a seed gives the same shift.
 pub(super) struct Random(pub(super) u64);
@@ -60,10 +59,8 @@ pub(super) fn plan(units: u32, random: &mut Random) -> BTreeMap<u32, Trouble> {
         PowerCut,
         PowerCut,
     ];
-    for number in 0..(units / 10).max(2) {
-        // Each stage comes up before one comes twice.
-        let stage = (u64::from(number) + random.below(2)) as usize % STAGES.len();
-        troubles.push(Pull(STAGES[stage]));
+    for _ in 0..(units / 10).max(2) {
+        troubles.push(Pull(random.below(CYCLE)));
     }
     troubles.extend(vec![Nonsense; (units / 20).max(1) as usize]);
     // Not the last few: there would be nothing left to do meanwhile.

@@ -8,6 +8,9 @@ use super::{Presence, Rules};
 use crate::seams::Stage;
 use crate::shift::card::Card;
 
+/// Number of the card of two units that were swapped.
+const SWAPPED: u16 = 205;
+
 /// One position of the bench.
 pub(super) struct Slot {
     pub(super) number: u32,
@@ -186,7 +189,12 @@ impl Slot {
 
     /// Notes what stands at its port. A result's unit is out when it is not there any more.
     pub(super) fn sees(&mut self, presence: Presence) {
-        if let State::Done { unit, out, .. } = &mut self.state {
+        if let State::Done {
+            unit, out, card, ..
+        } = &mut self.state
+        {
+            // Where units were swapped the other one is no new one: the slot has to be seen empty.
+            let unit = unit.as_ref().filter(|_| card.number != SWAPPED);
             *out |= match (&presence, unit) {
                 (Presence::Nothing | Presence::Silent, _) => true,
                 (Presence::Unit(there) | Presence::Locked(there), Some(unit)) => there != unit,

@@ -252,6 +252,20 @@ fn a_unit_that_was_left_in_over_a_restart_is_taken_out() {
 }
 
 #[test]
+fn after_a_swap_the_other_unit_is_no_new_one() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.end(1, Some("SWAPPED"), Outcome::Rework, false);
+    bench.tile(1, Tone::Fail, "SWAPPED", Some("SWAPPED"));
+    bench.unit(1, "00000009");
+    bench.scan("A48", true, "PUT_IN_SLOT");
+    bench.tile(2, Tone::Ready, "READY", Some("PUT_IN"));
+    bench.scan("SLOT1", false, "SLOT_NOT_FREE");
+    bench.gone(1);
+    bench.scan("SLOT1", true, "PUT_IN_SLOT");
+}
+
+#[test]
 fn two_tries_by_itself_then_a_lead() {
     let mut bench = Bench::staffed();
     bench.start(1, "A47");
