@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 use crate::calls::{Patience, Server};
 use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs};
 use crate::home::Home;
-use crate::seams::LabelFolder;
+use crate::printer::PrinterArgs;
 use crate::sync::sync;
 
 use floor::{Do, Floor, Rules, SlotEvent};
@@ -68,9 +68,8 @@ pub(crate) struct ShiftArgs {
     /// The language of the screen [default: the slots file's, or en].
     #[arg(long, value_enum)]
     language: Option<Language>,
-    /// Where labels are left for the printer [default: labels in the station's folder].
-    #[arg(long, value_name = "DIR")]
-    labels: Option<PathBuf>,
+    #[command(flatten)]
+    printer: PrinterArgs,
     /// Lines of words on standard error instead of a screen.
     #[arg(long)]
     plain: bool,
@@ -156,11 +155,14 @@ fn workers(
     slots: &[SlotAt],
     news: &mpsc::UnboundedSender<News>,
 ) -> anyhow::Result<Vec<Worker>> {
+    // Shared: one label at a time, whatever the slot.
+    let printer = args.printer.open(home.labels());
+    let own = printer.as_folder().map(|folder| &folder.0);
+    let own_labels = own == Some(&home.labels());
     let start = |(at, slot): (usize, &SlotAt)| {
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let patience = args.wait.patience();
-        let own_labels = args.labels.is_none();
-        let labels = LabelFolder(args.labels.clone().unwrap_or_else(|| home.labels()));
+        let labels = printer.clone();
         Worker::start(format!("slot {}", slot.number), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
@@ -318,6 +320,11 @@ impl Shift {
                     scrap,
                 },
             ),
+            Do::Reprint {
+                slot,
+                serial,
+                operator,
+            } => self.order(slot, Order::Reprint { serial, operator }),
             Do::Journal => match self.home.journal().open() {
                 Ok(open) => self.floor.replay(&open),
                 Err(error) => self.show.broke(self.now(), &error.to_string()),

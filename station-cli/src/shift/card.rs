@@ -118,6 +118,9 @@ pub(crate) fn of(reason: Option<&str>, outcome: Outcome) -> Card {
         "NO_LABEL" => card(302, Action, Stay),
         "NO_SCAN" => card(303, Action, Stay).called("LABEL"),
         "WRONG_LABEL" => card(304, Fail, Relabel).called("LABEL"),
+        "LABEL_UNKNOWN" => card(306, Action, Stay).called("PRINTER"),
+        "VOID_LABEL" => card(307, Fail, Relabel).called("LABEL"),
+        "NO_REPRINT" => card(308, Action, Stay),
         // 4xx: the order.
         "OTHER_ORDER" => card(401, Action, Stay),
         "WORK_ORDER_CLOSED" => card(402, Action, Stay),

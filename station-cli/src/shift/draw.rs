@@ -242,6 +242,7 @@ pub(super) fn key(stage: Stage) -> &'static str {
         Stage::Prove => "prove",
         Stage::Confirm => "confirm",
         Stage::Lock => "lock",
+        Stage::Printer => "printer",
         Stage::Label => "label",
         Stage::Seal => "seal",
     }

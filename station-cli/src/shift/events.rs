@@ -16,7 +16,7 @@ use traveler::Serial;
 use super::card::Tone;
 use super::draw::key;
 use super::floor::{Heard, Tile};
-use crate::cli::print_line;
+use crate::output::print_line;
 use crate::report::Report;
 
 /// Where lines go.

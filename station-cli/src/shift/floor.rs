@@ -77,6 +77,8 @@ pub(crate) enum SlotEvent {
     Ended(Turned),
     /// A withdrawal was heard by the server, or the reason why not.
     Withdrawn(Result<(), &'static str>),
+    /// Another label was sent to the printer, or the reason why not.
+    Reprinted(Result<(), &'static str>),
     /// The turn broke off by a fault of this program.
     Died,
 }
@@ -113,6 +115,12 @@ pub(crate) enum Do {
         serial: Serial,
         operator: OperatorId,
         scrap: bool,
+    },
+    /// Print the unit's label again, under the next number.
+    Reprint {
+        slot: usize,
+        serial: Serial,
+        operator: OperatorId,
     },
     /// Read the journal again and give it to [`Floor::replay`].
     Journal,
@@ -231,13 +239,7 @@ impl Floor {
 
     /// Whether nothing is in work any more.
     pub(crate) fn is_idle(&self) -> bool {
-        let works = |slot: &Slot| {
-            matches!(
-                slot.state,
-                State::Running { .. } | State::Withdrawing { .. }
-            )
-        };
-        !self.slots.iter().any(works)
+        !self.slots.iter().any(Slot::is_busy)
     }
 
     /// This machine's clock and the server's differ by more than anybody should accept.

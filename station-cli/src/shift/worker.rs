@@ -25,6 +25,7 @@ use crate::home::Home;
 use crate::port::{Port, PortError};
 use crate::provision::{Bench, Job, provision};
 use crate::report::{Doubt, Report};
+use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::sync::withdraw;
 
@@ -49,6 +50,11 @@ pub(super) enum Order {
         serial: Serial,
         operator: OperatorId,
         scrap: bool,
+    },
+    /// Print its label again.
+    Reprint {
+        serial: Serial,
+        operator: OperatorId,
     },
 }
 
@@ -152,10 +158,23 @@ where
                 }) => {
                     self.withdraw(&serial, &operator, scrap).await;
                 }
+                Some(Order::Reprint { serial, operator }) => self.reprint(serial, operator).await,
             }
             last = Presence::Unknown;
             pause = Duration::ZERO;
         }
+    }
+
+    async fn reprint(&mut self, serial: Serial, operator: OperatorId) {
+        let again = Again {
+            serial,
+            reason: "asked for at the bench".to_owned(),
+            operator,
+            patience: self.patience,
+        };
+        let done = reprint(&self.home, &self.server, &mut self.labels, &again).await;
+        let done = done.map(drop).map_err(|failure| failure.advice().reason);
+        self.tell(SlotEvent::Reprinted(done));
     }
 
     /// Nobody listens any more when the shift has ended.

@@ -81,7 +81,7 @@ impl Floor {
             let slot = &mut self.slots[at];
             match &mut slot.state {
                 State::Running {
-                    stage: Some(Stage::Label),
+                    stage: Some(Stage::Label | Stage::Printer),
                     ..
                 } => {
                     self.focus = Some((at, now + FOCUS));
@@ -381,17 +381,32 @@ impl Floor {
         Ok(("WITHDRAWING", Some(at)))
     }
 
+    /// Another label, under the next number. Whether one that nobody is sure of came out the person
+    /// sees; to doubt one that was printed takes a lead.
     fn reprint(&mut self, now: Duration) -> Answer {
-        let waits =
-            |slot: &Slot| matches!(&slot.state, State::Held { card, .. } if card.number == 301);
-        match self.target(waits) {
-            Ok(at) => {
-                self.hold_now(at, now);
-                Ok(("SLOT", Some(at)))
+        let waits = |slot: &Slot| {
+            let printer = matches!(&slot.state, State::Held { card, .. } if card.number == 301);
+            printer || slot.wants_label()
+        };
+        let at = self.target(waits)?;
+        let sure = matches!(
+            self.slots[at].state,
+            State::Running {
+                stage: Some(Stage::Label),
+                ..
             }
-            Err(("NOT_NOW", _)) => Err(("REPRINT_BY_HAND", None)),
-            Err(says) => Err(says),
+        );
+        if sure {
+            self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
         }
+        match &mut self.slots[at].state {
+            State::Running { reprint, .. } => {
+                *reprint = true;
+                self.todo.push(Do::NoLabel { slot: at });
+            }
+            _ => self.hold_now(at, now),
+        }
+        Ok(("REPRINTING", Some(at)))
     }
 
     fn cancel(&mut self) -> Answer {

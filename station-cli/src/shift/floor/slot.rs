@@ -41,6 +41,8 @@ pub(super) enum State {
         tries: u32,
         /// A label is on its way to it.
         labelled: bool,
+        /// Its label is to be printed again as soon as nothing else is done with it.
+        reprint: bool,
         /// What is wrong with the labels that were scanned.
         wrong: Option<WrongLabel>,
     },
@@ -63,6 +65,12 @@ pub(super) enum State {
         open: bool,
         /// The unit was taken out since.
         out: bool,
+    },
+    /// Its label is being printed again.
+    Reprinting {
+        serial: Serial,
+        order: OrderId,
+        tries: u32,
     },
     /// The server is being told that the unit will not come back.
     Withdrawing {
@@ -99,6 +107,7 @@ impl State {
             since: now,
             tries,
             labelled: false,
+            reprint: false,
             wrong: None,
         }
     }
@@ -120,7 +129,7 @@ impl Slot {
     pub(super) fn is_busy(&self) -> bool {
         matches!(
             self.state,
-            State::Running { .. } | State::Withdrawing { .. }
+            State::Running { .. } | State::Reprinting { .. } | State::Withdrawing { .. }
         )
     }
 
@@ -142,6 +151,7 @@ impl Slot {
             | State::Running { serial, .. }
             | State::Held { serial, .. }
             | State::Done { serial, .. }
+            | State::Reprinting { serial, .. }
             | State::Withdrawing { serial, .. } => Some(serial),
         }
     }
@@ -151,7 +161,7 @@ impl Slot {
         matches!(
             self.state,
             State::Running {
-                stage: Some(Stage::Label),
+                stage: Some(Stage::Label | Stage::Printer),
                 labelled: false,
                 ..
             }

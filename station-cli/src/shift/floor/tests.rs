@@ -68,6 +68,11 @@ impl Bench {
                 } => {
                     format!("withdraw {} {serial} {operator} {scrap}", slot + 1)
                 }
+                Do::Reprint {
+                    slot,
+                    serial,
+                    operator,
+                } => format!("reprint {} {serial} {operator}", slot + 1),
                 Do::Journal => "journal".to_owned(),
                 Do::Sound(sound) => format!("{sound:?}"),
             });
@@ -350,9 +355,38 @@ fn a_server_or_a_printer_that_is_away_is_asked_again() {
     assert_eq!(bench.done(), ["start 1 A47 B-7"]);
     bench.end(1, Some("PRINTER"), Outcome::Loaded, true);
     bench.tile(1, Tone::Action, "PRINTER", Some("PRINTER"));
-    bench.scan("REPRINT", true, "SLOT"); // now, not in a while
+    bench.scan("REPRINT", true, "REPRINTING"); // now, not in a while
     assert_eq!(bench.done(), ["start 1 A47 B-7"]);
-    bench.scan("REPRINT", false, "REPRINT_BY_HAND");
+    bench.scan("REPRINT", false, "NOT_NOW");
+}
+
+#[test]
+fn a_label_is_printed_again_under_its_next_number() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.hear(1, SlotEvent::Stage(Stage::Printer));
+    bench.tile(1, Tone::Action, "PRINTER", Some("SCAN_OR_REPRINT"));
+    bench.scan("REPRINT", true, "REPRINTING");
+    assert_eq!(bench.done(), ["no label 1"], "the turn ends first");
+    bench.end(1, Some("LABEL_UNKNOWN"), Outcome::Loaded, true);
+    assert_eq!(bench.done(), ["reprint 1 A47 B-7"]);
+    bench.hear(1, SlotEvent::Reprinted(Ok(())));
+    assert_eq!(bench.done(), ["start 1 A47 B-7"]);
+    bench.label(1);
+    // This one came out, says the printer: whoever doubts it is a lead.
+    bench.scan("REPRINT", false, "NEEDS_LEAD");
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("REPRINT", true, "REPRINTING");
+    bench.end(1, Some("NO_SCAN"), Outcome::Loaded, true);
+    assert_eq!(bench.done(), ["no label 1", "reprint 1 A47 B-7"]);
+    bench.hear(1, SlotEvent::Reprinted(Err("PRINTER")));
+    bench.tile(1, Tone::Action, "PRINTER", Some("PRINTER"));
+    // One that came out after all, as the scanner shows, needs no other.
+    bench.later(5);
+    bench.hear(1, SlotEvent::Stage(Stage::Printer));
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    bench.pass(1);
+    assert_eq!(bench.done(), ["start 1 A47 B-7", "label 1 20"]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ impl Floor {
             SlotEvent::Stage(stage) => self.stage(at, stage, now),
             SlotEvent::Ended(turned) => self.ended(at, &turned, now),
             SlotEvent::Withdrawn(done) => self.withdrawn(at, done),
+            SlotEvent::Reprinted(done) => self.reprinted(at, done, now),
             SlotEvent::Died => {
                 self.slots[at].locked = Some("SLOT_DIED");
                 self.slots[at].state = State::Free;
@@ -46,8 +47,10 @@ impl Floor {
         *stage = Some(next);
         *labelled = false;
         match next {
-            Stage::Label if self.ending => self.todo.push(Do::NoLabel { slot: at }),
-            Stage::Label | Stage::Reconnect => self.sound(Sound::Action),
+            Stage::Label | Stage::Printer if self.ending => {
+                self.todo.push(Do::NoLabel { slot: at })
+            }
+            Stage::Label | Stage::Printer | Stage::Reconnect => self.sound(Sound::Action),
             _ => {}
         }
     }
@@ -57,12 +60,67 @@ impl Floor {
             serial,
             order,
             tries,
+            reprint,
             ..
         } = &self.slots[at].state
         else {
             return;
         };
-        let (serial, order, tries) = (serial.clone(), order.clone(), *tries);
+        let (of, tries) = ((serial.clone(), order.clone()), *tries);
+        let label_alone = turned.outcome == Outcome::Loaded && *reprint;
+        match self.operator.clone().filter(|_| label_alone) {
+            Some(operator) => {
+                let (serial, order) = of;
+                self.todo.push(Do::Reprint {
+                    slot: at,
+                    serial: serial.clone(),
+                    operator,
+                });
+                self.slots[at].state = State::Reprinting {
+                    serial,
+                    order,
+                    tries,
+                };
+            }
+            None => self.conclude(at, of, tries, turned, now),
+        }
+    }
+
+    /// The turn goes on with the other label, or the slot says why there is none.
+    fn reprinted(&mut self, at: usize, done: Result<(), &'static str>, now: Duration) {
+        let State::Reprinting {
+            serial,
+            order,
+            tries,
+        } = &self.slots[at].state
+        else {
+            return;
+        };
+        let (of, tries) = ((serial.clone(), order.clone()), *tries);
+        match done {
+            Ok(()) => self.again(at, of.0, of.1, tries, now),
+            Err(reason) => {
+                let turned = Turned {
+                    reason: Some(reason),
+                    outcome: Outcome::Loaded,
+                    device_id: None,
+                    open: true,
+                };
+                self.conclude(at, of, tries, &turned, now);
+            }
+        }
+    }
+
+    /// What a turn's end means for its slot.
+    fn conclude(
+        &mut self,
+        at: usize,
+        of: (Serial, OrderId),
+        tries: u32,
+        turned: &Turned,
+        now: Duration,
+    ) {
+        let (serial, order) = of;
         let unit = turned.device_id.clone();
         let card = card::of(turned.reason, turned.outcome);
         self.slots[at].presence = Presence::Unknown;

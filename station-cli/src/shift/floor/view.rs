@@ -158,6 +158,10 @@ impl Slot {
                     tile.says = say("CALL_LEAD");
                 }
             }
+            State::Reprinting { .. } => {
+                (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+                tile.says = say("REPRINTING");
+            }
             State::Withdrawing { .. } => {
                 (tile.tone, tile.word) = (Tone::Running, "RUNNING");
                 tile.says = say("WITHDRAWING");
@@ -187,18 +191,22 @@ impl Slot {
         tile.stage = *stage;
         (tile.tone, tile.word) = (Tone::Running, "RUNNING");
         match (stage, wrong) {
-            (Some(Stage::Label), Some(WrongLabel::SwappedWith(other))) => {
+            (Some(Stage::Label | Stage::Printer), Some(WrongLabel::SwappedWith(other))) => {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 305);
                 let pair = format!("{} <-> {other}", self.number);
                 tile.says = Some(Said::text("LABELS_SWAPPED", pair, self.number));
             }
-            (Some(Stage::Label), Some(WrongLabel::Other)) => {
+            (Some(Stage::Label | Stage::Printer), Some(WrongLabel::Other)) => {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 304);
                 tile.says = say("WRONG_LABEL", self.number);
             }
             (Some(Stage::Label), None) => {
                 (tile.tone, tile.word) = (Tone::Action, "LABEL");
                 tile.says = say("SCAN_LABEL", self.number);
+            }
+            (Some(Stage::Printer), _) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "PRINTER", 306);
+                tile.says = say("SCAN_OR_REPRINT", self.number);
             }
             (Some(Stage::Reconnect), _) => {
                 (tile.tone, tile.word, tile.number) = (Tone::Action, "RECONNECT", 101);
