@@ -1,9 +1,11 @@
 //! What there is to do for a unit that was greeted: asked of journal, unit and server, in that order.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use api::{Reason, v1};
 use credential::{Bundle, BundleBytes};
 use ring::digest::{SHA256, digest};
-use traveler::{Attempt, Digest, Event, Slot, State};
+use traveler::{Attempt, Digest, Event, Slot, State, Timestamp};
 use wire::{Facts, UnitState};
 use zeroize::Zeroizing;
 
@@ -248,6 +250,7 @@ where
             let step = self.desk.step(&open, credential.attempt);
             let seen = self.desk.home.seen();
             let proven = seen.verify(before, &proof, &step, &[State::Issued])?;
+            self.report.clock_off = Some(off_by(proven.time));
             match proven.event.happened() {
                 Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {}
                 _ => {
@@ -272,7 +275,7 @@ where
     }
 
     fn issue_request(&self, facts: &Facts) -> v1::IssueRequest {
-        let slot = Slot::parse(self.port.path()).ok(); // a path too long for a slot goes unsaid
+        let slot = Slot::parse(self.port.slot()).ok(); // a path too long for a slot goes unsaid
         v1::IssueRequest {
             order: self.job.order.to_string(),
             serial: self.job.serial.to_string(),
@@ -299,6 +302,14 @@ where
         }
         error.into()
     }
+}
+
+/// How far this machine's clock is from a time that the server told just now.
+fn off_by(told: Timestamp) -> Duration {
+    let here = SystemTime::now().duration_since(UNIX_EPOCH);
+    let here = here.unwrap_or_default().as_millis();
+    let told = u128::try_from(told.unix_ms()).unwrap_or_default();
+    Duration::from_millis(u64::try_from(here.abs_diff(told)).unwrap_or(u64::MAX))
 }
 
 impl Credential {

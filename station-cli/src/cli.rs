@@ -28,6 +28,7 @@ use crate::recovery::{self, RecoveryArgs};
 use crate::reprint::{self, ReprintArgs};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
+use crate::shift::{self, ShiftArgs};
 use crate::sync::{SyncState, Synced, sync};
 use crate::token::Token;
 
@@ -48,6 +49,8 @@ enum Verb {
     Enroll(EnrollArgs),
     /// Provision one unit, or go on with one that was interrupted.
     Provision(Box<ProvisionArgs>),
+    /// The shift: scanner in, PASS or FAIL out, all slots of the bench at once.
+    Run(Box<ShiftArgs>),
     /// Ask a unit who it is and what it holds.
     Greet(GreetArgs),
     /// List the serial ports of this machine.
@@ -63,7 +66,7 @@ enum Verb {
 }
 
 #[derive(Args)]
-struct DataArgs {
+pub(crate) struct DataArgs {
     /// The station's folder.
     #[arg(
         long,
@@ -71,14 +74,14 @@ struct DataArgs {
         env = "BIRTHMARK_STATION",
         default_value = "station"
     )]
-    data: PathBuf,
+    pub(crate) data: PathBuf,
 }
 
 #[derive(Args)]
-struct FormatArgs {
+pub(crate) struct FormatArgs {
     /// What goes to standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(crate) format: Format,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
@@ -143,7 +146,7 @@ struct PortArgs {
 }
 
 #[derive(Args)]
-struct WaitArgs {
+pub(crate) struct WaitArgs {
     /// Seconds to wait for a server that does not answer.
     #[arg(long = "wait", value_name = "SECONDS", default_value_t = 15)]
     seconds: u32,
@@ -181,7 +184,7 @@ struct SyncArgs {
 }
 
 impl WaitArgs {
-    fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         Patience(Duration::from_secs(self.seconds.into()))
     }
 }
@@ -208,6 +211,7 @@ pub async fn run() -> u8 {
     let done = match cli.verb {
         Verb::Enroll(args) => run_enroll(args).await,
         Verb::Provision(args) => run_provision(*args).await,
+        Verb::Run(args) => shift::run(*args).await,
         Verb::Greet(args) => run_greet(args).await,
         Verb::Ports(args) => run_ports(&args),
         Verb::Doctor(args) => doctor::run(args).await,
@@ -304,7 +308,7 @@ async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
 
 /// Removes the label of a unit that is not under way any more from the station's own folder: it
 /// holds a password in clear, and it was scanned or is worthless.
-fn put_away(home: &Home, serial: &Serial) -> anyhow::Result<()> {
+pub(crate) fn put_away(home: &Home, serial: &Serial) -> anyhow::Result<()> {
     let open = home.journal().open()?;
     if open.iter().all(|open| open.serial != *serial) {
         LabelFolder(home.labels()).take_back(serial)?;

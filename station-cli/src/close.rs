@@ -113,7 +113,7 @@ where
         credential: &Credential,
         reprint: u32,
     ) -> Result<Option<String>, Failure> {
-        let slot = Slot::parse(self.port.path()).ok();
+        let slot = Slot::parse(self.port.slot()).ok();
         let zpl = printout::draw(
             order,
             &credential.open,

@@ -38,6 +38,7 @@ mod reprint;
 mod screen;
 mod seams;
 mod settle;
+mod shift;
 mod sync;
 mod token;
 mod trust;

@@ -24,7 +24,7 @@ use tlog::{
     Checkpoint, EntryProof, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency,
     verify_inclusion,
 };
-use traveler::{Entry, Event, State, Step};
+use traveler::{Entry, Event, State, Step, Timestamp};
 
 use crate::durable;
 use crate::proven::{Kept, ProvenEntries};
@@ -75,6 +75,8 @@ pub(crate) struct Seen<'a> {
 pub(crate) struct Proven {
     /// Its leaf index.
     pub(crate) index: u64,
+    /// When, by the server's clock; advisory.
+    pub(crate) time: Timestamp,
     /// What happened.
     pub(crate) event: Event,
 }
@@ -223,6 +225,7 @@ impl<'a> Seen<'a> {
         self.remember(&checkpoint, &proof.checkpoint)?;
         Ok(Proven {
             index: proof.index,
+            time: entry.time,
             event: entry.event,
         })
     }

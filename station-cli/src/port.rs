@@ -46,6 +46,11 @@ pub trait Port: Send {
     /// Its path: the place an attempt is bound to, until it is settled.
     fn path(&self) -> &str;
 
+    /// What the bench calls the position: on entries and labels.
+    fn slot(&self) -> &str {
+        self.path()
+    }
+
     /// Opens it for this process alone.
     ///
     /// # Errors

@@ -27,6 +27,9 @@ pub struct Report {
     pub certificate_sha256: Option<Digest>,
     /// From the start of the turn to its end, in milliseconds.
     pub cycle_ms: u64,
+    /// How far this machine's clock and the server's were apart, when the server told its time.
+    #[serde(skip)]
+    pub(crate) clock_off: Option<Duration>,
     /// For people: what the operator sees.
     #[serde(skip)]
     pub says: &'static str,
@@ -61,6 +64,7 @@ impl Report {
             index: None,
             certificate_sha256: None,
             cycle_ms: 0,
+            clock_off: None,
             says: "PASS",
             words: String::new(),
             doubt: Doubt::None,

@@ -93,7 +93,7 @@ pub async fn sync<S: Provisioning>(
     let mut all = Vec::new();
     if let Some((serial, _)) = void {
         let mut claim = home.journal().claim(serial)?;
-        let open = desk.give_up(&mut claim, serial).await?;
+        let open = desk.give_up(&mut claim, serial, false).await?;
         all.push(synced(open, SyncState::Withdrawn));
     }
     let mut away = false;
@@ -120,6 +120,26 @@ pub async fn sync<S: Provisioning>(
     Ok(all)
 }
 
+/// Withdraws what is under way for one serial; `scrap` ends the unit with it.
+///
+/// # Errors
+/// [`Failure::NothingOpen`], [`Failure::Call`], [`Failure::Journal`] and [`Failure::Log`].
+pub(crate) async fn withdraw<S: Provisioning>(
+    home: &Home,
+    server: &S,
+    patience: Patience,
+    (serial, operator): (&Serial, &OperatorId),
+    scrap: bool,
+) -> Result<(), Failure> {
+    let desk = Desk {
+        home,
+        calls: Patient { server, patience },
+        operator: Some(operator),
+    };
+    let mut claim = home.journal().claim(serial)?;
+    desk.give_up(&mut claim, serial, scrap).await.map(drop)
+}
+
 fn synced(open: Open, state: SyncState) -> Synced {
     Synced {
         attempt: open.issued.map(|issued| issued.attempt),
@@ -132,7 +152,12 @@ fn synced(open: Open, state: SyncState) -> Synced {
 
 impl<S: Provisioning> Desk<'_, S> {
     /// Withdraws what is under way for a serial, journaled or not.
-    async fn give_up(&self, claim: &mut Claim, serial: &Serial) -> Result<Open, Failure> {
+    async fn give_up(
+        &self,
+        claim: &mut Claim,
+        serial: &Serial,
+        scrap: bool,
+    ) -> Result<Open, Failure> {
         let open = match (claim.open().cloned(), self.standing(serial).await?) {
             (Some(open), _) => open,
             // A station that lost its folder finds its own attempts at the server.
@@ -163,10 +188,7 @@ impl<S: Provisioning> Desk<'_, S> {
             Some(_) => VoidCause::UnitLost,
             None => VoidCause::ReplyLost,
         };
-        let decided = Withdraw {
-            cause,
-            scrap: false,
-        };
+        let decided = Withdraw { cause, scrap };
         claim.write(Open {
             withdraw: Some(open.withdraw.unwrap_or(decided)),
             ..open.clone()

@@ -117,6 +117,17 @@ pub(crate) fn run(program: &Path, arguments: &[&str]) -> Done {
 /// Runs a command to its end, with this on its standard input.
 #[track_caller]
 pub(crate) fn run_with(program: &Path, arguments: &[&str], input: &str) -> Done {
+    run_for(program, arguments, input, WITHIN)
+}
+
+/// Runs a command that may take longer than others.
+#[track_caller]
+pub(crate) fn run_within(program: &Path, arguments: &[&str], within: Duration) -> Done {
+    run_for(program, arguments, "", within)
+}
+
+#[track_caller]
+fn run_for(program: &Path, arguments: &[&str], input: &str, within: Duration) -> Done {
     let outputs = tempfile::tempdir().unwrap();
     let [out, err] = ["out", "err"].map(|name| outputs.path().join(name));
     let mut child = Command::new(program)
@@ -127,7 +138,7 @@ pub(crate) fn run_with(program: &Path, arguments: &[&str], input: &str) -> Done 
         .spawn()
         .unwrap();
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes()); // it may not want any
-    let code = end_of(&mut child);
+    let code = end_within(&mut child, within);
     let [out, err] = [out, err].map(|path| text_of(&path));
     Done { code, out, err }
 }
@@ -135,10 +146,15 @@ pub(crate) fn run_with(program: &Path, arguments: &[&str], input: &str) -> Done 
 /// Waits for a process to end by itself; gives its exit code.
 #[track_caller]
 pub(crate) fn end_of(child: &mut Child) -> Option<i32> {
-    let ended = until(WITHIN, || child.try_wait().unwrap());
+    end_within(child, WITHIN)
+}
+
+#[track_caller]
+fn end_within(child: &mut Child, within: Duration) -> Option<i32> {
+    let ended = until(within, || child.try_wait().unwrap());
     let Some(status) = ended else {
         let _ = child.kill();
-        panic!("a process did not end within {WITHIN:?}");
+        panic!("a process did not end within {within:?}");
     };
     status.code()
 }

@@ -20,6 +20,7 @@ mod recover;
 mod refusals;
 mod rotation;
 mod scripts;
+mod shift;
 mod site;
 mod softhsm;
 mod units;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -13,7 +14,7 @@ use crate::bench::{self, Bench};
 use crate::load::{self, Plan};
 use crate::printer::verb;
 use crate::unit::{SimUnit, SimUnitConfig};
-use crate::{demo, softhsm};
+use crate::{demo, shift, softhsm};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
 #[derive(Debug, Parser)]
@@ -75,6 +76,24 @@ enum Verb {
         /// The server's program [default: `provisioner` beside this one].
         #[arg(long, value_name = "FILE")]
         provisioner: Option<PathBuf>,
+    },
+    /// Work a whole shift at one bench under tmux, with a scanner only and everything that goes wrong.
+    Shift {
+        /// How many units, 16 to 10000.
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(16..=10_000))]
+        units: u32,
+        /// Slots of the bench, 2 to 32.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(2..=32))]
+        slots: u16,
+        /// What goes wrong, and where.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// How long the server does not answer, once: ten minutes of a shift, scaled, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 12)]
+        cut: u32,
+        /// Where everything is kept, new or empty [default: a temporary folder].
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
     /// Measure a part of the line on this machine.
     #[command(subcommand)]
@@ -165,6 +184,22 @@ fn run(cli: Cli) -> Result<ExitCode> {
             runtime.block_on(load::load(plan, cli.format))
         }
         Verb::Printer { listen, out } => verb::run(listen, &out, cli.format),
+        Verb::Shift {
+            units,
+            slots,
+            seed,
+            cut,
+            data,
+        } => {
+            let plan = shift::Plan {
+                units,
+                slots,
+                seed,
+                cut: Duration::from_secs(cut.into()),
+                data,
+            };
+            runtime.block_on(shift::shift(plan, cli.format))
+        }
         Verb::Unit {
             flash,
             device_id,

@@ -27,8 +27,8 @@ use crate::unit::{SimUnit, SimUnitConfig};
 pub(crate) const MODEL: &str = "CAM2";
 pub(crate) const REVISION: &str = "B";
 
-const PRODUCT: &str = "CAM-2";
-const DEFINITION: &str = r#"# What is built: apply with `provisioner product apply FILE`.
+pub(crate) const PRODUCT: &str = "CAM-2";
+pub(crate) const DEFINITION: &str = r#"# What is built: apply with `provisioner product apply FILE`.
 sku = "CAM-2"
 name = "Example camera"
 model = "CAM2"          # what a unit must say it is

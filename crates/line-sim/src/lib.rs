@@ -11,6 +11,7 @@ mod load;
 mod outcomes;
 mod printer;
 mod search;
+mod shift;
 mod show;
 mod softhsm;
 mod town;

@@ -140,6 +140,11 @@ impl Process {
         })
     }
 
+    /// Its number, for signals.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// Whether it is still the process that was started.
     pub(crate) fn runs(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())

@@ -1,0 +1,163 @@
+//! A whole shift at one bench, with a scanner only: the real station in a real terminal, the real
+//! server as a process, units on ptys, and everything that goes wrong in a shift.
+//!
+//! What goes wrong, and at which unit, follows from the seed; how the processes interleave is the
+//! kernel's to say. A network cut stops the server's process: nothing answers, nothing is closed.
+//! Deliberately absent: any other way into the station than its scanner.
+
+mod bench;
+mod count;
+mod operator;
+mod terminal;
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cli::{Format, print, say};
+use crate::demo;
+use crate::load::process::{Keys, Process};
+use crate::load::program;
+use crate::town::{enrol_at, order_at};
+
+use bench::Bench;
+use operator::Operator;
+use terminal::Terminal;
+use trouble::Random;
+
+/// The least time a shift is given, and what each unit adds.
+const WITHIN: (Duration, Duration) = (Duration::from_secs(120), Duration::from_secs(5));
+/// The station ends by then when it is asked to.
+const ENDS: Duration = Duration::from_secs(60);
+const TERMINAL: (u16, u16) = (80, 24);
+
+/// A shift that was asked for.
+pub(crate) struct Plan {
+    pub(crate) units: u32,
+    pub(crate) slots: u16,
+    pub(crate) seed: u64,
+    /// How long the server does not answer, once.
+    pub(crate) cut: Duration,
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// Works one shift and says what came of it.
+pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
+    let data = demo::data(plan.data.clone())?;
+    for folder in ["units", "ports", "labels", "screens"] {
+        std::fs::create_dir_all(data.join(folder))?;
+    }
+    let mut server = Process::start(&data, None, &Keys::default()).await?;
+    let order = order_at(&server.site, demo::DEFINITION, demo::PRODUCT, plan.units).await?;
+    enrol_at(
+        &server.site,
+        server.address,
+        "bench-1",
+        &data.join("bench-1"),
+    )
+    .await?;
+    let bench = Bench::new(&data, plan.slots.into());
+    std::fs::write(data.join("slots.toml"), slots(&bench, plan.slots))?;
+    say(&format!(
+        "order {order}: {} units, seed {}, in {}",
+        plan.units,
+        plan.seed,
+        data.display()
+    ));
+
+    let terminal = Terminal::open(TERMINAL, &command(&data, &order)?)?;
+    let mut random = Random(plan.seed);
+    let mut operator = Operator {
+        bench,
+        terminal: &terminal,
+        server: server.id(),
+        labels: data.join("labels"),
+        screens: data.join("screens"),
+        troubles: trouble::plan(plan.units, &mut random),
+        random,
+        met: BTreeMap::new(),
+        shelf: (1..=plan.units).collect(),
+        done: BTreeSet::new(),
+        cut: plan.cut,
+        later: Vec::new(),
+        left_in: None,
+        holds_label: None,
+    };
+    let started = Instant::now();
+    operator.work(WITHIN.0 + WITHIN.1 * plan.units)?;
+    let took = started.elapsed();
+    operator.picture("end")?;
+    let code = end(&terminal)?;
+    let (bench, met) = (operator.bench, operator.met);
+    let came = count::count(&data, &server.site, &order, plan.units, &bench)?;
+    server.stop().await?;
+
+    let good = came.good(plan.units) && code == 0;
+    let mut fact = came.json(&met);
+    fact["seed"] = plan.seed.into();
+    fact["slots"] = plan.slots.into();
+    fact["seconds"] = took.as_secs().into();
+    fact["station_exit"] = code.into();
+    fact["data"] = data.display().to_string().into();
+    print(format, &fact, &came.text(&met, took));
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The slots file of a bench whose ports are links.
+fn slots(bench: &Bench, slots: u16) -> String {
+    let mut text = "[scan]\nserial = \"CAM2-#####\"\n".to_owned();
+    for at in 0..slots {
+        let path = bench.port(at.into());
+        let _ = write!(
+            text,
+            "\n[[slot]]\nnumber = {}\npath = \"{}\"\n",
+            at + 1,
+            path.display()
+        );
+    }
+    text
+}
+
+/// The station's command line, for a shell.
+fn command(data: &Path, order: &str) -> Result<String> {
+    let program = program("station-cli", None)?;
+    let quoted = |path: &Path| -> Result<String> {
+        let text = path.to_str().context("a path that is no text")?;
+        match text.contains('\'') {
+            true => bail!("{text} has a quotation mark"),
+            false => Ok(format!("'{text}'")),
+        }
+    };
+    Ok(format!(
+        "{} run --order {order} --wait 4 --slots {} --data {} --labels {} --events {}",
+        quoted(&program)?,
+        quoted(&data.join("slots.toml"))?,
+        quoted(&data.join("bench-1"))?,
+        quoted(&data.join("labels"))?,
+        quoted(&data.join("events.jsonl"))?,
+    ))
+}
+
+/// Ends the station as its operator does; gives its exit code.
+fn end(terminal: &Terminal) -> Result<u8> {
+    terminal.interrupt()?;
+    let give_up = Instant::now() + ENDS;
+    loop {
+        if let Some(code) = terminal.ended()? {
+            return Ok(code);
+        }
+        if Instant::now() > give_up {
+            bail!("the station does not end:\n{}", terminal.screen()?);
+        }
+        std::thread::sleep(operator::TICK);
+    }
+}

@@ -1,0 +1,196 @@
+//! The bench as the person at it sees it: slots with units in them, and what the tiles say.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use traveler::{DeviceId, Mac};
+
+use crate::unit::{SimUnit, SimUnitConfig};
+
+/// One position of the bench.
+#[derive(Default)]
+pub(super) struct Position {
+    /// What is in it.
+    pub(super) unit: Option<InSlot>,
+    /// What its tile says.
+    pub(super) tile: Tile,
+    /// Whether the person has answered what the tile says now.
+    pub(super) answered: bool,
+}
+
+/// A unit in a slot.
+pub(super) struct InSlot {
+    /// Which of the shift's, from 1.
+    pub(super) number: u32,
+    sim: SimUnit,
+    pub(super) pulled: bool,
+}
+
+/// One tile, as the station tells it to machines.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Tile {
+    pub(super) tone: String,
+    pub(super) says: String,
+    pub(super) number: u64,
+    pub(super) serial: String,
+    pub(super) stage: String,
+}
+
+/// What became of one scan.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) accepted: bool,
+    pub(super) says: String,
+    pub(super) slot: Option<usize>,
+}
+
+/// Slots, their ports, and the events of the station.
+pub(super) struct Bench {
+    ports: PathBuf,
+    units: PathBuf,
+    events: PathBuf,
+    /// How far they were read.
+    read: u64,
+    rest: String,
+    pub(super) positions: Vec<Position>,
+    /// Scans that the station has answered.
+    pub(super) heard: Vec<Heard>,
+    /// How often the station has begun.
+    pub(super) begun: u32,
+}
+
+impl Bench {
+    pub(super) fn new(data: &Path, slots: usize) -> Bench {
+        Bench {
+            ports: data.join("ports"),
+            units: data.join("units"),
+            events: data.join("events.jsonl"),
+            read: 0,
+            rest: String::new(),
+            positions: (0..slots).map(|_| Position::default()).collect(),
+            heard: Vec::new(),
+            begun: 0,
+        }
+    }
+
+    /// Reads what the station has told since.
+    pub(super) fn look(&mut self) -> Result<()> {
+        let Ok(mut file) = File::open(&self.events) else {
+            return Ok(()); // it has told nothing yet
+        };
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut bytes = Vec::new();
+        self.read += file.read_to_end(&mut bytes)? as u64;
+        self.rest.push_str(&String::from_utf8_lossy(&bytes));
+        while let Some(end) = self.rest.find('\n') {
+            let line: String = self.rest.drain(..=end).collect();
+            // A power cut may have torn one; the next begins on the same line.
+            if let Ok(event) = serde_json::from_str(&line) {
+                self.take(&event);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: &Value) {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let slot = event["slot"]
+            .as_u64()
+            .and_then(|slot| usize::try_from(slot).ok());
+        match event["event"].as_str() {
+            Some("shift") => self.begun += 1,
+            Some("scan") => self.heard.push(Heard {
+                accepted: event["accepted"] == true,
+                says: text("says"),
+                slot: slot.map(|slot| slot - 1),
+            }),
+            Some("tile") => {
+                let Some(position) = slot.and_then(|slot| self.positions.get_mut(slot - 1)) else {
+                    return;
+                };
+                position.answered = false;
+                position.tile = Tile {
+                    tone: text("tile"),
+                    says: text("says"),
+                    number: event["number"].as_u64().unwrap_or_default(),
+                    serial: text("serial"),
+                    stage: text("stage"),
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts a unit into a slot.
+    pub(super) fn put(&mut self, at: usize, number: u32, config: SimUnitConfig) -> Result<()> {
+        let sim = SimUnit::spawn(config)?;
+        let port = sim.port().context("a unit has a port")?.to_owned();
+        self.point(at, Some(&port))?;
+        self.positions[at].unit = Some(InSlot {
+            number,
+            sim,
+            pulled: false,
+        });
+        Ok(())
+    }
+
+    /// Takes the unit out.
+    pub(super) fn take_out(&mut self, at: usize) -> Result<()> {
+        self.point(at, None)?;
+        match self.positions[at].unit.take() {
+            Some(unit) => Ok(unit.sim.stop()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Pulls the cable, or plugs it in: the port gets another name, and the place stays.
+    pub(super) fn cable(&mut self, at: usize, plug: bool) -> Result<()> {
+        let Some(unit) = &mut self.positions[at].unit else {
+            return Ok(());
+        };
+        unit.pulled = !plug;
+        match plug {
+            true => {
+                let port = unit.sim.plug_cable()?.to_owned();
+                self.point(at, Some(&port))
+            }
+            false => {
+                unit.sim.pull_cable()?;
+                self.point(at, None)
+            }
+        }
+    }
+
+    /// The path of a slot is a link, as udev makes one.
+    fn point(&self, at: usize, port: Option<&Path>) -> Result<()> {
+        let link = self.port(at);
+        let _ = std::fs::remove_file(&link);
+        port.map_or(Ok(()), |port| symlink(port, &link))
+            .with_context(|| format!("cannot make {}", link.display()))
+    }
+
+    /// The path of a slot.
+    pub(super) fn port(&self, at: usize) -> PathBuf {
+        self.ports.join(format!("slot-{}", at + 1))
+    }
+
+    /// What one of the shift's units is; `kind` tells its flash from another's of that number.
+    pub(super) fn silicon(&self, number: u32, kind: &str, model: &str) -> Result<SimUnitConfig> {
+        let family = if kind.is_empty() { 0x51 } else { 0x52 };
+        let id = DeviceId::parse(&format!("{family:02x}{number:014x}"))?;
+        let mut config = SimUnitConfig::new(self.flash(number, kind), id, model);
+        let [_, a, b, c] = number.to_be_bytes();
+        config.macs = vec![Mac([0x02, family, 0x27, a, b, c])]; // locally administered (IEEE 802)
+        config.revision = Some("B".to_owned());
+        Ok(config)
+    }
+
+    /// A unit's flash file.
+    pub(super) fn flash(&self, number: u32, kind: &str) -> PathBuf {
+        self.units.join(format!("{number}{kind}.json"))
+    }
+}

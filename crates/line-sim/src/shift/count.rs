@@ -1,0 +1,172 @@
+//! What came of a shift, by the server's log and by what the units and the labels hold.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use provisioner::site::Site;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::bench::Bench;
+use super::operator::{label, serial};
+use crate::load::program;
+use crate::search;
+
+/// The count of a shift.
+pub(super) struct Came {
+    order: Value,
+    /// Units that are not sealed, or hold something else than the log says.
+    lost: Vec<String>,
+    /// Pairs of units with one password.
+    duplicates: Vec<String>,
+    /// Units whose label says another password than they hold.
+    wrong_labels: Vec<String>,
+    findings: bool,
+    /// Files that hold a password and must not.
+    leaks: Vec<PathBuf>,
+    searched: u64,
+}
+
+/// Counts, after the station has ended and while the server runs.
+pub(super) fn count(
+    data: &Path,
+    site: &Site,
+    order: &str,
+    units: u32,
+    bench: &Bench,
+) -> Result<Came> {
+    let provisioner = program("provisioner", None)?;
+    let ask = |arguments: &[&str]| -> Result<(bool, Value)> {
+        let output = Command::new(&provisioner)
+            .arg("audit")
+            .args(arguments)
+            .args(["--format", "json", "--data"])
+            .arg(site.data())
+            .output()?;
+        let fact = serde_json::from_slice(&output.stdout);
+        let fact = fact.with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        Ok((output.status.success(), fact))
+    };
+    let mut came = Came {
+        order: ask(&["order", order])?.1,
+        lost: Vec::new(),
+        duplicates: Vec::new(),
+        wrong_labels: Vec::new(),
+        findings: !ask(&["verify"])?.0,
+        leaks: Vec::new(),
+        searched: 0,
+    };
+    let mut owners: Vec<(Zeroizing<String>, String)> = Vec::new();
+    for number in 1..=units {
+        let serial = serial(number);
+        let log = ask(&["unit", &serial]).map_or(Value::Null, |(_, log)| log);
+        let held = held(&bench.flash(number, ""));
+        let Some((held, attempt, password)) = held else {
+            came.lost.push(serial);
+            continue;
+        };
+        if log["state"] != "sealed" || log["attempt"] != attempt || held != serial {
+            came.lost.push(serial.clone());
+        }
+        let code = label(&data.join("labels"), &serial)?;
+        let wanted = Zeroizing::new(format!("BM1:{serial}:{}", password.as_str()));
+        if code.is_none_or(|code| code.trim_end() != wanted.as_str()) {
+            came.wrong_labels.push(serial.clone());
+        }
+        if let Some((_, other)) = owners
+            .iter()
+            .find(|(one, _)| one.as_str() == password.as_str())
+        {
+            came.duplicates.push(format!("{serial} and {other}"));
+        }
+        owners.push((password, serial));
+    }
+    let secrets: Vec<Zeroizing<String>> = owners.into_iter().map(|(secret, _)| secret).collect();
+    ensure!(!secrets.is_empty(), "no unit holds a password");
+    let homes = [data.join("units"), data.join("labels")];
+    (came.leaks, came.searched) = search::holders(data, &homes, &secrets)?;
+    Ok(came)
+}
+
+/// Serial, attempt and password that a flash file says.
+fn held(path: &Path) -> Option<(String, u64, Zeroizing<String>)> {
+    let text = Zeroizing::new(std::fs::read(path).ok()?);
+    let file: Value = serde_json::from_slice(&text).ok()?;
+    let password = file["password"].as_str()?.to_owned();
+    let serial = file["serial"].as_str()?.to_owned();
+    Some((serial, file["attempt"].as_u64()?, Zeroizing::new(password)))
+}
+
+impl Came {
+    /// Whether every promise was kept.
+    pub(super) fn good(&self, units: u32) -> bool {
+        let none = [&self.lost, &self.duplicates, &self.wrong_labels];
+        let number = |name: &str| self.order[name].as_u64().unwrap_or_default();
+        let sum = ["sealed", "scrapped", "open", "not_started"]
+            .map(number)
+            .iter()
+            .sum::<u64>();
+        none.iter().all(|list| list.is_empty())
+            && self.leaks.is_empty()
+            && !self.findings
+            && sum == number("quantity")
+            && number("sealed") == u64::from(units)
+    }
+
+    /// For machines.
+    pub(super) fn json(&self, met: &BTreeMap<&'static str, u32>) -> Value {
+        json!({
+            "order": {
+                "quantity": self.order["quantity"], "sealed": self.order["sealed"],
+                "scrapped": self.order["scrapped"], "open": self.order["open"],
+                "not_started": self.order["not_started"], "voided": self.order["voided"],
+            },
+            "lost": self.lost,
+            "duplicates": self.duplicates,
+            "wrong_labels": self.wrong_labels,
+            "log_is_clean": !self.findings,
+            "leaks": self.leaks,
+            "files_searched": self.searched,
+            "troubles": met,
+        })
+    }
+
+    /// For people.
+    pub(super) fn text(&self, met: &BTreeMap<&'static str, u32>, took: Duration) -> String {
+        let number = |name: &str| self.order[name].as_u64().unwrap_or_default();
+        let troubles: Vec<String> = met
+            .iter()
+            .map(|(what, times)| format!("{what} {times}"))
+            .collect();
+        let mark = |good: bool| if good { '\u{2713}' } else { '\u{2717}' };
+        let clean =
+            self.lost.is_empty() && self.duplicates.is_empty() && self.wrong_labels.is_empty();
+        format!(
+            "{} s: {}\n\
+             {} ordered {} = sealed {} + scrapped {} + open {} + not started {}; voided {}\n\
+             {} lost {:?}, duplicate {:?}, wrong labels {:?}\n\
+             {} the log verifies\n\
+             {} {} files searched for the passwords: {:?} hold one outside units/ and labels/\n",
+            took.as_secs(),
+            troubles.join(", "),
+            mark(number("open") + number("not_started") == 0),
+            number("quantity"),
+            number("sealed"),
+            number("scrapped"),
+            number("open"),
+            number("not_started"),
+            number("voided"),
+            mark(clean),
+            self.lost,
+            self.duplicates,
+            self.wrong_labels,
+            mark(!self.findings),
+            mark(self.leaks.is_empty()),
+            self.searched,
+            self.leaks,
+        )
+    }
+}

@@ -1,0 +1,488 @@
+//! The person at the bench: looks at tiles, scans, plugs, and does nothing else. No keyboard, no
+//! look into a file but the label's, which is what a scanner sees.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use station_cli::Scanner;
+use traveler::Serial;
+use zeroize::Zeroizing;
+
+use super::bench::{Bench, Heard};
+use super::terminal::Terminal;
+use super::trouble::{Random, Trouble};
+use crate::demo;
+use crate::printer::LabelReader;
+
+/// Between two looks at the bench.
+pub(super) const TICK: Duration = Duration::from_millis(40);
+/// A scan is answered by then, unless the power fails.
+const ANSWER: Duration = Duration::from_secs(10);
+/// A cable that was pulled stays out so long.
+const PULLED: Duration = Duration::from_millis(400);
+/// From a unit's power to its first word, as long as a small one takes.
+const BOOT: Duration = Duration::from_millis(200);
+/// Paper is put in again after so long.
+const NO_PAPER: Duration = Duration::from_secs(2);
+
+/// One person, with the shelf of units before them.
+pub(super) struct Operator<'a> {
+    pub(super) bench: Bench,
+    pub(super) terminal: &'a Terminal,
+    pub(super) server: Pid,
+    pub(super) labels: PathBuf,
+    pub(super) screens: PathBuf,
+    pub(super) random: Random,
+    /// What is still to go wrong.
+    pub(super) troubles: BTreeMap<u32, Trouble>,
+    /// What has gone wrong.
+    pub(super) met: BTreeMap<&'static str, u32>,
+    /// Units to do, in order.
+    pub(super) shelf: VecDeque<u32>,
+    pub(super) done: BTreeSet<u32>,
+    /// How long a network cut is.
+    pub(super) cut: Duration,
+    pub(super) later: Vec<(Instant, Later)>,
+    /// A unit that is to be left in, and where.
+    pub(super) left_in: Option<usize>,
+    /// A unit whose label waits for another's.
+    pub(super) holds_label: Option<u32>,
+}
+
+/// What happens after a while.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Later {
+    Pull(usize, u32),
+    Plug(usize),
+    Paper,
+    Network,
+    PowerCut,
+}
+
+/// The serial of a unit of the shift.
+pub(super) fn serial(number: u32) -> String {
+    format!("CAM2-{number:05}")
+}
+
+impl Operator<'_> {
+    /// Works until every unit is done.
+    pub(super) fn work(&mut self, within: Duration) -> Result<()> {
+        let give_up = Instant::now() + within;
+        self.arrive()?;
+        while !self.is_done() {
+            self.bench.look()?;
+            self.happens()?;
+            for at in 0..self.bench.positions.len() {
+                self.look_at(at)?;
+            }
+            self.next_unit()?;
+            if Instant::now() > give_up {
+                let screen = self.terminal.screen()?;
+                bail!(
+                    "{} of the units are done after {within:?}:\n{screen}",
+                    self.done.len()
+                );
+            }
+            std::thread::sleep(TICK);
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        let empty = self
+            .bench
+            .positions
+            .iter()
+            .all(|position| position.unit.is_none());
+        self.shelf.is_empty() && empty && self.later.is_empty()
+    }
+
+    /// Waits for the station and shows the badge.
+    fn arrive(&mut self) -> Result<()> {
+        let begun = self.bench.begun;
+        let give_up = Instant::now() + 3 * ANSWER;
+        while self.bench.begun == begun {
+            if Instant::now() > give_up {
+                bail!("the station does not begin:\n{}", self.terminal.screen()?);
+            }
+            std::thread::sleep(TICK);
+            self.bench.look()?;
+        }
+        if self.bench.begun > 1 {
+            std::thread::sleep(5 * TICK);
+            self.picture("put-back")?;
+        }
+        self.scan("B-7").map(drop)
+    }
+
+    /// What was to come has come.
+    fn happens(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let due: Vec<Later> = self
+            .later
+            .iter()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, l)| *l)
+            .collect();
+        self.later.retain(|(at, _)| *at > now);
+        for one in due {
+            match one {
+                Later::Pull(at, number) => self.pull(at, number)?,
+                Later::Plug(at) => self.bench.cable(at, true)?,
+                Later::Paper => {
+                    std::fs::remove_file(&self.labels)?;
+                    std::fs::rename(self.labels.with_extension("away"), &self.labels)?;
+                }
+                Later::Network => {
+                    self.picture("offline")?;
+                    kill_process(self.server, Signal::CONT)?;
+                }
+                Later::PowerCut => self.power_cut()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn after(&mut self, wait: Duration, what: Later) {
+        self.later.push((Instant::now() + wait, what));
+    }
+
+    /// Pulls the cable of a unit that is still where it was.
+    fn pull(&mut self, at: usize, number: u32) -> Result<()> {
+        let there = self.bench.positions[at].unit.as_ref();
+        if there.is_none_or(|unit| unit.number != number || unit.pulled) {
+            return Ok(());
+        }
+        self.bench.cable(at, false)?;
+        self.after(PULLED, Later::Plug(at));
+        self.meet("cables pulled");
+        Ok(())
+    }
+
+    /// `kill -9`, and the power is back.
+    fn power_cut(&mut self) -> Result<()> {
+        let station = Pid::from_raw(self.terminal.process()?).context("a process has a number")?;
+        kill_process(station, Signal::KILL)?;
+        for position in &mut self.bench.positions {
+            position.tile = Default::default();
+        }
+        self.meet("power cuts");
+        self.terminal.restart()?;
+        self.arrive()
+    }
+
+    fn meet(&mut self, what: &'static str) {
+        *self.met.entry(what).or_default() += 1;
+    }
+
+    /// Keeps what is on the screen now; the newest of each name.
+    pub(super) fn picture(&self, name: &str) -> Result<()> {
+        let path = self.screens.join(format!("{name}.txt"));
+        Ok(std::fs::write(path, self.terminal.screen()?)?)
+    }
+
+    /// Scans, and waits for what the station makes of it.
+    fn scan(&mut self, text: &str) -> Result<Heard> {
+        let before = self.bench.heard.len();
+        self.terminal.scan(text)?;
+        let give_up = Instant::now() + ANSWER;
+        loop {
+            self.bench.look()?;
+            if let Some(heard) = self.bench.heard.get(before) {
+                return Ok(heard.clone());
+            }
+            if Instant::now() > give_up {
+                bail!("a scan is not answered:\n{}", self.terminal.screen()?);
+            }
+            std::thread::sleep(TICK / 4);
+        }
+    }
+
+    fn scan_slot(&mut self, at: usize) -> Result<Heard> {
+        self.scan(&format!("SLOT{}", at + 1))
+    }
+
+    /// What the scanner sees of a label.
+    fn label(&self, number: u32) -> Result<Option<Zeroizing<String>>> {
+        label(&self.labels, &serial(number))
+    }
+
+    /// Does what a tile asks for.
+    fn look_at(&mut self, at: usize) -> Result<()> {
+        let position = &self.bench.positions[at];
+        let tile = position.tile.clone();
+        let Some(unit) = position.unit.as_ref() else {
+            return Ok(());
+        };
+        let number = unit.number;
+        if position.answered {
+            return Ok(());
+        }
+        // Whatever the tile says after this is new.
+        self.bench.positions[at].answered = true;
+        match (tile.tone.as_str(), tile.says.as_str(), tile.number) {
+            ("pass", ..) => self.passed(at, number)?,
+            ("action", "SCAN_LABEL", _) | ("fail", "WRONG_LABEL", _) => {
+                let done = self.stick(at, number)?;
+                self.bench.positions[at].answered &= done;
+            }
+            ("action", "SAME_UNIT" | "TAKE_OUT", 201) if self.left_in != Some(at) => {
+                self.bench.take_out(at)?;
+                self.done.insert(number);
+            }
+            ("action", _, 101 | 102) => self.picture("reconnect")?,
+            ("action", _, 301) => self.picture("paper-out")?,
+            ("fail", _, 204) => {
+                self.picture("wrong-product")?;
+                self.bench.take_out(at)?;
+                self.shelf.push_front(number);
+            }
+            ("fail", _, 205) => {
+                self.picture("swapped")?;
+                self.bench.take_out(at)?;
+                self.shelf.push_front(number);
+            }
+            ("fail", "CALL_LEAD", _) => self.call_lead(at)?,
+            // The station forgot a serial that had no attempt yet, or the slot wants one.
+            ("ready", "SCAN_SERIAL", _) => {
+                self.scan_slot(at)?;
+                self.scan(&serial(number))?;
+            }
+            ("locked", ..) => {
+                self.scan("L-1")?;
+                self.scan_slot(at)?;
+            }
+            ("stop", ..) => bail!("the line has stopped:\n{}", self.terminal.screen()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn passed(&mut self, at: usize, number: u32) -> Result<()> {
+        self.picture("pass")?;
+        if self.troubles.get(&number) == Some(&Trouble::LeftIn) && !self.shelf.is_empty() {
+            self.troubles.remove(&number);
+            self.left_in = Some(at);
+            return Ok(());
+        }
+        if self.left_in == Some(at) {
+            return Ok(());
+        }
+        self.bench.take_out(at)?;
+        self.done.insert(number);
+        Ok(())
+    }
+
+    fn call_lead(&mut self, at: usize) -> Result<()> {
+        self.picture("fail")?;
+        self.meet("leads called");
+        self.scan("L-1")?;
+        self.scan_slot(at)?;
+        self.scan("RETRY").map(drop)
+    }
+
+    /// Sticks the label on and scans it, unless it is held back.
+    fn stick(&mut self, at: usize, number: u32) -> Result<bool> {
+        if self.troubles.get(&number) == Some(&Trouble::LabelsSwapped) {
+            let other = self.waiting_for_label(at);
+            match other {
+                Some(other) => return self.swap_labels((at, number), other).map(|()| true),
+                // Held back until another is printed, unless nobody else comes.
+                None if !self.shelf.is_empty() => {
+                    self.holds_label = Some(number);
+                    return Ok(false);
+                }
+                None => drop(self.troubles.remove(&number)),
+            }
+        }
+        if self.holds_label.is_some_and(|held| held != number) {
+            return Ok(false); // its turn comes with the other's
+        }
+        self.holds_label = None;
+        if let Some(text) = self.label(number)? {
+            self.scan(&text)?;
+        }
+        Ok(true)
+    }
+
+    fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {
+        let all = self.bench.positions.iter().enumerate();
+        let mut waiting = all.filter(|(at, one)| *at != but && one.tile.says == "SCAN_LABEL");
+        waiting.find_map(|(at, one)| Some((at, one.unit.as_ref()?.number)))
+    }
+
+    /// Each gets the other's; the station refuses both; then each gets its own.
+    fn swap_labels(&mut self, one: (usize, u32), other: (usize, u32)) -> Result<()> {
+        let labels = (self.label(one.1)?, self.label(other.1)?);
+        let (Some(mine), Some(theirs)) = labels else {
+            return Ok(());
+        };
+        self.scan_slot(one.0)?;
+        let heard = self.scan(&theirs)?;
+        self.troubles.remove(&one.1);
+        self.holds_label = None;
+        if heard.says != "LABELS_SWAPPED" {
+            return Ok(()); // the other was just done
+        }
+        self.meet("labels swapped");
+        std::thread::sleep(4 * TICK);
+        self.picture("labels-swapped")?;
+        for ((at, _), label) in [(one, mine), (other, theirs)] {
+            self.scan_slot(at)?;
+            self.scan(&label)?;
+        }
+        self.bench.look()?;
+        self.bench.positions[other.0].answered = true;
+        Ok(())
+    }
+
+    /// Takes the next unit from the shelf, when there is room for it.
+    fn next_unit(&mut self) -> Result<()> {
+        if let Some(at) = self.left_in {
+            return self.remember(at);
+        }
+        let free = |one: &super::bench::Position| {
+            one.unit.is_none()
+                && matches!(one.tile.tone.as_str(), "empty" | "pass" | "fail" | "action")
+        };
+        let room = self.bench.positions.iter().any(free);
+        let Some(number) = self.shelf.front().copied().filter(|_| room) else {
+            return Ok(());
+        };
+        self.trouble_before(number)?;
+        let heard = self.scan(&serial(number))?;
+        let Some(at) = heard.slot.filter(|_| heard.accepted) else {
+            return Ok(()); // no slot has noticed yet that it is empty
+        };
+        if self.bench.positions[at].unit.is_some() {
+            bail!(
+                "{} is to go where a unit is:\n{}",
+                serial(number),
+                self.terminal.screen()?
+            );
+        }
+        self.shelf.pop_front();
+        self.insert(at, number)
+    }
+
+    fn insert(&mut self, at: usize, number: u32) -> Result<()> {
+        let mut config = self.bench.silicon(number, "", demo::MODEL)?;
+        config.boot = BOOT;
+        match self.troubles.get(&number) {
+            Some(Trouble::Pull(after)) => {
+                let after = Duration::from_millis(*after);
+                self.troubles.remove(&number);
+                self.after(after, Later::Pull(at, number));
+            }
+            Some(Trouble::WrongProduct) => {
+                config = self.bench.silicon(number, "-other", "KETTLE")?;
+                self.troubles.remove(&number);
+                self.meet("wrong products");
+            }
+            Some(Trouble::Swapped) => {
+                let other = self.bench.silicon(number, "-other", demo::MODEL)?;
+                config.faults = vec![crate::unit::Fault::SwapOnReset(Box::new(other))];
+                self.troubles.remove(&number);
+                self.meet("units swapped");
+            }
+            _ => {}
+        }
+        self.bench.put(at, number, config)
+    }
+
+    /// What goes wrong while this unit is begun.
+    fn trouble_before(&mut self, number: u32) -> Result<()> {
+        match self.troubles.get(&number) {
+            Some(Trouble::Nonsense) => {
+                for text in [
+                    "HELLO WORLD",
+                    "L-1x",
+                    "00000000000000000000000000000000000",
+                    "BM1:",
+                ] {
+                    let heard = self.scan(text)?;
+                    if heard.accepted {
+                        bail!("`{text}` was accepted as {}", heard.says);
+                    }
+                }
+                self.meet("nonsense scanned");
+            }
+            Some(Trouble::PaperOut) if self.labels.is_dir() => {
+                std::fs::rename(&self.labels, self.labels.with_extension("away"))?;
+                std::fs::write(&self.labels, "no paper\n")?;
+                self.after(NO_PAPER, Later::Paper);
+                self.meet("paper out");
+            }
+            Some(Trouble::NetworkCut) => {
+                kill_process(self.server, Signal::STOP)?;
+                self.after(self.cut, Later::Network);
+                self.meet("network cuts");
+            }
+            Some(Trouble::PowerCut) => {
+                let wait = Duration::from_millis(200 + self.random.below(1_500));
+                self.after(wait, Later::PowerCut);
+            }
+            _ => return Ok(()),
+        }
+        self.troubles.remove(&number);
+        Ok(())
+    }
+
+    /// Scans the next serial for the slot where a unit was left in; then takes that one out.
+    fn remember(&mut self, at: usize) -> Result<()> {
+        let Some(left) = self.bench.positions[at]
+            .unit
+            .as_ref()
+            .map(|unit| unit.number)
+        else {
+            self.left_in = None;
+            return Ok(());
+        };
+        let Some(number) = self.shelf.front().copied() else {
+            self.left_in = None;
+            self.bench.positions[at].answered = false;
+            return Ok(());
+        };
+        if !self.scan(&serial(number))?.accepted {
+            return Ok(()); // no other slot is free: later
+        }
+        let heard = self.scan_slot(at)?;
+        if heard.accepted || heard.says != "TAKE_OUT" {
+            bail!("a unit was left in, and the station says {}", heard.says);
+        }
+        std::thread::sleep(4 * TICK);
+        self.picture("same-unit")?;
+        self.meet("units left in");
+        self.bench.take_out(at)?;
+        self.done.insert(left);
+        self.left_in = None;
+        let give_up = Instant::now() + ANSWER;
+        while !self.scan_slot(at)?.accepted {
+            if Instant::now() > give_up {
+                bail!(
+                    "a slot does not notice that it is empty:\n{}",
+                    self.terminal.screen()?
+                );
+            }
+            std::thread::sleep(4 * TICK);
+        }
+        self.shelf.pop_front();
+        self.insert(at, number)
+    }
+}
+
+/// What a scanner sees of the label that was printed for a serial.
+pub(super) fn label(labels: &Path, serial: &str) -> Result<Option<Zeroizing<String>>> {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    let mut reader = LabelReader(labels.to_owned());
+    let serial = Serial::parse(serial)?;
+    let seen = pin!(reader.scan(&serial)); // reading a file waits for nobody
+    Ok(match seen.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(text)) => text,
+        Poll::Ready(Err(_)) | Poll::Pending => None,
+    })
+}

@@ -1,0 +1,112 @@
+//! A terminal that nobody looks at but this program: tmux, with the station in it.
+//!
+//! Scans go through a buffer that tmux reads from standard input: a label is secret, and arguments
+//! of processes are not.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// One tmux server with one window. It ends with this.
+pub(super) struct Terminal {
+    socket: String,
+    command: String,
+}
+
+impl Terminal {
+    /// Opens a window of this size and runs a command line of a shell in it.
+    pub(super) fn open(size: (u16, u16), command: &str) -> Result<Terminal> {
+        let terminal = Terminal {
+            socket: format!("birthmark-shift-{}", std::process::id()),
+            command: format!("exec {command}"),
+        };
+        let (wide, high) = (size.0.to_string(), size.1.to_string());
+        let fresh = [
+            ["-f", "/dev/null"],
+            ["new-session", "-d"],
+            ["-x", &wide],
+            ["-y", &high],
+        ];
+        let mut arguments = fresh.as_flattened().to_vec();
+        // Kept after its end, so that its last words can be read and it can be started anew.
+        let keep = ["cat", ";", "set-option", "-g", "remain-on-exit", "on", ";"];
+        arguments.extend(keep);
+        arguments.extend(["respawn-pane", "-k", &terminal.command]);
+        terminal.tmux(&arguments, None)?;
+        Ok(terminal)
+    }
+
+    /// Starts the command anew.
+    pub(super) fn restart(&self) -> Result<()> {
+        self.tmux(&["respawn-pane", "-k", &self.command], None)
+            .map(drop)
+    }
+
+    /// Types a line, as a keyboard wedge does.
+    pub(super) fn scan(&self, text: &str) -> Result<()> {
+        let commands = ["load-buffer", "-", ";", "paste-buffer", "-d"];
+        self.tmux(&commands, Some(&format!("{text}\n"))).map(drop)
+    }
+
+    /// Asks the program to end, as Ctrl-C does.
+    pub(super) fn interrupt(&self) -> Result<()> {
+        self.tmux(&["send-keys", "C-c"], None).map(drop)
+    }
+
+    /// What is on the screen.
+    pub(super) fn screen(&self) -> Result<String> {
+        let shown = self.tmux(&["capture-pane", "-p"], None)?;
+        Ok(String::from_utf8_lossy(&shown.stdout).into_owned())
+    }
+
+    /// The number of the process in it.
+    pub(super) fn process(&self) -> Result<i32> {
+        self.ask("#{pane_pid}")?
+            .parse()
+            .context("tmux knows no process")
+    }
+
+    /// The exit code of the program, once it has ended.
+    pub(super) fn ended(&self) -> Result<Option<u8>> {
+        let said = self.ask("#{pane_dead} #{pane_dead_status}")?;
+        let code = said.strip_prefix("1 ").map(str::parse).transpose();
+        code.context("tmux knows no exit code")
+    }
+
+    fn ask(&self, what: &str) -> Result<String> {
+        let said = self.tmux(&["display-message", "-p", what], None)?;
+        Ok(String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    }
+
+    fn tmux(&self, arguments: &[&str], input: Option<&str>) -> Result<Output> {
+        let mut child = Command::new("tmux")
+            .args(["-u", "-L", &self.socket])
+            .args(arguments)
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("tmux does not run: install it")?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            stdin.write_all(input.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        ensure!(
+            output.status.success(),
+            "tmux: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(output)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.tmux(&["kill-server"], None);
+    }
+}

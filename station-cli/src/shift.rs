@@ -1,0 +1,380 @@
+//! `run --order ID [--slots FILE]`: the shift. Scanner in, PASS or FAIL out, all slots at once.
+//!
+//! `floor` decides, without I/O; `worker` drives one slot in a thread of its own; this file is what
+//! lies between: it hands scans and news to the floor, does what the floor says, and shows it.
+//! Nothing in it may wait for a slot, a server or a printer. Whatever dies here, the journal knows
+//! what was in work, and the next start asks for it.
+
+mod card;
+mod draw;
+mod events;
+mod floor;
+mod glyph;
+mod mask;
+mod noise;
+mod place;
+mod scan;
+mod scanner;
+mod show;
+mod slots;
+mod wall;
+mod words;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use fs4::fs_std::FileExt;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use traveler::{OrderId, Serial};
+use zeroize::Zeroizing;
+
+use crate::calls::{Patience, Server};
+use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs};
+use crate::home::Home;
+use crate::printer::PrinterArgs;
+use crate::sync::sync;
+
+use floor::{Do, Floor, Rules, SlotEvent};
+use place::SlotPort;
+use scan::Scan;
+use scanner::{Line, Quiet};
+use show::Show;
+use slots::{SlotAt, Slots};
+use words::{Language, Words};
+use worker::{Kit, News, Order, Worker};
+
+/// How often what moves is drawn, and what waits is looked at.
+const FRAME: Duration = Duration::from_millis(100);
+/// A process that was killed is gone by then.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
+/// How long a start asks the server what became of what a power cut left.
+const SYNC_WITHIN: Duration = Duration::from_secs(3);
+
+#[derive(Args)]
+pub(crate) struct ShiftArgs {
+    /// The work order.
+    #[arg(long, value_name = "ID")]
+    order: OrderId,
+    /// The slots of this bench [default: slots.toml in the station's folder].
+    #[arg(long, value_name = "FILE")]
+    slots: Option<PathBuf>,
+    /// The language of the screen [default: the slots file's, or en].
+    #[arg(long, value_enum)]
+    language: Option<Language>,
+    #[command(flatten)]
+    printer: PrinterArgs,
+    /// Lines of words on standard error instead of a screen.
+    #[arg(long)]
+    plain: bool,
+    /// Also write each event to the end of this file, as `--format json` does to standard output.
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Works until no more scans come, or it is interrupted; then finishes what is in work.
+pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
+    let home = Arc::new(Home::open(&args.data.data)?);
+    let _alone = alone(&home).await?;
+    let file = args.slots.clone();
+    let file = file.unwrap_or_else(|| home.dir().join("slots.toml"));
+    let slots = Slots::read(&file)?;
+    let server = Server::of(&home)?;
+    // A server that is away is no reason not to begin: the journal says what has to come back.
+    let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
+    drop(server);
+
+    let words = Words::of(args.language.unwrap_or(slots.language));
+    let json = args.format.format == Format::Json;
+    let _quiet = Quiet::terminal();
+    let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
+    let (news, heard) = mpsc::unbounded_channel();
+    watch_panics(news.clone());
+    let mut shift = Shift {
+        floor: floor(&args.order, &slots),
+        labels: slots.slots.iter().map(|_| None).collect(),
+        workers: workers(&args, &home, &slots.slots, &news)?,
+        codes: BTreeMap::new(),
+        began: Instant::now(),
+        slots,
+        home,
+        show,
+    };
+    let code = shift.work(heard).await;
+    let _ = std::panic::take_hook();
+    code
+}
+
+/// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
+/// may not be gone yet.
+async fn alone(home: &Home) -> anyhow::Result<File> {
+    let path = home.dir().join("shift.lock");
+    let lock = File::create(&path).with_context(|| format!("cannot use {}", path.display()))?;
+    let give_up = Instant::now() + GONE_WITHIN;
+    while !FileExt::try_lock_exclusive(&lock)? {
+        if Instant::now() > give_up {
+            bail!("a shift is running in {} already", home.dir().display());
+        }
+        sleep(FRAME).await;
+    }
+    Ok(lock)
+}
+
+fn floor(order: &OrderId, slots: &Slots) -> Floor {
+    let rules = Rules {
+        order: order.clone(),
+        retries: slots.retries,
+        lock_after: slots.lock_after,
+        answer_within: slots.answer_within,
+        slot_before_label: slots.reading.slot_before_label,
+    };
+    Floor::new(
+        rules,
+        slots
+            .slots
+            .iter()
+            .map(|slot| (slot.number, slot.place.name())),
+    )
+}
+
+fn workers(
+    args: &ShiftArgs,
+    home: &Arc<Home>,
+    slots: &[SlotAt],
+    news: &mpsc::UnboundedSender<News>,
+) -> anyhow::Result<Vec<Worker>> {
+    // Shared: one label at a time, whatever the slot.
+    let printer = args.printer.open(home.labels());
+    let own = printer.as_folder().map(|folder| &folder.0);
+    let own_labels = own == Some(&home.labels());
+    let start = |(at, slot): (usize, &SlotAt)| {
+        let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
+        let patience = args.wait.patience();
+        let labels = printer.clone();
+        Worker::start(format!("slot {}", slot.number), move || Kit {
+            at,
+            // Each its own connection: it was made once already, so the keys are sound.
+            server: Server::of(&home).expect("the station's keys were read a moment ago"),
+            port: SlotPort::new(slot.place, slot.number, slot.baud),
+            labels,
+            lid: slot.lid,
+            patience,
+            own_labels,
+            news,
+            home,
+        })
+    };
+    let started: std::io::Result<Vec<Worker>> = slots.iter().enumerate().map(start).collect();
+    started.context("a slot cannot be started")
+}
+
+/// A turn that breaks off must not write over the screen; where it did is an event.
+fn watch_panics(news: mpsc::UnboundedSender<News>) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        let _ = news.send(News::Broke(place.unwrap_or_default()));
+    }));
+}
+
+/// One shift under way.
+struct Shift {
+    floor: Floor,
+    slots: Slots,
+    home: Arc<Home>,
+    workers: Vec<Worker>,
+    /// The way of a label to the turn that waits for it.
+    labels: Vec<Option<mpsc::Sender<Zeroizing<String>>>>,
+    /// The newest exit code of each serial.
+    codes: BTreeMap<Serial, u8>,
+    began: Instant,
+    show: Show,
+}
+
+impl Shift {
+    async fn work(&mut self, mut news: mpsc::UnboundedReceiver<News>) -> anyhow::Result<u8> {
+        let open = self.home.journal().open()?;
+        self.floor.replay(&open);
+        self.show.begin(self.now(), self.slots.slots.len());
+        let mut scans = scanner::listen(&self.slots.scanner);
+        let mut frames = interval(FRAME);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ends = Ends::new()?;
+        let mut ending = false;
+        while !(ending && self.floor.is_idle()) {
+            tokio::select! {
+                line = scans.recv(), if !ending => match line {
+                    Some(line) => self.scanned(line),
+                    None => ending = self.end(),
+                },
+                one = news.recv() => if let Some(one) = one { self.hear(one) },
+                _ = frames.tick() => self.floor.advance(self.now()),
+                () = ends.asked() => match ending {
+                    true => break, // twice: now
+                    false => ending = self.end(),
+                },
+            }
+            self.act();
+            self.show.show(self.now(), &self.floor);
+        }
+        self.close().await
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn end(&mut self) -> bool {
+        self.floor.end();
+        true
+    }
+
+    fn scanned(&mut self, line: Line) {
+        let scan = match line {
+            Line::Scan(text) => self.slots.reading.tell(&text),
+            Line::TooLong => Scan::Unknown,
+            Line::Here(here) => return self.show.scanner(self.now(), here),
+        };
+        let (kind, serial) = (scan.kind(), scan.serial().cloned());
+        let heard = self.floor.scan(scan, self.now());
+        self.show.scan(self.now(), kind, serial.as_ref(), &heard);
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = self.now();
+        match news {
+            News::Slot(at, event) => {
+                if matches!(event, SlotEvent::Ended(_) | SlotEvent::Died) {
+                    self.labels[at] = None;
+                }
+                self.floor.hear(at, event, now);
+            }
+            News::Report(at, report) => {
+                self.codes.insert(report.serial.clone(), report.exit_code());
+                self.show.result(now, self.slots.slots[at].number, &report);
+            }
+            News::Clock(wrong) => self.floor.clock_is_wrong(wrong),
+            News::Broke(place) => self.show.broke(now, &place),
+        }
+    }
+
+    /// Does what the floor says, until it says no more.
+    fn act(&mut self) {
+        for _ in 0..=self.workers.len() {
+            let todo = self.floor.todo();
+            if todo.is_empty() {
+                return;
+            }
+            todo.into_iter().for_each(|one| self.do_one(one));
+        }
+    }
+
+    fn do_one(&mut self, one: Do) {
+        match one {
+            Do::Start {
+                slot,
+                serial,
+                order,
+                operator,
+            } => {
+                let (sender, labels) = mpsc::channel(1);
+                self.labels[slot] = Some(sender);
+                self.order(
+                    slot,
+                    Order::Turn {
+                        serial,
+                        order,
+                        operator,
+                        labels,
+                    },
+                );
+            }
+            Do::Label { slot, text } => {
+                // One at a time goes to a turn; the floor sends no second before it was used.
+                if let Some(labels) = &self.labels[slot] {
+                    let _ = labels.try_send(text);
+                }
+            }
+            Do::NoLabel { slot } => self.labels[slot] = None,
+            Do::Withdraw {
+                slot,
+                serial,
+                operator,
+                scrap,
+            } => self.order(
+                slot,
+                Order::Withdraw {
+                    serial,
+                    operator,
+                    scrap,
+                },
+            ),
+            Do::Reprint {
+                slot,
+                serial,
+                operator,
+            } => self.order(slot, Order::Reprint { serial, operator }),
+            Do::Journal => match self.home.journal().open() {
+                Ok(open) => self.floor.replay(&open),
+                Err(error) => self.show.broke(self.now(), &error.to_string()),
+            },
+            Do::Sound(sound) => self.show.noise(sound),
+        }
+    }
+
+    fn order(&mut self, at: usize, order: Order) {
+        if self.workers[at].orders.send(order).is_err() {
+            self.floor.hear(at, SlotEvent::Died, self.now());
+        }
+    }
+
+    /// The exit code: the worst of what became of the units, and of what is left open.
+    async fn close(&mut self) -> anyhow::Result<u8> {
+        let left = self.home.journal().open()?.len();
+        let worst = self.codes.values().copied().max().unwrap_or(0);
+        let code = if left > 0 { worst.max(10) } else { worst };
+        self.show.end(self.now(), code, left);
+        for worker in self.workers.drain(..) {
+            drop(worker.orders);
+            // One that hangs is left behind; the journal has what it had in hand.
+            if worker.thread.is_finished() {
+                let _ = worker.thread.join();
+            }
+        }
+        Ok(code)
+    }
+}
+
+/// The signals that end a shift in good order.
+struct Ends {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Ends {
+    fn new() -> std::io::Result<Ends> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Ends {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A shift for machines: one JSON object a line, as a step inside OpenHTF or TestStand reads it.
+//!
+//! Reasons, keys and numbers, never words of a language, and never a label: of a label its serial
+//! is told, of a code that nobody knows nothing at all. `result` is the same object that `station-cli
+//! provision` prints.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use traveler::Serial;
+
+use super::card::Tone;
+use super::draw::key;
+use super::floor::{Heard, Tile};
+use crate::output::print_line;
+use crate::report::Report;
+
+/// Where lines go.
+pub(super) struct Events {
+    stdout: bool,
+    file: Option<File>,
+}
+
+impl Events {
+    /// To standard output, or to the end of a file, or both.
+    pub(super) fn open(stdout: bool, file: Option<&Path>) -> io::Result<Events> {
+        let append = |path| OpenOptions::new().create(true).append(true).open(path);
+        Ok(Events {
+            stdout,
+            file: file.map(append).transpose()?,
+        })
+    }
+
+    /// Writes one; whoever does not take it must not cost a unit.
+    pub(super) fn tell(&mut self, now: Duration, event: &str, facts: &Value) {
+        if !self.stdout && self.file.is_none() {
+            return;
+        }
+        let at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let mut line = json!({ "event": event, "at_ms": at_ms });
+        if let (Some(line), Some(facts)) = (line.as_object_mut(), facts.as_object()) {
+            line.extend(facts.clone());
+        }
+        let line = line.to_string();
+        if self.stdout {
+            let _ = print_line(&line);
+        }
+        if let Some(file) = &mut self.file {
+            let _ = writeln!(file, "{line}");
+        }
+    }
+}
+
+/// What became of a scan.
+pub(super) fn scan(kind: &str, serial: Option<&Serial>, heard: &Heard) -> Value {
+    json!({
+        "kind": kind,
+        "accepted": heard.accepted,
+        "says": heard.says,
+        "slot": heard.slot,
+        "serial": serial,
+    })
+}
+
+/// How a slot looks now. Seconds pass without an event.
+pub(super) fn tile(tile: &Tile) -> Value {
+    json!({
+        "slot": tile.slot,
+        "tile": tone(tile.tone),
+        "word": tile.word,
+        "says": tile.says.as_ref().map(|said| said.key),
+        "number": (tile.number > 0).then_some(tile.number),
+        "serial": (!tile.serial.is_empty()).then_some(&tile.serial),
+        "stage": tile.stage.map(key),
+    })
+}
+
+/// A turn's end: the report with its slot.
+pub(super) fn result(slot: u32, report: &Report) -> Value {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        slot: u32,
+        #[serde(flatten)]
+        report: &'a Report,
+    }
+    serde_json::to_value(Line { slot, report }).unwrap_or_default()
+}
+
+fn tone(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Empty => "empty",
+        Tone::Ready => "ready",
+        Tone::Running => "running",
+        Tone::Pass => "pass",
+        Tone::Fail => "fail",
+        Tone::Action => "action",
+        Tone::Offline => "offline",
+        Tone::Locked => "locked",
+        Tone::Stop => "stop",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use traveler::OrderId;
+
+    use super::*;
+    use crate::failure::Failure;
+
+    /// People script against these bytes: if this fails, change the code, not the text.
+    #[test]
+    fn the_lines_for_machines() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut events = Events::open(false, Some(file.path())).unwrap();
+        let now = Duration::from_millis(7);
+        let serial = Serial::parse("A47").unwrap();
+        let heard = Heard {
+            accepted: false,
+            says: "IN_WORK",
+            slot: Some(2),
+        };
+        events.tell(now, "scan", &scan("serial", Some(&serial), &heard));
+        let report = Report::new(&serial, &OrderId::parse("WO-1").unwrap());
+        let report = report.end(Err(Failure::NoScan), now);
+        events.tell(now, "result", &result(2, &report));
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                json!({"event": "scan", "at_ms": 7, "kind": "serial", "accepted": false,
+                       "says": "IN_WORK", "slot": 2, "serial": "A47"}),
+                json!({"event": "result", "at_ms": 7, "slot": 2, "serial": "A47", "order": "WO-1",
+                       "outcome": "loaded", "reason": "NO_SCAN", "device_id": null,
+                       "attempt": null, "index": null, "certificate_sha256": null, "cycle_ms": 7}),
+            ]
+        );
+    }
+}

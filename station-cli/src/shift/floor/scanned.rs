@@ -1,0 +1,449 @@
+//! What a scan does.
+
+use std::time::Duration;
+
+use traveler::Serial;
+use zeroize::Zeroizing;
+
+use super::slot::{Held, Slot, State, WrongLabel};
+use super::{Do, FOCUS, Floor, Heard, LEAD, Lead, Said, Sound};
+use crate::failure::Outcome;
+use crate::seams::Stage;
+use crate::shift::card::{self, Then, Tone};
+use crate::shift::scan::{Command, Scan};
+
+/// Accepted or not, and what is said of which slot.
+type Answer = Result<(&'static str, Option<usize>), (&'static str, Option<usize>)>;
+
+impl Floor {
+    /// Takes in one scan.
+    pub(crate) fn scan(&mut self, scan: Scan, now: Duration) -> Heard {
+        let about = match &scan {
+            Scan::Badge(badge) | Scan::Lead(badge) => badge.to_string(),
+            other => other.serial().map(ToString::to_string).unwrap_or_default(),
+        };
+        let quiet = matches!(scan, Scan::Label(..));
+        let answer = match scan {
+            Scan::Badge(badge) => {
+                self.operator = Some(badge);
+                Ok(("HELLO", None))
+            }
+            Scan::Lead(badge) => {
+                let until = now + LEAD;
+                self.operator.get_or_insert_with(|| badge.clone());
+                self.lead = Some(Lead { badge, until });
+                Ok(("LEAD_HERE", None))
+            }
+            Scan::Unknown => Err(("WRONG_CODE", None)),
+            Scan::Slot(number) => self.slot_scanned(number, now),
+            Scan::Serial(serial) => self.serial_scanned(serial, now),
+            Scan::Label(serial, text) => self.label_scanned(&serial, text),
+            Scan::Command(command) => self.commanded(command, now),
+        };
+        let (accepted, (says, at)) = match answer {
+            Ok(said) => (true, said),
+            Err(said) => (false, said),
+        };
+        let slot = at.map(|at| self.slots[at].number);
+        let serial = match at.and_then(|at| self.slots[at].serial()) {
+            Some(serial) if says != "LABELS_SWAPPED" => serial.to_string(),
+            _ => about,
+        };
+        if says != "LABELS_SWAPPED" {
+            self.said = Said::text(says, serial, slot.unwrap_or_default());
+        }
+        if !accepted && !quiet {
+            self.sound(Sound::Action);
+        }
+        self.advance(now);
+        Heard {
+            accepted,
+            says,
+            slot,
+        }
+    }
+
+    fn serial_scanned(&mut self, serial: Serial, now: Duration) -> Answer {
+        if self.operator.is_none() {
+            return Err(("SCAN_BADGE", None));
+        }
+        if self.stopped.is_some() {
+            return Err(("STOPPED", None));
+        }
+        if self.ending {
+            return Err(("ENDING", None));
+        }
+        let known = self
+            .slots
+            .iter()
+            .position(|slot| slot.serial() == Some(&serial));
+        if let Some(at) = known {
+            let slot = &mut self.slots[at];
+            match &mut slot.state {
+                State::Running {
+                    stage: Some(Stage::Label | Stage::Printer),
+                    ..
+                } => {
+                    self.focus = Some((at, now + FOCUS));
+                    return Ok(("SCAN_LABEL", Some(at)));
+                }
+                State::Held {
+                    until: Held::Unit(_),
+                    ..
+                } => {
+                    self.focus = Some((at, now + FOCUS));
+                    return Ok(("PUT_BACK_IN", Some(at)));
+                }
+                // It was taken out and comes back: it goes on where it was begun.
+                State::Done {
+                    open: true,
+                    out: true,
+                    ..
+                } if slot.locked.is_none() => {
+                    slot.state = State::Waiting { serial, since: now };
+                    return Ok(("PUT_IN_SLOT", Some(at)));
+                }
+                State::Done {
+                    out: true,
+                    open: false,
+                    ..
+                } => {}
+                State::Done { .. } => {
+                    self.focus = Some((at, now + FOCUS));
+                    return Err(("IN_WORK", Some(at)));
+                }
+                _ => return Err(("IN_WORK", Some(at))),
+            }
+        }
+        let focus = self.focus.take().map(|(at, _)| at);
+        if let Some(at) = focus.filter(|at| self.slots[*at].is_free()) {
+            return Ok(self.give(at, serial, now));
+        }
+        self.pending = None;
+        match self.choose() {
+            Ok(at) => {
+                let answer = self.give(at, serial, now);
+                self.given = Some(at);
+                Ok(answer)
+            }
+            Err("SCAN_SLOT") => {
+                self.pending = Some(serial);
+                Ok(("SCAN_SLOT", None))
+            }
+            Err(says) => Err((says, None)),
+        }
+    }
+
+    fn give(&mut self, at: usize, serial: Serial, now: Duration) -> (&'static str, Option<usize>) {
+        self.pending = None;
+        self.given = None;
+        self.slots[at].state = State::Waiting { serial, since: now };
+        ("PUT_IN_SLOT", Some(at))
+    }
+
+    /// The slot for a serial: the one with a new unit in it, else the first that is empty.
+    fn choose(&self) -> Result<usize, &'static str> {
+        let free = |(at, slot): (usize, &Slot)| slot.is_free().then_some(at);
+        let free: Vec<usize> = self.slots.iter().enumerate().filter_map(free).collect();
+        let with_unit = |at: &&usize| matches!(self.slots[**at].presence, super::Presence::Unit(_));
+        let filled: Vec<&usize> = free.iter().filter(with_unit).collect();
+        match filled.as_slice() {
+            [only] => Ok(**only),
+            [] => free.first().copied().ok_or("NO_FREE_SLOT"),
+            _ => Err("SCAN_SLOT"),
+        }
+    }
+
+    fn slot_scanned(&mut self, number: u32, now: Duration) -> Answer {
+        let Some(at) = self.slots.iter().position(|slot| slot.number == number) else {
+            return Err(("NO_SUCH_SLOT", None));
+        };
+        self.focus = Some((at, now + FOCUS));
+        if self.slots[at].locked.is_some() {
+            if self.lead.take().is_none() {
+                return Err(("NEEDS_LEAD", Some(at)));
+            }
+            let slot = &mut self.slots[at];
+            slot.locked = None;
+            slot.fails = 0;
+            return Ok(("UNLOCKED", Some(at)));
+        }
+        if self.slots[at].wants_label() {
+            return Ok(("SCAN_LABEL", Some(at)));
+        }
+        let waiting = self.given.filter(|given| {
+            *given != at && matches!(self.slots[*given].state, State::Waiting { .. })
+        });
+        let moved = match (self.pending.clone(), waiting) {
+            (Some(serial), _) => Some(serial),
+            (None, Some(given)) => self.slots[given].serial().cloned(),
+            (None, None) => None,
+        };
+        let Some(serial) = moved else {
+            return Ok(("SLOT", Some(at)));
+        };
+        if self.slots[at].is_free() {
+            if let Some(given) = waiting {
+                self.slots[given].state = State::Free;
+            }
+            return Ok(self.give(at, serial, now));
+        }
+        // The unit before is still in: no second secret for it, and nobody's fault.
+        if let State::Done {
+            card,
+            out: false,
+            reason,
+            ..
+        } = &mut self.slots[at].state
+            && card.tone == Tone::Pass
+        {
+            *reason = Some("SAME_UNIT");
+            *card = card::of(*reason, Outcome::Refused);
+            return Err(("TAKE_OUT", Some(at)));
+        }
+        Err(("SLOT_NOT_FREE", Some(at)))
+    }
+
+    fn label_scanned(&mut self, serial: &Serial, text: Zeroizing<String>) -> Answer {
+        let focus = self
+            .focus
+            .map(|(at, _)| at)
+            .filter(|at| self.slots[*at].wants_label());
+        let named = self
+            .slots
+            .iter()
+            .position(|slot| slot.serial() == Some(serial));
+        let Some(at) = named.filter(|at| self.slots[*at].wants_label()) else {
+            self.sound(Sound::Fail);
+            if let Some(at) = focus {
+                self.mark(at, WrongLabel::Other);
+                return Err(("WRONG_LABEL", Some(at)));
+            }
+            let back = |at: &usize| matches!(self.slots[*at].state, State::Held { .. });
+            return Err(match named.filter(back) {
+                Some(at) => ("PUT_BACK_IN", Some(at)),
+                None => ("NO_LABEL_WANTED", None),
+            });
+        };
+        if let Some(other) = focus.filter(|focus| *focus != at) {
+            let (here, there) = (self.slots[other].number, self.slots[at].number);
+            self.mark(other, WrongLabel::SwappedWith(there));
+            self.mark(at, WrongLabel::SwappedWith(here));
+            self.focus = None;
+            self.said = Said::text("LABELS_SWAPPED", format!("{here} <-> {there}"), here);
+            self.sound(Sound::Fail);
+            return Err(("LABELS_SWAPPED", Some(other)));
+        }
+        let swapped = matches!(
+            self.slots[at].state,
+            State::Running {
+                wrong: Some(WrongLabel::SwappedWith(_)),
+                ..
+            }
+        );
+        if (swapped || self.rules.slot_before_label) && focus.is_none() {
+            self.sound(Sound::Action);
+            return Err(("SCAN_SLOT_FIRST", Some(at)));
+        }
+        self.focus = None;
+        if let State::Running {
+            labelled, wrong, ..
+        } = &mut self.slots[at].state
+        {
+            *labelled = true;
+            *wrong = None;
+        }
+        self.todo.push(Do::Label { slot: at, text });
+        Ok(("LABEL_TAKEN", Some(at)))
+    }
+
+    fn mark(&mut self, at: usize, what: WrongLabel) {
+        if let State::Running { wrong, .. } = &mut self.slots[at].state {
+            *wrong = Some(what);
+        }
+    }
+
+    fn commanded(&mut self, command: Command, now: Duration) -> Answer {
+        match command {
+            Command::Help => Ok(self.help()),
+            Command::Logout => {
+                self.lead = None;
+                self.pending = None;
+                match self.operator.take() {
+                    Some(_) => Ok(("GOODBYE", None)),
+                    None => Err(("SCAN_BADGE", None)),
+                }
+            }
+            Command::Retry => self.retry(now),
+            Command::Rework => self.withdraw(false),
+            Command::Scrap => self.withdraw(true),
+            Command::Reprint => self.reprint(now),
+            Command::Cancel => self.cancel(),
+        }
+    }
+
+    fn help(&self) -> (&'static str, Option<usize>) {
+        let wants = self.slots.iter().position(Slot::wants_label);
+        match (&self.operator, wants) {
+            (None, _) => ("HELP_BADGE", None),
+            (_, Some(at)) => ("SCAN_LABEL", Some(at)),
+            _ => ("HELP_UNIT", None),
+        }
+    }
+
+    fn retry(&mut self, now: Duration) -> Answer {
+        if self.stopped.is_some() {
+            self.lead.take().ok_or(("NEEDS_LEAD", None))?;
+            self.stopped = None;
+            for at in 0..self.slots.len() {
+                if let State::Done { card, .. } = &self.slots[at].state
+                    && card.then == Then::Halt
+                {
+                    self.hold_now(at, now);
+                }
+            }
+            return Ok(("SCAN_SERIAL", None));
+        }
+        let at = self.target(|slot| {
+            matches!(
+                &slot.state,
+                State::Held {
+                    until: Held::At(_),
+                    ..
+                } | State::Done { out: false, .. }
+            ) && !matches!(&slot.state, State::Done { card, .. } if card.tone == Tone::Pass)
+        })?;
+        let needs_lead =
+            matches!(&self.slots[at].state, State::Done { card, .. } if card.tone == Tone::Fail);
+        if needs_lead {
+            self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
+        }
+        self.hold_now(at, now);
+        Ok(("SLOT", Some(at)))
+    }
+
+    /// The slot goes on with its unit as soon as it may; its two tries by itself are spent.
+    fn hold_now(&mut self, at: usize, now: Duration) {
+        let (State::Held {
+            serial,
+            order,
+            card,
+            ..
+        }
+        | State::Done {
+            serial,
+            order,
+            card,
+            ..
+        }) = &self.slots[at].state
+        else {
+            return;
+        };
+        self.slots[at].state = State::Held {
+            serial: serial.clone(),
+            order: order.clone(),
+            card: *card,
+            until: Held::At(now),
+            tries: self.rules.retries,
+        };
+    }
+
+    /// Only what is under way can be withdrawn here: for a unit that is sealed the server has no
+    /// such call, and it is not pretended.
+    fn withdraw(&mut self, scrap: bool) -> Answer {
+        let at =
+            self.target(|slot| matches!(slot.state, State::Held { .. } | State::Done { .. }))?;
+        let slot = &self.slots[at];
+        let of = match &slot.state {
+            State::Held { serial, order, .. }
+            | State::Done {
+                serial,
+                order,
+                open: true,
+                ..
+            } => (serial.clone(), order.clone()),
+            _ => return Err(("NOT_POSSIBLE", Some(at))),
+        };
+        let lead = self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
+        let (serial, order) = of;
+        self.todo.push(Do::Withdraw {
+            slot: at,
+            serial: serial.clone(),
+            operator: lead.badge,
+            scrap,
+        });
+        self.focus = None;
+        self.slots[at].state = State::Withdrawing {
+            serial,
+            order,
+            scrap,
+        };
+        Ok(("WITHDRAWING", Some(at)))
+    }
+
+    /// Another label, under the next number. Whether one that nobody is sure of came out the person
+    /// sees; to doubt one that was printed takes a lead.
+    fn reprint(&mut self, now: Duration) -> Answer {
+        let waits = |slot: &Slot| {
+            let printer = matches!(&slot.state, State::Held { card, .. } if card.number == 301);
+            printer || slot.wants_label()
+        };
+        let at = self.target(waits)?;
+        let sure = matches!(
+            self.slots[at].state,
+            State::Running {
+                stage: Some(Stage::Label),
+                ..
+            }
+        );
+        if sure {
+            self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
+        }
+        match &mut self.slots[at].state {
+            State::Running { reprint, .. } => {
+                *reprint = true;
+                self.todo.push(Do::NoLabel { slot: at });
+            }
+            _ => self.hold_now(at, now),
+        }
+        Ok(("REPRINTING", Some(at)))
+    }
+
+    fn cancel(&mut self) -> Answer {
+        if self.pending.take().is_some() {
+            return Ok(("SCAN_SERIAL", None));
+        }
+        let given = self.given.take();
+        let waiting = |slot: &Slot| matches!(slot.state, State::Waiting { .. });
+        let at = match given.filter(|at| self.focus.is_none() && waiting(&self.slots[*at])) {
+            Some(at) => at,
+            None => self.target(|slot| waiting(slot) || slot.wants_label())?,
+        };
+        if self.slots[at].wants_label() {
+            self.todo.push(Do::NoLabel { slot: at });
+            return Ok(("SLOT", Some(at)));
+        }
+        self.slots[at].state = State::Free;
+        Ok(("SLOT", Some(at)))
+    }
+
+    /// The slot that a command means: the one that was scanned, or the only one it fits.
+    fn target(
+        &mut self,
+        fits: impl Fn(&Slot) -> bool,
+    ) -> Result<usize, (&'static str, Option<usize>)> {
+        if let Some((at, _)) = self.focus {
+            return match fits(&self.slots[at]) {
+                true => Ok(at),
+                false => Err(("NOT_NOW", Some(at))),
+            };
+        }
+        let fitting = |(at, slot): (usize, &Slot)| fits(slot).then_some(at);
+        let all: Vec<usize> = self.slots.iter().enumerate().filter_map(fitting).collect();
+        match all.as_slice() {
+            [] => Err(("NOT_NOW", None)),
+            [only] => Ok(*only),
+            _ => Err(("SCAN_SLOT", None)),
+        }
+    }
+}

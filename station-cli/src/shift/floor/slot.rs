@@ -1,0 +1,216 @@
+//! One slot: what it does, and when it can go on by itself.
+
+use std::time::Duration;
+
+use traveler::{DeviceId, OrderId, Serial};
+
+use super::{Presence, Rules};
+use crate::seams::Stage;
+use crate::shift::card::Card;
+
+/// Number of the card of two units that were swapped.
+const SWAPPED: u16 = 205;
+
+/// One position of the bench.
+pub(super) struct Slot {
+    pub(super) number: u32,
+    /// Its place, as the journal has it.
+    pub(super) path: String,
+    pub(super) state: State,
+    pub(super) presence: Presence,
+    /// In a row.
+    pub(super) fails: u32,
+    /// Why it waits for a lead, by key.
+    pub(super) locked: Option<&'static str>,
+}
+
+/// What a slot does.
+pub(super) enum State {
+    /// Nothing.
+    Free,
+    /// A serial was scanned, its unit is to come.
+    Waiting { serial: Serial, since: Duration },
+    /// A unit is on its way.
+    Running {
+        serial: Serial,
+        order: OrderId,
+        stage: Option<Stage>,
+        /// When it came to that stage.
+        since: Duration,
+        /// How often it was begun anew by itself.
+        tries: u32,
+        /// A label is on its way to it.
+        labelled: bool,
+        /// Its label is to be printed again as soon as nothing else is done with it.
+        reprint: bool,
+        /// What is wrong with the labels that were scanned.
+        wrong: Option<WrongLabel>,
+    },
+    /// It goes on with the same unit, later.
+    Held {
+        serial: Serial,
+        order: OrderId,
+        card: Card,
+        until: Held,
+        tries: u32,
+    },
+    /// A result that sticks.
+    Done {
+        serial: Serial,
+        order: OrderId,
+        card: Card,
+        reason: Option<&'static str>,
+        unit: Option<DeviceId>,
+        /// An attempt is under way still.
+        open: bool,
+        /// The unit was taken out since.
+        out: bool,
+    },
+    /// Its label is being printed again.
+    Reprinting {
+        serial: Serial,
+        order: OrderId,
+        tries: u32,
+    },
+    /// The server is being told that the unit will not come back.
+    Withdrawing {
+        serial: Serial,
+        order: OrderId,
+        scrap: bool,
+    },
+}
+
+/// What is wrong with the labels that were scanned for a unit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WrongLabel {
+    /// The unit, or what was issued, says no.
+    Other,
+    /// It has the label of this slot's unit, and that one has its.
+    SwappedWith(u32),
+}
+
+/// When a held slot goes on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Held {
+    /// Once this unit is there; any, when none was seen.
+    Unit(Option<DeviceId>),
+    /// At this time.
+    At(Duration),
+}
+
+impl State {
+    pub(super) fn running(serial: Serial, order: OrderId, tries: u32, now: Duration) -> State {
+        State::Running {
+            serial,
+            order,
+            stage: None,
+            since: now,
+            tries,
+            labelled: false,
+            reprint: false,
+            wrong: None,
+        }
+    }
+}
+
+impl Slot {
+    pub(super) fn new(number: u32, path: String) -> Slot {
+        Slot {
+            number,
+            path,
+            state: State::Free,
+            presence: Presence::Unknown,
+            fails: 0,
+            locked: None,
+        }
+    }
+
+    /// Whether something is under way that must not be disturbed.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(
+            self.state,
+            State::Running { .. } | State::Reprinting { .. } | State::Withdrawing { .. }
+        )
+    }
+
+    /// Whether a new serial may be given to it.
+    pub(super) fn is_free(&self) -> bool {
+        let free = match &self.state {
+            State::Free => !matches!(self.presence, Presence::Locked(_)),
+            State::Done { open, out, .. } => *out && !*open,
+            _ => false,
+        };
+        free && self.locked.is_none()
+    }
+
+    /// The unit it has to do with.
+    pub(super) fn serial(&self) -> Option<&Serial> {
+        match &self.state {
+            State::Free => None,
+            State::Waiting { serial, .. }
+            | State::Running { serial, .. }
+            | State::Held { serial, .. }
+            | State::Done { serial, .. }
+            | State::Reprinting { serial, .. }
+            | State::Withdrawing { serial, .. } => Some(serial),
+        }
+    }
+
+    /// Whether it waits for a label, and none is on its way.
+    pub(super) fn wants_label(&self) -> bool {
+        matches!(
+            self.state,
+            State::Running {
+                stage: Some(Stage::Label | Stage::Printer),
+                labelled: false,
+                ..
+            }
+        )
+    }
+
+    /// Serial, order and number of the try that can begin now.
+    pub(super) fn ready(&self, rules: &Rules, now: Duration) -> Option<(Serial, OrderId, u32)> {
+        match &self.state {
+            State::Waiting { serial, since } => {
+                let silent =
+                    self.presence == Presence::Silent && now >= *since + rules.answer_within;
+                let there = matches!(self.presence, Presence::Unit(_) | Presence::Locked(_));
+                (there || silent).then(|| (serial.clone(), rules.order.clone(), 0))
+            }
+            State::Held {
+                serial,
+                order,
+                until,
+                tries,
+                ..
+            } => {
+                let goes_on = match (until, &self.presence) {
+                    (Held::At(then), _) => now >= *then,
+                    (Held::Unit(wanted), Presence::Unit(there) | Presence::Locked(there)) => {
+                        wanted.as_ref().is_none_or(|wanted| wanted == there)
+                    }
+                    (Held::Unit(_), _) => false,
+                };
+                goes_on.then(|| (serial.clone(), order.clone(), *tries))
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes what stands at its port. A result's unit is out when it is not there any more.
+    pub(super) fn sees(&mut self, presence: Presence) {
+        if let State::Done {
+            unit, out, card, ..
+        } = &mut self.state
+        {
+            // Where units were swapped the other one is no new one: the slot has to be seen empty.
+            let unit = unit.as_ref().filter(|_| card.number != SWAPPED);
+            *out |= match (&presence, unit) {
+                (Presence::Nothing | Presence::Silent, _) => true,
+                (Presence::Unit(there) | Presence::Locked(there), Some(unit)) => there != unit,
+                _ => false,
+            };
+        }
+        self.presence = presence;
+    }
+}

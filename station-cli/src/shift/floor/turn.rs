@@ -1,0 +1,247 @@
+//! What slots report, and what follows.
+
+use std::time::Duration;
+
+use traveler::{DeviceId, OrderId, Serial};
+
+use super::slot::{Held, State, WrongLabel};
+use super::{AGAIN, Do, Floor, Presence, Said, SlotEvent, Sound, Turned};
+use crate::failure::Outcome;
+use crate::seams::Stage;
+use crate::shift::card::{self, Card, Then, Tone};
+
+impl Floor {
+    /// Takes in what slot `at` reports.
+    pub(crate) fn hear(&mut self, at: usize, event: SlotEvent, now: Duration) {
+        if at >= self.slots.len() {
+            return;
+        }
+        match event {
+            SlotEvent::Present(presence) => self.slots[at].sees(presence),
+            SlotEvent::Stage(stage) => self.stage(at, stage, now),
+            SlotEvent::Ended(turned) => self.ended(at, &turned, now),
+            SlotEvent::Withdrawn(done) => self.withdrawn(at, done),
+            SlotEvent::Reprinted(done) => self.reprinted(at, done, now),
+            SlotEvent::Died => {
+                self.slots[at].locked = Some("SLOT_DIED");
+                self.slots[at].state = State::Free;
+                // What it had in hand is in the journal.
+                self.todo.push(Do::Journal);
+                self.sound(Sound::Fail);
+            }
+        }
+        self.advance(now);
+    }
+
+    fn stage(&mut self, at: usize, next: Stage, now: Duration) {
+        let State::Running {
+            stage,
+            since,
+            labelled,
+            ..
+        } = &mut self.slots[at].state
+        else {
+            return;
+        };
+        *since = now;
+        *stage = Some(next);
+        *labelled = false;
+        match next {
+            Stage::Label | Stage::Printer if self.ending => {
+                self.todo.push(Do::NoLabel { slot: at })
+            }
+            Stage::Label | Stage::Printer | Stage::Reconnect => self.sound(Sound::Action),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, at: usize, turned: &Turned, now: Duration) {
+        let State::Running {
+            serial,
+            order,
+            tries,
+            reprint,
+            ..
+        } = &self.slots[at].state
+        else {
+            return;
+        };
+        let (of, tries) = ((serial.clone(), order.clone()), *tries);
+        let label_alone = turned.outcome == Outcome::Loaded && *reprint;
+        match self.operator.clone().filter(|_| label_alone) {
+            Some(operator) => {
+                let (serial, order) = of;
+                self.todo.push(Do::Reprint {
+                    slot: at,
+                    serial: serial.clone(),
+                    operator,
+                });
+                self.slots[at].state = State::Reprinting {
+                    serial,
+                    order,
+                    tries,
+                };
+            }
+            None => self.conclude(at, of, tries, turned, now),
+        }
+    }
+
+    /// The turn goes on with the other label, or the slot says why there is none.
+    fn reprinted(&mut self, at: usize, done: Result<(), &'static str>, now: Duration) {
+        let State::Reprinting {
+            serial,
+            order,
+            tries,
+        } = &self.slots[at].state
+        else {
+            return;
+        };
+        let (of, tries) = ((serial.clone(), order.clone()), *tries);
+        match done {
+            Ok(()) => self.again(at, of.0, of.1, tries, now),
+            Err(reason) => {
+                let turned = Turned {
+                    reason: Some(reason),
+                    outcome: Outcome::Loaded,
+                    device_id: None,
+                    open: true,
+                };
+                self.conclude(at, of, tries, &turned, now);
+            }
+        }
+    }
+
+    /// What a turn's end means for its slot.
+    fn conclude(
+        &mut self,
+        at: usize,
+        of: (Serial, OrderId),
+        tries: u32,
+        turned: &Turned,
+        now: Duration,
+    ) {
+        let (serial, order) = of;
+        let unit = turned.device_id.clone();
+        let card = card::of(turned.reason, turned.outcome);
+        self.slots[at].presence = Presence::Unknown;
+        match card.then {
+            Then::Retry if tries < self.rules.retries && !self.ending => {
+                self.again(at, serial, order, tries + 1, now);
+            }
+            Then::Relabel if !self.ending => {
+                self.again(at, serial, order, tries, now);
+                if let State::Running { wrong, .. } = &mut self.slots[at].state {
+                    *wrong = Some(WrongLabel::Other);
+                }
+                self.sound(Sound::Fail);
+            }
+            Then::Cable => self.hold(at, (serial, order, tries), card, Held::Unit(unit)),
+            Then::Wait => self.hold(at, (serial, order, tries), card, Held::At(now + AGAIN)),
+            Then::Journal => {
+                self.done(at, (serial, order), card, turned, unit);
+                self.todo.push(Do::Journal);
+            }
+            Then::Halt => {
+                self.stopped = turned.reason.or(Some("UNKNOWN_FAULT"));
+                self.done(at, (serial, order), card, turned, unit);
+            }
+            Then::Stay | Then::Retry | Then::Relabel => {
+                self.done(at, (serial, order), card, turned, unit);
+            }
+        }
+    }
+
+    /// The same unit once more, at once.
+    fn again(&mut self, at: usize, serial: Serial, order: OrderId, tries: u32, now: Duration) {
+        match self.operator.clone() {
+            Some(operator) => self.start(at, serial, order, tries, operator, now),
+            None => {
+                let card = card::of(Some("NO_SCAN"), Outcome::Loaded);
+                self.hold(at, (serial, order, tries), card, Held::At(now));
+            }
+        }
+    }
+
+    fn hold(&mut self, at: usize, of: (Serial, OrderId, u32), card: Card, until: Held) {
+        let (serial, order, tries) = of;
+        self.slots[at].state = State::Held {
+            serial,
+            order,
+            card,
+            until,
+            tries,
+        };
+        if card.tone == Tone::Action {
+            self.sound(Sound::Action);
+        }
+    }
+
+    fn done(
+        &mut self,
+        at: usize,
+        of: (Serial, OrderId),
+        card: Card,
+        turned: &Turned,
+        unit: Option<DeviceId>,
+    ) {
+        let slot = &mut self.slots[at];
+        slot.fails = match card {
+            Card::PASS => 0,
+            card if card::counts_against_slot(card) => slot.fails + 1,
+            _ => slot.fails,
+        };
+        if slot.fails >= self.rules.lock_after {
+            slot.locked = Some("CHECK_PINS");
+        }
+        let (serial, order) = of;
+        slot.state = State::Done {
+            serial,
+            order,
+            card,
+            reason: turned.reason,
+            unit,
+            open: turned.open,
+            out: false,
+        };
+        self.sound(match card.tone {
+            Tone::Pass => Sound::Pass,
+            Tone::Fail | Tone::Stop | Tone::Locked => Sound::Fail,
+            _ => Sound::Action,
+        });
+    }
+
+    fn withdrawn(&mut self, at: usize, done: Result<(), &'static str>) {
+        let State::Withdrawing {
+            serial,
+            order,
+            scrap,
+        } = &self.slots[at].state
+        else {
+            return;
+        };
+        let (serial, order) = (serial.clone(), order.clone());
+        let (key, reason, open) = match done {
+            Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
+            Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),
+            Err(reason) => (reason, Some(reason), true),
+        };
+        self.said = Said::about(key, &serial, self.slots[at].number);
+        let card = Card {
+            number: 0,
+            tone: if open { Tone::Action } else { Tone::Fail },
+            then: Then::Stay,
+            word: None,
+        };
+        self.slots[at].state = State::Done {
+            serial,
+            order,
+            card,
+            reason,
+            unit: None,
+            open,
+            out: false,
+        };
+        self.slots[at].presence = Presence::Unknown;
+        self.sound(Sound::Action);
+    }
+}

@@ -1,0 +1,238 @@
+//! What is to be seen: one tile a slot, and two lines for the whole bench. Keys and numbers, not
+//! words: the language is the screen's.
+
+use std::time::Duration;
+
+use traveler::Serial;
+
+use super::slot::{Held, Slot, State, WrongLabel};
+use super::{Floor, HANGS, Presence};
+use crate::seams::Stage;
+use crate::shift::card::{Then, Tone};
+
+/// A message by key, with what is filled in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) key: &'static str,
+    pub(crate) serial: String,
+    pub(crate) slot: u32,
+}
+
+impl Said {
+    pub(super) fn plain(key: &'static str) -> Said {
+        Said::text(key, String::new(), 0)
+    }
+
+    pub(super) fn about(key: &'static str, serial: &Serial, slot: u32) -> Said {
+        Said::text(key, short(serial.as_str()), slot)
+    }
+
+    pub(super) fn text(key: &'static str, serial: String, slot: u32) -> Said {
+        Said { key, serial, slot }
+    }
+}
+
+/// The end of a serial: what an operator compares.
+pub(crate) fn short(serial: &str) -> String {
+    const SHOWN: usize = 5;
+    match serial.len().checked_sub(SHOWN) {
+        Some(cut) if cut > 1 && serial.is_ascii() => format!("...{}", &serial[cut..]),
+        _ => serial.to_owned(),
+    }
+}
+
+/// One slot, as it is seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Tile {
+    pub(crate) slot: u32,
+    pub(crate) tone: Tone,
+    /// The big word, by key.
+    pub(crate) word: &'static str,
+    /// What to do, by key; `None` when there is nothing.
+    pub(crate) says: Option<Said>,
+    /// The number to look up; 0 for none.
+    pub(crate) number: u16,
+    pub(crate) serial: String,
+    /// What is being done, by key.
+    pub(crate) stage: Option<Stage>,
+    /// Seconds since it began.
+    pub(crate) seconds: u64,
+}
+
+/// The two lines for the whole bench.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Banner {
+    pub(crate) order: String,
+    pub(crate) operator: Option<String>,
+    /// What was said last.
+    pub(crate) said: Said,
+    /// What everybody has to know, and how bad it is.
+    pub(crate) notice: Option<(Tone, Said)>,
+}
+
+impl Floor {
+    /// All tiles, as the slots stand on the bench.
+    pub(crate) fn tiles(&self, now: Duration) -> Vec<Tile> {
+        self.slots.iter().map(|slot| slot.tile(now)).collect()
+    }
+
+    /// Who and what, and what everybody has to know.
+    pub(crate) fn banner(&self) -> Banner {
+        let offline = |slot: &Slot| matches!(&slot.state, State::Held { card, .. } if card.tone == Tone::Offline);
+        let notice = if let Some(reason) = self.stopped {
+            Some((Tone::Stop, Said::text("STOPPED", reason.to_owned(), 0)))
+        } else if let Some((serial, number)) = self.to_put_back() {
+            Some((Tone::Action, Said::about("PUT_BACK_IN", &serial, number)))
+        } else if self.slots.iter().any(offline) {
+            Some((Tone::Offline, Said::plain("OFFLINE")))
+        } else if self.clock_is_wrong {
+            Some((Tone::Action, Said::plain("CLOCK")))
+        } else {
+            let first = self.elsewhere.first();
+            first.map(|serial| (Tone::Action, Said::about("PUT_BACK_NOWHERE", serial, 0)))
+        };
+        Banner {
+            order: self.rules.order.to_string(),
+            operator: self.operator.as_ref().map(ToString::to_string),
+            said: self.said.clone(),
+            notice,
+        }
+    }
+}
+
+impl Slot {
+    fn tile(&self, now: Duration) -> Tile {
+        let serial = self.serial().map(ToString::to_string).unwrap_or_default();
+        let say = |key| Some(Said::text(key, short(&serial), self.number));
+        let mut tile = Tile {
+            slot: self.number,
+            tone: Tone::Empty,
+            word: "EMPTY",
+            says: None,
+            number: 0,
+            stage: None,
+            seconds: 0,
+            serial: serial.clone(),
+        };
+        match &self.state {
+            State::Free => {
+                match self.presence {
+                    Presence::Unit(_) => {
+                        (tile.tone, tile.word) = (Tone::Ready, "READY");
+                        tile.says = say("SCAN_SERIAL");
+                    }
+                    // Left in while the station was off.
+                    Presence::Locked(_) => {
+                        (tile.tone, tile.word, tile.number) = (Tone::Action, "SAME_UNIT", 201);
+                        tile.says = say("TAKE_OUT");
+                    }
+                    _ => {}
+                }
+            }
+            State::Waiting { since, .. } => {
+                (tile.tone, tile.word) = (Tone::Ready, "READY");
+                tile.seconds = now.saturating_sub(*since).as_secs();
+                tile.says = match self.presence {
+                    Presence::LidOpen => say("CLOSE_LID"),
+                    Presence::Silent if tile.seconds >= 5 => say("NO_ANSWER"),
+                    _ => say("PUT_IN"),
+                };
+            }
+            State::Running { .. } => self.running(&mut tile, now),
+            State::Held { card, until, .. } => {
+                (tile.tone, tile.number) = (card.tone, card.number);
+                tile.word = card.word.unwrap_or(word(card.tone));
+                tile.says = match (card.number, until) {
+                    (209, _) => say("PUT_IN"),
+                    (_, Held::Unit(_)) => say("CABLE"),
+                    (301, _) => say("PRINTER"),
+                    (103, _) => say("PORT_BUSY"),
+                    (_, Held::At(_)) => say("NO_SERVER"),
+                };
+            }
+            State::Done { card, reason, .. } => {
+                (tile.tone, tile.number) = (card.tone, card.number);
+                tile.word = card.word.unwrap_or(word(card.tone));
+                tile.says = say(reason.unwrap_or("PASS"));
+                if card.then == Then::Retry {
+                    tile.says = say("CALL_LEAD");
+                }
+            }
+            State::Reprinting { .. } => {
+                (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+                tile.says = say("REPRINTING");
+            }
+            State::Withdrawing { .. } => {
+                (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+                tile.says = say("WITHDRAWING");
+            }
+        }
+        if let Some(why) = self.locked {
+            (tile.tone, tile.word, tile.number) = (Tone::Locked, "LOCKED", 701);
+            tile.says = say(why);
+        }
+        tile
+    }
+
+    fn running(&self, tile: &mut Tile, now: Duration) {
+        let State::Running {
+            serial,
+            stage,
+            since,
+            tries,
+            wrong,
+            ..
+        } = &self.state
+        else {
+            return;
+        };
+        let say = |key, slot| Some(Said::about(key, serial, slot));
+        tile.seconds = now.saturating_sub(*since).as_secs();
+        tile.stage = *stage;
+        (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+        match (stage, wrong) {
+            (Some(Stage::Label | Stage::Printer), Some(WrongLabel::SwappedWith(other))) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 305);
+                let pair = format!("{} <-> {other}", self.number);
+                tile.says = Some(Said::text("LABELS_SWAPPED", pair, self.number));
+            }
+            (Some(Stage::Label | Stage::Printer), Some(WrongLabel::Other)) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 304);
+                tile.says = say("WRONG_LABEL", self.number);
+            }
+            (Some(Stage::Label), None) => {
+                (tile.tone, tile.word) = (Tone::Action, "LABEL");
+                tile.says = say("SCAN_LABEL", self.number);
+            }
+            (Some(Stage::Printer), _) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "PRINTER", 306);
+                tile.says = say("SCAN_OR_REPRINT", self.number);
+            }
+            (Some(Stage::Reconnect), _) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "RECONNECT", 101);
+                tile.says = say("CABLE", self.number);
+            }
+            _ if now.saturating_sub(*since) > HANGS => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "ACTION", 702);
+                tile.says = say("SLOT_SLOW", self.number);
+            }
+            _ if *tries > 0 => tile.says = say("TRY", tries + 1),
+            _ => {}
+        }
+    }
+}
+
+/// The word of a tone.
+fn word(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Empty => "EMPTY",
+        Tone::Ready => "READY",
+        Tone::Running => "RUNNING",
+        Tone::Pass => "PASS",
+        Tone::Fail => "FAIL",
+        Tone::Action => "ACTION",
+        Tone::Offline => "OFFLINE",
+        Tone::Locked => "LOCKED",
+        Tone::Stop => "STOP",
+    }
+}

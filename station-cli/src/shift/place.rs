@@ -1,0 +1,258 @@
+//! Where a slot's unit is plugged in: a place on the USB tree, never the number a port got.
+//!
+//! The kernel numbers ports in the order in which they appear, so `ttyUSB0` is another slot after
+//! each pulled cable. udev's `/dev/serial/by-path/` names stay; where no udevd speaks, the chain of
+//! hub ports in sysfs does (`1-1.2`: bus 1, port 1, port 2 of the hub there).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokio_serial::SerialStream;
+
+use crate::port::{Port, PortError, SerialPort};
+
+/// The kernel's list of what is plugged in.
+const USB: &str = "/sys/bus/usb/devices";
+
+/// A place, as it was configured.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// A path that stays, perhaps with one `*` or more in its last part.
+    Path(String),
+    /// A chain of hub ports.
+    Usb(String),
+}
+
+impl Place {
+    /// A path that may be used, or what to do instead.
+    pub(crate) fn path(text: &str) -> Result<Place, String> {
+        let name = text.rsplit('/').next().unwrap_or_default();
+        let numbered = ["ttyUSB", "ttyACM"]
+            .iter()
+            .any(|kind| name.starts_with(kind));
+        let folder = text.strip_suffix(name).unwrap_or_default();
+        if numbered {
+            return Err(format!(
+                "{text} is another slot after the next pulled cable: name the place, path = \
+                 \"/dev/serial/by-path/...\" (ls -l /dev/serial/by-path) or usb = \"1-1.2\" \
+                 (`station-cli ports` shows the location)"
+            ));
+        }
+        if !text.starts_with('/') || name.is_empty() || folder.contains('*') {
+            return Err(format!(
+                "{text} is no usable path: it begins with / and has a * in its last part alone"
+            ));
+        }
+        Ok(Place::Path(text.to_owned()))
+    }
+
+    /// A chain of hub ports, or what one looks like.
+    pub(crate) fn usb(text: &str) -> Result<Place, String> {
+        let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let good = text
+            .split_once('-')
+            .is_some_and(|(bus, chain)| number(bus) && chain.split('.').all(number));
+        match good {
+            true => Ok(Place::Usb(text.to_owned())),
+            false => Err(format!(
+                "usb = \"{text}\" is no place: bus, hyphen and ports, as \"1-1.2\" \
+                 (`station-cli ports` shows the location)"
+            )),
+        }
+    }
+
+    /// What an attempt is bound to, in the journal.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Place::Path(path) => path.clone(),
+            Place::Usb(chain) => format!("usb:{chain}"),
+        }
+    }
+
+    /// The port that is there now. Two are never chosen between.
+    fn find(&self, usb: &Path) -> Result<PathBuf, PortError> {
+        let found = match self {
+            Place::Path(path) if !path.contains('*') => return Ok(path.into()),
+            Place::Path(pattern) => matching(pattern),
+            Place::Usb(chain) => below(usb, chain),
+        };
+        let path = self.name();
+        match found.as_slice() {
+            [] => Err(PortError::Missing { path }),
+            [one] => Ok(one.clone()),
+            more => Err(PortError::Unusable {
+                path,
+                reason: format!("{} ports are there, name one of them", more.len()),
+            }),
+        }
+    }
+}
+
+/// What a pattern with `*` in its last part names.
+fn matching(pattern: &str) -> Vec<PathBuf> {
+    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    let entries = fs::read_dir(format!("{folder}/")).into_iter().flatten();
+    let fits = |entry: &fs::DirEntry| entry.file_name().to_str().is_some_and(|s| globs(name, s));
+    entries
+        .flatten()
+        .filter(fits)
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Whether a name has the form of a pattern, in which `*` is any number of characters.
+fn globs(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut left) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        // The earliest place is as good as any: what is left is longest.
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}
+
+/// The ports of the interfaces of what is plugged in at a place (Documentation/ABI/stable/sysfs-bus-usb).
+fn below(usb: &Path, chain: &str) -> Vec<PathBuf> {
+    let names = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.collect::<Vec<String>>()
+    };
+    let interface = format!("{chain}:");
+    let interfaces = names(usb)
+        .into_iter()
+        .filter(|name| name.starts_with(&interface));
+    let mut ports = Vec::new();
+    for interface in interfaces {
+        let folder = usb.join(interface);
+        let here = names(&folder); // of usb-serial
+        let class = names(&folder.join("tty")); // of cdc-acm
+        let is_port = |name: &String| name.starts_with("ttyUSB") || name.starts_with("ttyACM");
+        let found = here.into_iter().chain(class).filter(is_port);
+        ports.extend(found.map(|name| Path::new("/dev").join(name)));
+    }
+    ports.sort();
+    ports
+}
+
+/// The port of one slot.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotPort {
+    place: Place,
+    name: String,
+    number: String,
+    baud: u32,
+}
+
+impl SlotPort {
+    pub(crate) fn new(place: Place, number: u32, baud: u32) -> SlotPort {
+        SlotPort {
+            name: place.name(),
+            number: number.to_string(),
+            place,
+            baud,
+        }
+    }
+}
+
+impl Port for SlotPort {
+    type Stream = SerialStream;
+
+    fn path(&self) -> &str {
+        &self.name
+    }
+
+    fn slot(&self) -> &str {
+        &self.number
+    }
+
+    async fn open(&mut self) -> Result<SerialStream, PortError> {
+        let path = self.place.find(Path::new(USB))?;
+        SerialPort::new(path.display().to_string(), self.baud)
+            .open()
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_number_is_no_place() {
+        for number in ["/dev/ttyUSB0", "/dev/ttyACM12", "ttyUSB0"] {
+            let error = Place::path(number).unwrap_err();
+            assert!(error.contains("/dev/serial/by-path/"), "{error}");
+        }
+        for bad in ["", "pts/3", "/dev/", "/dev/*/x"] {
+            assert!(Place::path(bad).is_err(), "{bad}");
+        }
+        for good in [
+            "/dev/pts/3",
+            "/dev/serial/by-path/pci-0000:00:14.0-usb-0:1.2:1.0",
+        ] {
+            assert_eq!(Place::path(good).unwrap().name(), good);
+        }
+        for bad in ["", "1", "1-", "1-1.", "usb1", "1-1.2:1.0"] {
+            assert!(Place::usb(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Place::usb("1-1.2").unwrap().name(), "usb:1-1.2");
+    }
+
+    #[test]
+    fn a_pattern_names_one_port_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let place = Place::path(&at("pci-*-usb-0:1.2:*").display().to_string()).unwrap();
+        let find = || place.find(Path::new("/nowhere"));
+        assert!(matches!(find(), Err(PortError::Missing { .. })));
+        fs::write(at("pci-0000:00:14.0-usb-0:1.3:1.0"), "").unwrap();
+        assert!(matches!(find(), Err(PortError::Missing { .. })));
+        fs::write(at("pci-0000:00:14.0-usb-0:1.2:1.0"), "").unwrap();
+        assert_eq!(find().unwrap(), at("pci-0000:00:14.0-usb-0:1.2:1.0"));
+        fs::write(at("pci-0000:00:14.0-usb-0:1.2:1.2"), "").unwrap();
+        assert!(
+            matches!(find(), Err(PortError::Unusable { .. })),
+            "two are there"
+        );
+    }
+
+    #[test]
+    fn a_chain_of_hub_ports_is_followed_through_sysfs() {
+        let usb = tempfile::tempdir().unwrap();
+        let make = |path: &str| fs::create_dir_all(usb.path().join(path)).unwrap();
+        let find = |chain: &str| Place::usb(chain).unwrap().find(usb.path());
+        make("1-1.2");
+        make("1-1.2:1.0/ttyUSB7/tty/ttyUSB7");
+        make("1-1.20:1.0/ttyUSB8");
+        make("1-3:1.0/tty/ttyACM3");
+        make("1-3:1.1");
+        assert_eq!(find("1-1.2").unwrap(), Path::new("/dev/ttyUSB7"));
+        assert_eq!(find("1-3").unwrap(), Path::new("/dev/ttyACM3"));
+        assert!(matches!(find("1-4"), Err(PortError::Missing { .. })));
+    }
+
+    #[test]
+    fn a_star_is_any_text() {
+        for (pattern, name, expected) in [
+            ("a", "a", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*b*c", "axxbyc", true),
+            ("a*b*c", "axxc", false),
+            ("a*c", "ab", false),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(globs(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Where scans come from: lines on standard input, or a scanner on a serial port.
+//!
+//! A scan may be a label, which is secret: it is wiped when it was used, and a terminal does not
+//! show it. The terminal's echo is off for the whole shift, because a scan may come between two
+//! reads; what was typed before the shift began is thrown away.
+
+use std::io::{self, IsTerminal, Read};
+use std::time::Duration;
+
+use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::slots::ScannerAt;
+use crate::port::{Port, SerialPort};
+
+/// Longest scan in bytes; a label's code is under 120.
+const LONGEST: usize = 1_024;
+/// Scans that wait; a scanner that is faster than that waits itself.
+const WAITING: usize = 64;
+/// How often a serial scanner that was unplugged is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What comes from a scanner.
+pub(super) enum Line {
+    /// One scan, without its end.
+    Scan(Zeroizing<String>),
+    /// More than a scan can be; dropped.
+    TooLong,
+    /// The scanner does not answer, or does again.
+    Here(bool),
+}
+
+/// Begins to read. The channel closes when no more can come, which is the end of a script.
+pub(super) fn listen(at: &ScannerAt) -> mpsc::Receiver<Line> {
+    let (lines, scans) = mpsc::channel(WAITING);
+    match at {
+        // A thread of its own, since a read of a terminal cannot be taken back.
+        ScannerAt::Stdin => drop(std::thread::spawn(move || from_stdin(&lines))),
+        ScannerAt::Port { path, baud } => {
+            let port = SerialPort::new(path.clone(), *baud);
+            drop(tokio::spawn(from_port(port, lines)));
+        }
+    }
+    scans
+}
+
+fn from_stdin(lines: &mpsc::Sender<Line>) {
+    let mut splitter = Splitter::default();
+    let mut bytes = Zeroizing::new([0; LONGEST]);
+    loop {
+        let length = match io::stdin().read(&mut *bytes) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        };
+        for line in splitter.push(&bytes[..length]) {
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    }
+    // The last line of a script may have no end.
+    for line in splitter.push(b"\n") {
+        let _ = lines.blocking_send(line);
+    }
+}
+
+async fn from_port(mut port: SerialPort, lines: mpsc::Sender<Line>) {
+    loop {
+        let Ok(mut stream) = port.open().await else {
+            if lines.send(Line::Here(false)).await.is_err() {
+                return;
+            }
+            sleep(LOOK_EVERY).await;
+            continue;
+        };
+        if lines.send(Line::Here(true)).await.is_err() {
+            return;
+        }
+        let mut splitter = Splitter::default();
+        let mut bytes = Zeroizing::new([0; LONGEST]);
+        while let Ok(length @ 1..) = AsyncReadExt::read(&mut stream, &mut *bytes).await {
+            for line in splitter.push(&bytes[..length]) {
+                if lines.send(line).await.is_err() {
+                    return;
+                }
+            }
+        }
+        drop(stream);
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Cuts bytes into scans; a scan ends with CR, LF or both.
+#[derive(Default)]
+struct Splitter {
+    begun: Zeroizing<Vec<u8>>,
+    /// Until the next end everything is dropped.
+    too_long: bool,
+}
+
+impl Splitter {
+    fn push(&mut self, bytes: &[u8]) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for byte in bytes {
+            match byte {
+                b'\r' | b'\n' => lines.extend(self.end()),
+                _ if self.begun.len() == LONGEST => {
+                    self.too_long = true;
+                    self.begun.zeroize();
+                }
+                _ if self.too_long => {}
+                byte => {
+                    // Grown once and for all: a copy that is left behind would not be wiped.
+                    if self.begun.capacity() < LONGEST {
+                        self.begun.reserve_exact(LONGEST);
+                    }
+                    self.begun.push(*byte);
+                }
+            }
+        }
+        lines
+    }
+
+    fn end(&mut self) -> Option<Line> {
+        if std::mem::take(&mut self.too_long) {
+            return Some(Line::TooLong);
+        }
+        if self.begun.is_empty() {
+            return None;
+        }
+        let text = Zeroizing::new(String::from_utf8_lossy(&self.begun).into_owned());
+        self.begun.zeroize();
+        Some(Line::Scan(text))
+    }
+}
+
+/// A terminal that shows nothing of what is typed, until this is dropped.
+pub(super) struct Quiet(Termios);
+
+impl Quiet {
+    /// `None` when standard input is no terminal: then nobody would see it anyway.
+    pub(super) fn terminal() -> Option<Quiet> {
+        let stdin = io::stdin();
+        let before = stdin.is_terminal().then(|| tcgetattr(&stdin).ok())??;
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+        // A code with a Ctrl-S in it must not stop the screen.
+        quiet.input_modes -= InputModes::IXON;
+        tcsetattr(&stdin, OptionalActions::Flush, &quiet).ok()?;
+        Some(Quiet(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pushes: &[&[u8]], expected: &[&str]) {
+        let mut splitter = Splitter::default();
+        let lines: Vec<String> = pushes
+            .iter()
+            .flat_map(|bytes| splitter.push(bytes))
+            .map(|line| match line {
+                Line::Scan(text) => text.to_string(),
+                Line::TooLong => "too long".to_owned(),
+                Line::Here(_) => unreachable!("a splitter knows no scanner"),
+            })
+            .collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_scan_ends_as_its_scanner_ends_it() {
+        check(
+            &[b"A47\r\n", b"\n\r", b"A4", b"8\rA49\n"],
+            &["A47", "A48", "A49"],
+        );
+        check(&[b"A47"], &[]);
+        check(&[b"\xff\n"], &["\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_key_that_hangs_costs_one_line() {
+        let long = vec![b'A'; 5 * LONGEST];
+        check(&[&long, b"B\n", b"A47\n"], &["too long", "A47"]);
+        check(
+            &[&long[..LONGEST], b"\nA47\n"],
+            &[&"A".repeat(LONGEST), "A47"],
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! What a shift shows: a screen, or lines of words, or lines of JSON; and what it sounds like.
+
+use std::time::Duration;
+
+use serde_json::json;
+use traveler::Serial;
+
+use super::ShiftArgs;
+use super::draw::{self, Picture, fill};
+use super::events::{self, Events};
+use super::floor::{Floor, Heard, Sound, Tile};
+use super::noise::Noise;
+use super::slots::Sounds;
+use super::wall::Wall;
+use super::words::Words;
+use crate::cli::say;
+use crate::home::Home;
+use crate::report::Report;
+
+/// Frames in which the screen is drawn once.
+pub(super) struct Show {
+    station: String,
+    order: String,
+    words: Words,
+    wall: Option<Wall>,
+    /// Whether words go to standard error, line by line.
+    plain: bool,
+    events: Events,
+    noise: Noise,
+    /// What was shown before, without the seconds.
+    before: Vec<Tile>,
+    drawn: Option<Duration>,
+}
+
+/// Two pictures are at least so far apart.
+const FRAME: Duration = Duration::from_millis(90);
+
+impl Show {
+    pub(super) fn open(
+        args: &ShiftArgs,
+        home: &Home,
+        words: Words,
+        sounds: Sounds,
+        json: bool,
+    ) -> std::io::Result<Show> {
+        let events = Events::open(json, args.events.as_deref())?;
+        let wall = if args.plain || json {
+            None
+        } else {
+            Wall::open()
+        };
+        Ok(Show {
+            station: home.station().to_string(),
+            order: args.order.to_string(),
+            words,
+            plain: wall.is_none() && !json,
+            wall,
+            events,
+            noise: Noise::new(sounds),
+            before: Vec::new(),
+            drawn: None,
+        })
+    }
+
+    pub(super) fn begin(&mut self, now: Duration, slots: usize) {
+        let facts = json!({ "station": self.station, "order": self.order, "slots": slots });
+        self.events.tell(now, "shift", &facts);
+    }
+
+    pub(super) fn end(&mut self, now: Duration, code: u8, left: usize) {
+        self.events
+            .tell(now, "end", &json!({ "code": code, "open": left }));
+        self.wall = None;
+    }
+
+    pub(super) fn scan(
+        &mut self,
+        now: Duration,
+        kind: &str,
+        serial: Option<&Serial>,
+        heard: &Heard,
+    ) {
+        self.events
+            .tell(now, "scan", &events::scan(kind, serial, heard));
+        if self.plain {
+            let serial = serial.map(ToString::to_string).unwrap_or_default();
+            let text = self
+                .words
+                .fill(heard.says, &serial, heard.slot.unwrap_or_default());
+            say(&format!("> {text}"));
+        }
+    }
+
+    pub(super) fn result(&mut self, now: Duration, slot: u32, report: &Report) {
+        self.events
+            .tell(now, "result", &events::result(slot, report));
+        if self.plain {
+            say(&format!("{slot}  {report}"));
+        }
+    }
+
+    /// The scanner was lost, or is back.
+    pub(super) fn scanner(&mut self, now: Duration, here: bool) {
+        self.events.tell(now, "scanner", &json!({ "here": here }));
+    }
+
+    /// Something broke off in this program.
+    pub(super) fn broke(&mut self, now: Duration, place: &str) {
+        self.events.tell(now, "broke", &json!({ "place": place }));
+        if self.plain {
+            say(&format!("broke off at {place}"));
+        }
+    }
+
+    pub(super) fn noise(&mut self, sound: Sound) {
+        let rings = self.noise.make(sound);
+        if let Some(wall) = &self.wall {
+            wall.ring(rings);
+        }
+    }
+
+    /// Shows what has changed.
+    pub(super) fn show(&mut self, now: Duration, floor: &Floor) {
+        let tiles = floor.tiles(now);
+        self.changes(now, &tiles);
+        let due = self.drawn.is_none_or(|drawn| now >= drawn + FRAME);
+        let Some(wall) = self.wall.as_mut().filter(|_| due) else {
+            return;
+        };
+        self.drawn = Some(now);
+        let banner = floor.banner();
+        let picture = Picture {
+            station: &self.station,
+            banner: &banner,
+            tiles: &tiles,
+            frame: usize::try_from(now.as_millis() / 200).unwrap_or_default(),
+        };
+        let (width, height) = wall.size();
+        wall.show(draw::lines(&picture, &self.words, width, height));
+    }
+
+    fn changes(&mut self, now: Duration, tiles: &[Tile]) {
+        let still = |tile: &Tile| Tile {
+            seconds: 0,
+            ..tile.clone()
+        };
+        let fresh: Vec<Tile> = tiles.iter().map(still).collect();
+        for (at, tile) in fresh.iter().enumerate() {
+            if self.before.get(at) == Some(tile) {
+                continue;
+            }
+            self.events.tell(now, "tile", &events::tile(tile));
+            if self.plain {
+                let says = tile.says.as_ref().map(|said| fill(&self.words, said));
+                let word = self.words.tile(tile.word);
+                let stage = tile
+                    .stage
+                    .map_or("", |stage| self.words.stage(draw::key(stage)));
+                let says = says.unwrap_or_else(|| stage.to_owned());
+                say(&format!("{}  {word}  {}  {says}", tile.slot, tile.serial));
+            }
+        }
+        self.before = fresh;
+    }
+}
