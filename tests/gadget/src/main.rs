@@ -17,7 +17,7 @@ mod story;
 mod transport;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// After this the machine is given up, whatever it does: much more than it takes where an emulator
 /// shares two cores.
@@ -47,18 +47,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    let started = Instant::now();
     boot::up()?;
-    say(&format!(
-        "kernel and modules are up after {}",
-        boot::uptime()?
-    ));
+    say("kernel and modules");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(story::tell())?;
-    say(&format!("told in {:.1} s", started.elapsed().as_secs_f32()));
     Ok(())
 }
 
@@ -68,8 +63,9 @@ fn end(verdict: &str) {
     boot::down();
 }
 
-/// One line to whoever runs the machine; nothing else on the console begins like it.
+/// One line to whoever runs the machine, with the kernel's clock in front of it in seconds; nothing else
+/// on the console begins like it.
 #[allow(clippy::print_stdout, reason = "the console is what there is")]
 pub(crate) fn say(words: &str) {
-    println!("usb-guest: {words}");
+    println!("usb-guest: {:>6} {words}", boot::uptime());
 }
