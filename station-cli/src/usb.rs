@@ -18,7 +18,7 @@ use nusb::descriptors::{ConfigurationDescriptor, InterfaceDescriptor, TransferTy
 use nusb::transfer::{Bulk, Direction, In, Out};
 use nusb::{DeviceInfo, ErrorKind, MaybeFuture};
 use thiserror::Error;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::port::{Port, PortError, PortFacts, holder};
 
@@ -29,6 +29,10 @@ pub use stream::UsbStream;
 const VENDOR: u8 = 0xff;
 /// By then the kernel's list is without a unit that was pulled.
 const LEAVES_WITHIN: Duration = Duration::from_millis(50);
+/// By then a unit that was plugged in can be opened, or never.
+const READY_WITHIN: Duration = Duration::from_secs(1);
+/// How often that is tried.
+const AGAIN: Duration = Duration::from_millis(25);
 
 /// A unit's own USB port, by its place. Nothing is opened yet.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ impl UsbPort {
     async fn failed(&self, info: &DeviceInfo, failed: NotClaimed) -> PortError {
         let kind = match &failed {
             NotClaimed::Usb(error) => error.kind(),
-            NotClaimed::Unfit(_) => ErrorKind::Other,
+            NotClaimed::Unconfigured | NotClaimed::Unfit(_) => ErrorKind::Other,
         };
         if kind == ErrorKind::Disconnected {
             return self.missing();
@@ -104,7 +108,8 @@ impl UsbPort {
     async fn claim(&self, info: &DeviceInfo) -> Result<UsbStream, NotClaimed> {
         let unit = info.open().await?;
         let pair = {
-            let configuration = unit.active_configuration().map_err(nusb::Error::from)?;
+            let configuration = unit.active_configuration();
+            let configuration = configuration.map_err(|_| NotClaimed::Unconfigured)?;
             let free = |interface| is_free(info, interface);
             choose(&configuration, self.place.interface(), free).map_err(NotClaimed::Unfit)?
         };
@@ -127,10 +132,14 @@ impl Port for UsbPort {
     }
 
     async fn open(&mut self) -> Result<UsbStream, PortError> {
-        let info = self.find()?;
-        match self.claim(&info).await {
-            Ok(stream) => Ok(stream),
-            Err(error) => Err(self.failed(&info, error).await),
+        let until = Instant::now() + READY_WITHIN;
+        loop {
+            let info = self.find()?;
+            match self.claim(&info).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) if error.may_pass() && Instant::now() < until => sleep(AGAIN).await,
+                Err(error) => return Err(self.failed(&info, error).await),
+            }
         }
     }
 }
@@ -140,9 +149,24 @@ impl Port for UsbPort {
 enum NotClaimed {
     #[error(transparent)]
     Usb(#[from] nusb::Error),
+    /// The kernel has not chosen a configuration, or found none that it can give power to.
+    #[error("it is not configured: does it ask for more power than its hub gives?")]
+    Unconfigured,
     /// It has nothing to speak to; the text says why.
     #[error("{0}")]
     Unfit(String),
+}
+
+impl NotClaimed {
+    /// Whether it is so of each unit for a moment after it was plugged in: the kernel shows one before it
+    /// has configured it, and udevd allows it to its users a little later.
+    fn may_pass(&self) -> bool {
+        match self {
+            NotClaimed::Usb(error) => error.kind() == ErrorKind::PermissionDenied,
+            NotClaimed::Unconfigured => true,
+            NotClaimed::Unfit(_) => false,
+        }
+    }
 }
 
 /// Two endpoints to speak over.

@@ -1,6 +1,7 @@
 //! What happens on this machine, in order; each part says what it has shown.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -27,19 +28,16 @@ const MID_LOAD: usize = 700;
 /// Units of the order, all of which have to be sealed.
 const UNITS: u32 = 7;
 /// Times a unit is pulled while it is opened.
-const VANISHING: u32 = 20;
+const VANISHING: u32 = 8;
 
 pub(crate) async fn tell() -> Result<()> {
     let [first, second, third] = SOCKETS;
-    let echo = echo("echo")?;
-    messages(&echo, first).await?;
-    halts(&echo, first).await?;
-    one_at_a_time(&echo, first).await?;
-    hot_plug(&echo, second).await?;
-    vanishing(&echo, first).await?;
-
-    let line = Line::found(Path::new("/tmp/line"), UNITS).await?;
-    say("a site, a server and a station");
+    let founded = async {
+        let line = Line::found(Path::new("/tmp/line"), UNITS).await?;
+        say("a site, a server and a station");
+        Ok(line)
+    };
+    let (line, ()) = tokio::try_join!(founded, stream())?; // most of either is waiting
     twins(&line, first, second).await?;
     pulled_in_a_load(&line, first, second).await?;
     another_socket(&line, first, second).await?;
@@ -49,6 +47,17 @@ pub(crate) async fn tell() -> Result<()> {
         "{sealed} of {UNITS} units sealed, 0 lost, 0 issued twice"
     ));
     Ok(())
+}
+
+/// What holds for any bytes.
+async fn stream() -> Result<()> {
+    let [first, second, _] = SOCKETS;
+    let echo = echo("echo")?;
+    messages(&echo, first).await?;
+    halts(&echo, first).await?;
+    one_at_a_time(&echo, first).await?;
+    hot_plug(&echo, second).await?;
+    vanishing(&echo, first).await
 }
 
 fn port(socket: Socket) -> Result<UsbPort> {
@@ -183,14 +192,14 @@ async fn hot_plug(echo: &Cable, socket: Socket) -> Result<()> {
 }
 
 /// A unit that is pulled while it is found, opened and claimed is missing, or an end of file.
-async fn vanishing(echo: &std::sync::Arc<Cable>, socket: Socket) -> Result<()> {
+async fn vanishing(echo: &Arc<Cable>, socket: Socket) -> Result<()> {
     let (mut missing, mut ended) = (0, 0);
     for round in 0..VANISHING {
         echo.plug(socket)?;
         let mut stream = Some(open(socket).await?);
-        let cable = std::sync::Arc::clone(echo);
+        let cable = Arc::clone(echo);
         let pulled = tokio::task::spawn_blocking(move || {
-            std::thread::sleep(Duration::from_micros(u64::from(round) * 300));
+            std::thread::sleep(Duration::from_micros(u64::from(round) * 700));
             cable.pull()
         });
         let mut port = port(socket)?;
