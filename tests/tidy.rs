@@ -42,16 +42,18 @@ hsm-sim-pkcs11: hsm
 line-sim: api compliance credential guess hsm hsm-sim identity label ledger provisioner \
     station-cli tlog traveler wire
 fuzz: guess hsm hsm-sim-pkcs11
+gadget: line-sim station-cli traveler
 birthmark:";
 
 /// Libraries that bring a socket, a disk or a port, and the only crates that may link them.
 const REACH: &str = "\
-tokio: provisioner station-cli hsm-sim line-sim
+tokio: provisioner station-cli hsm-sim line-sim gadget
 tonic: api provisioner station-cli line-sim
 rusqlite: ledger
 serialport: station-cli line-sim
 tokio-serial: station-cli line-sim
-anyhow: provisioner station-cli hsm-sim line-sim";
+nusb: station-cli
+anyhow: provisioner station-cli hsm-sim line-sim gadget";
 
 /// The manifest of the one crate with unsafe code.
 const UNSAFE: &str = "hsm-sim/pkcs11/Cargo.toml";

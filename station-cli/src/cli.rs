@@ -21,7 +21,9 @@ use crate::handover;
 use crate::home::Home;
 use crate::output::print_line;
 pub(crate) use crate::output::{print, say};
-use crate::port::{SerialPort, ports};
+use crate::plug::UnitPort;
+use crate::port::SerialPort;
+use crate::ports::{self, PortsArgs};
 use crate::printer::PrinterArgs;
 use crate::provision::{Bench, Job, provision};
 use crate::recovery::{self, RecoveryArgs};
@@ -31,6 +33,7 @@ use crate::seams::{LabelFolder, StdinScanner};
 use crate::shift::{self, ShiftArgs};
 use crate::sync::{SyncState, Synced, sync};
 use crate::token::Token;
+use crate::usb::NoPlace;
 
 /// Puts each unit's own credential on it, proves that it is there, and closes the record.
 #[derive(Parser)]
@@ -53,8 +56,8 @@ enum Verb {
     Run(Box<ShiftArgs>),
     /// Ask a unit who it is and what it holds.
     Greet(GreetArgs),
-    /// List the serial ports of this machine.
-    Ports(FormatArgs),
+    /// List the ports of this machine that units can be on: serial, and vendor-class USB.
+    Ports(PortsArgs),
     /// Look at everything a shift needs: ports, clock, disk, printer, server, certificate.
     Doctor(DoctorArgs),
     /// Hold the attempts under way against the server and close those that ended.
@@ -137,7 +140,7 @@ struct ProvisionArgs {
 
 #[derive(Args)]
 struct PortArgs {
-    /// The unit's port, for example /dev/serial/by-path/...
+    /// The unit's port: /dev/serial/by-path/... or usb:BUS-PORT, as `station-cli ports` lists it.
     #[arg(long, value_name = "PATH")]
     port: String,
     /// Speed; USB ignores it.
@@ -190,8 +193,8 @@ impl WaitArgs {
 }
 
 impl PortArgs {
-    fn open(self) -> SerialPort {
-        SerialPort::new(self.port, self.baud)
+    fn named(&self) -> Result<UnitPort, NoPlace> {
+        UnitPort::named(&self.port, self.baud)
     }
 }
 
@@ -213,7 +216,7 @@ pub async fn run() -> u8 {
         Verb::Provision(args) => run_provision(*args).await,
         Verb::Run(args) => shift::run(*args).await,
         Verb::Greet(args) => run_greet(args).await,
-        Verb::Ports(args) => run_ports(&args),
+        Verb::Ports(args) => ports::run(args).await,
         Verb::Doctor(args) => doctor::run(args).await,
         Verb::Sync(args) => run_sync(args).await,
         Verb::Reprint(args) => reprint::run(*args).await,
@@ -287,7 +290,7 @@ async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
     };
     let mut bench = Bench {
         server: Server::of(&home)?,
-        port: args.port.open(),
+        port: args.port.named()?,
         scanner: StdinScanner,
         labels: printer,
         progress: Screen::new(),
@@ -326,21 +329,10 @@ fn shows_a_label(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 async fn run_greet(args: GreetArgs) -> anyhow::Result<u8> {
-    let facts = greet(&mut args.port.open()).await?;
+    let facts = greet(&mut args.port.named()?).await?;
     match args.format.format {
         Format::Json => print(&greet::json(&facts))?,
         Format::Text => say(&greet::words(&facts)),
-    }
-    Ok(0)
-}
-
-fn run_ports(args: &FormatArgs) -> anyhow::Result<u8> {
-    for port in ports()? {
-        let location = port.location.as_deref().unwrap_or("-");
-        match args.format {
-            Format::Json => print(&json!(port))?,
-            Format::Text => say(&format!("{}  {}  {location}", port.path, port.kind)),
-        }
     }
     Ok(0)
 }

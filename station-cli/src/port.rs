@@ -158,7 +158,8 @@ pub(crate) fn holders(path: &Path) -> Vec<Holder> {
         .collect()
 }
 
-fn holder(path: &Path) -> Option<String> {
+/// Their names and numbers, for a sentence.
+pub(crate) fn holder(path: &Path) -> Option<String> {
     let names: Vec<String> = holders(path).iter().map(ToString::to_string).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
@@ -171,11 +172,11 @@ fn has_open(process: &Path, path: &Path) -> bool {
 }
 
 /// One port of this machine, as `station-cli ports` prints it.
-#[derive(Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct PortFacts {
     /// What to give to `--port`.
     pub path: String,
-    /// "usb", "pci", "bluetooth" or "unknown".
+    /// "usb", "pci", "bluetooth" or "unknown"; "usb-vendor" where it is no serial port.
     pub kind: &'static str,
     /// Bus and chain of hub ports: stays when the unit or the name changes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,19 +187,17 @@ pub struct PortFacts {
     /// What the USB side calls itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
+    /// Another number each time something is plugged in, where the kernel counts; 0 elsewhere.
+    #[serde(skip)]
+    pub(crate) plugged: u64,
 }
 
-/// Lists the ports of this machine, by path.
-///
-/// # Errors
-/// When the machine does not tell.
-pub fn ports() -> Result<Vec<PortFacts>, serialport::Error> {
-    let mut all: Vec<PortFacts> = serialport::available_ports()?
-        .into_iter()
+/// Lists the serial ports of this machine.
+pub(crate) fn serial_ports() -> Result<Vec<PortFacts>, serialport::Error> {
+    let all = serialport::available_ports()?.into_iter();
+    Ok(all
         .map(|port| facts(port.port_name, port.port_type))
-        .collect();
-    all.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(all)
+        .collect())
 }
 
 fn facts(path: String, kind: SerialPortType) -> PortFacts {
@@ -208,6 +207,7 @@ fn facts(path: String, kind: SerialPortType) -> PortFacts {
         location: None,
         usb_id: None,
         product: None,
+        plugged: 0,
     };
     match kind {
         SerialPortType::UsbPort(usb) => with_usb(plain("usb"), usb),

@@ -36,10 +36,14 @@ circuit board";
 
 /// Names in which a banned word is the right one: where, and what to overlook in code there.
 const NAMES: &[(&str, &str)] = &[
-    // Names made by others: ring, serialport.
+    // Names made by others: ring, serialport, nusb.
     ("", "seal_in_place"),
     ("", "SealingKey"),
     ("station-cli/src/port.rs", "NoDevice"),
+    ("station-cli/src/usb.rs", "DeviceInfo"),
+    ("station-cli/src/usb.rs", "list_devices"),
+    ("station-cli/src/usb.rs", "device_address"),
+    ("station-cli/src/ports.rs", "watch_devices"),
     ("crates/label/src/paper.rs", "device_gray"),
     // The kernel's, and ModemManager's.
     ("station-cli/src/doctor/", "/devices"),

@@ -1,10 +1,11 @@
 //! `line-sim bench`: what a part of the line allows on this machine. `ledger` is the log, `audit`
-//! what an auditor asks of it, `hsm` the token before it.
+//! what an auditor asks of it, `hsm` the token before it, `station` the slots in front.
 
 mod audit;
 mod hsm;
 mod ledger;
 mod outage;
+mod station;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ pub(crate) enum Bench {
     /// Kill, pause and reset the token under load, round after round: what was lost, what was doubled,
     /// and how long until the line is back at its rate.
     Outage(outage::Args),
+    /// A station's cycle time over the time that a unit's bytes take, at two speeds, for one slot and
+    /// for many.
+    Station(station::Args),
     /// Makes a token of SoftHSM in a folder and says where it is.
     #[command(hide = true)]
     SofthsmToken {
@@ -49,6 +53,7 @@ pub(crate) fn run(bench: Bench, format: Format, runtime: &Runtime) -> Result<Exi
         Bench::Audit(args) => audit::run(args, format),
         Bench::Hsm(args) => hsm::run(args, format, runtime),
         Bench::Outage(args) => runtime.block_on(outage::run(args, format)),
+        Bench::Station(args) => runtime.block_on(station::run(args, format)),
         Bench::SofthsmToken { folder } => {
             let (place, _) = crate::softhsm::found(&folder)?;
             print(format, &serde_json::json!(place), &format!("{place}\n"));

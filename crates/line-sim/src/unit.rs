@@ -10,11 +10,13 @@
 mod chip;
 mod image;
 mod life;
+mod pace;
 mod port;
 
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,7 +26,10 @@ use traveler::{DeviceId, Mac};
 
 use image::Image;
 use life::Life;
+use pace::Pace;
 use port::Port;
+
+pub use pace::LineCounts;
 
 /// How long a unit takes from power to its first word, unless the configuration says otherwise.
 pub const BOOT: Duration = Duration::from_millis(20);
@@ -49,6 +54,8 @@ pub struct SimUnitConfig {
     pub own_key: bool,
     /// From power to its first word.
     pub boot: Duration,
+    /// The speed of its line, in bits a second; `None` is as fast as a pty goes.
+    pub baud: Option<u32>,
     /// What will go wrong, each once.
     pub faults: Vec<Fault>,
 }
@@ -66,6 +73,7 @@ impl SimUnitConfig {
             firmware: "1.0.0-sim".to_owned(),
             own_key: true,
             boot: BOOT,
+            baud: None,
             faults: Vec::new(),
         }
     }
@@ -145,6 +153,8 @@ pub struct SimUnit {
     /// The pty a station opens; `None` while the cable is pulled.
     port: Option<PathBuf>,
     orders: Sender<Order>,
+    /// What went over its line.
+    counts: Arc<LineCounts>,
     /// One byte makes the thread look at its orders.
     bell: UnixStream,
     /// `None` once it was joined.
@@ -159,7 +169,9 @@ impl SimUnit {
     pub fn spawn(mut config: SimUnitConfig) -> Result<SimUnit, SimError> {
         let faults = std::mem::take(&mut config.faults);
         let image = Image::open(&config)?;
-        let port = Port::open().map_err(SimError::Port)?;
+        let counts = Arc::new(LineCounts::default());
+        let pace = Pace::new(config.baud, Arc::clone(&counts));
+        let port = Port::open(pace).map_err(SimError::Port)?;
         let path = port.path().to_owned();
         let (bell, heard) = UnixStream::pair().map_err(SimError::Port)?;
         let (orders, taken): (_, Receiver<Order>) = channel();
@@ -170,6 +182,7 @@ impl SimUnit {
         Ok(SimUnit {
             port: Some(path),
             orders,
+            counts,
             bell,
             thread: Some(thread),
         })
@@ -179,6 +192,12 @@ impl SimUnit {
     #[must_use]
     pub fn port(&self) -> Option<&Path> {
         self.port.as_deref()
+    }
+
+    /// What went over its line since it was powered.
+    #[must_use]
+    pub fn counts(&self) -> &LineCounts {
+        &self.counts
     }
 
     /// Pulls the cable: whoever has the port open reads an end of file. The unit keeps its power.

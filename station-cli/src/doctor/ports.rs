@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::{Finding, RULES};
-use crate::port::{holders, ports};
+use crate::port::{holders, serial_ports};
 
 /// A program that opens serial ports that are not its own.
 struct Meddler {
@@ -41,7 +41,7 @@ const RULE_FOLDERS: [&str; 3] = [
 pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut paths: Vec<PathBuf> = named.to_vec();
-    match ports() {
+    match serial_ports() {
         Ok(listed) => {
             let listed = listed.into_iter().map(|port| PathBuf::from(port.path));
             let fresh: Vec<PathBuf> = listed.filter(|path| !named.contains(path)).collect();

@@ -13,6 +13,7 @@ use wire::unit::{Effect, Unit};
 
 use super::chip::Chip;
 use super::image::{Image, SimFlash};
+use super::pace::Pace;
 use super::port::{FREE_EVERY, Port, nanoseconds};
 use super::{Command, Fault, Order, SimError, SimUnitConfig};
 
@@ -33,6 +34,8 @@ pub(super) struct Life {
     flash: Rc<RefCell<Image>>,
     power: Power,
     port: Option<Port>,
+    /// For the next port.
+    pace: Pace,
     orders: Receiver<Order>,
     bell: UnixStream,
     faults: Vec<Fault>,
@@ -51,6 +54,7 @@ impl Life {
             power: Power::Booting(Instant::now() + config.boot),
             config,
             flash: Rc::new(RefCell::new(image)),
+            pace: port.pace().clone(),
             port: Some(port),
             orders,
             bell,
@@ -106,7 +110,10 @@ impl Life {
             match order.command {
                 Command::PullCable => self.port = None,
                 Command::PlugCable if self.port.is_some() => {}
-                Command::PlugCable => self.port = Some(Port::open().map_err(SimError::Port)?),
+                Command::PlugCable => {
+                    let port = Port::open(self.pace.clone());
+                    self.port = Some(port.map_err(SimError::Port)?);
+                }
                 Command::PowerCycle => self.reboot(),
                 Command::Inject(fault) => self.inject(fault),
                 Command::Swap(other) => self.swap(*other)?,
@@ -183,6 +190,9 @@ impl Life {
         // Saved before it is said: whoever hears of it finds it in the file.
         self.save(&mut unit)?;
         self.power = Power::Running(unit);
+        if !said.is_empty() {
+            self.pace.counts().answered();
+        }
         self.say(&said)?;
         match effect {
             Some(Effect::Reset) => self.reset(),
@@ -202,8 +212,8 @@ impl Life {
         Ok(())
     }
 
-    fn say(&self, bytes: &[u8]) -> Result<(), SimError> {
-        match &self.port {
+    fn say(&mut self, bytes: &[u8]) -> Result<(), SimError> {
+        match &mut self.port {
             Some(port) => port.write(bytes).map_err(SimError::Port),
             None => Ok(()),
         }

@@ -18,6 +18,8 @@ use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, ioctl_tiocnxcl, tcgetattr, tcsetattr};
 
+use super::pace::Pace;
+
 /// How often a silent port is made free, in nanoseconds: 20 ms.
 pub(super) const FREE_EVERY: i64 = 20_000_000;
 /// How long a station may leave its buffer full before what it does not read is lost: 100 ms.
@@ -31,10 +33,11 @@ pub(super) struct Port {
     path: PathBuf,
     /// When a station last spoke.
     heard: Option<Instant>,
+    pace: Pace,
 }
 
 impl Port {
-    pub(super) fn open() -> io::Result<Port> {
+    pub(super) fn open(pace: Pace) -> io::Result<Port> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
         unlockpt(&master)?;
@@ -51,7 +54,13 @@ impl Port {
             slave,
             path,
             heard: None,
+            pace,
         })
+    }
+
+    /// The line's speed and counts, which stay when it is plugged in anew.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -77,28 +86,34 @@ impl Port {
             Ok(length) => {
                 self.heard = Some(Instant::now());
                 self.free()?; // before the answer: a station may leave as soon as it has it
+                self.pace.hear(length);
                 Ok(length)
             }
         }
     }
 
-    /// Writes; what nobody reads is lost when the buffer is full, as on a wire.
-    pub(super) fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match rustix::io::write(&self.master, bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    let mut fds = [PollFd::new(&self.master, PollFlags::OUT)];
-                    if poll(&mut fds, Some(&nanoseconds(FULL_BUFFER)))? == 0 {
-                        return Ok(());
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+    /// Writes at the line's speed; what nobody reads is lost when the buffer is full, as on a wire.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let master = &self.master;
+        self.pace.say(bytes, |piece| put(master, piece))
     }
+}
+
+fn put(master: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(master, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::new(master, PollFlags::OUT)];
+                if poll(&mut fds, Some(&nanoseconds(FULL_BUFFER)))? == 0 {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 impl AsFd for Port {

@@ -1,0 +1,218 @@
+//! `station-cli ports`: what units can be spoken to over, now and as they are plugged in and out.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use clap::Args;
+use nusb::hotplug::HotplugWatch;
+use serde_json::json;
+use thiserror::Error;
+use tokio::time::sleep;
+use tokio_stream::StreamExt;
+
+use crate::cli::{Format, FormatArgs, print, say};
+use crate::port::{PortFacts, serial_ports};
+use crate::usb;
+
+/// How often is looked where nobody says that something was plugged in: nusb hears of it from udevd,
+/// which not every machine runs.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the ports of this machine are not known.
+#[derive(Debug, Error)]
+pub enum PortsError {
+    /// Its serial ports.
+    #[error("the serial ports cannot be listed")]
+    Serial(#[from] serialport::Error),
+    /// Its USB.
+    #[error("what is on USB cannot be listed")]
+    Usb(#[from] nusb::Error),
+}
+
+/// Lists the ports of this machine, by path: serial ports, and units with a vendor-class interface.
+///
+/// # Errors
+/// When the machine does not tell.
+pub fn ports() -> Result<Vec<PortFacts>, PortsError> {
+    let mut all = serial_ports()?;
+    all.extend(usb::units()?);
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(all)
+}
+
+/// A port that came or went.
+#[derive(Debug, Eq, PartialEq)]
+pub enum PortChange {
+    /// It is there now.
+    Plugged(PortFacts),
+    /// It is gone. One that was plugged in again between two looks is gone first.
+    Unplugged(PortFacts),
+}
+
+/// Watches ports come and go, by their places.
+pub struct PortWatch {
+    /// Says when to look again; `None` where nothing does.
+    events: Option<HotplugWatch>,
+    /// What was there at the newest look; nothing before the first.
+    known: Vec<PortFacts>,
+    looked: bool,
+    news: VecDeque<PortChange>,
+}
+
+impl PortWatch {
+    /// Begins with none: what is there already is the first to be told.
+    #[must_use]
+    pub fn new() -> PortWatch {
+        PortWatch {
+            // Before the first look, so that nothing falls between the two.
+            events: nusb::watch_devices().ok(),
+            known: Vec::new(),
+            looked: false,
+            news: VecDeque::new(),
+        }
+    }
+
+    /// The next change. Nothing is lost when this is cancelled.
+    ///
+    /// # Errors
+    /// As [`ports`]. It can be asked again.
+    pub async fn next(&mut self) -> Result<PortChange, PortsError> {
+        loop {
+            if let Some(change) = self.news.pop_front() {
+                return Ok(change);
+            }
+            if self.looked {
+                self.wait().await;
+            }
+            let now = ports()?;
+            self.looked = true;
+            self.news = changes(&self.known, &now).into();
+            self.known = now;
+        }
+    }
+
+    async fn wait(&mut self) {
+        let Some(events) = &mut self.events else {
+            return sleep(LOOK_EVERY).await;
+        };
+        tokio::select! {
+            event = events.next() => {
+                if event.is_none() {
+                    self.events = None;
+                }
+            }
+            () = sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+impl Default for PortWatch {
+    fn default() -> PortWatch {
+        PortWatch::new()
+    }
+}
+
+/// What happened between two lists: first what went, then what came.
+fn changes(before: &[PortFacts], now: &[PortFacts]) -> Vec<PortChange> {
+    let missing_in = |other: &[PortFacts], one: &&PortFacts| !other.contains(one);
+    let gone = before.iter().filter(|one| missing_in(now, one)).cloned();
+    let came = now.iter().filter(|one| missing_in(before, one)).cloned();
+    let gone = gone.map(PortChange::Unplugged);
+    gone.chain(came.map(PortChange::Plugged)).collect()
+}
+
+#[derive(Args)]
+pub(crate) struct PortsArgs {
+    /// Go on, and say what is plugged in and out, until interrupted.
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(crate) async fn run(args: PortsArgs) -> anyhow::Result<u8> {
+    let format = args.format.format;
+    if !args.watch {
+        for port in ports()? {
+            match format {
+                Format::Json => print(&json!(port))?,
+                Format::Text => say(&words(&port)),
+            }
+        }
+        return Ok(0);
+    }
+    let mut watch = PortWatch::new();
+    loop {
+        let change = tokio::select! {
+            change = watch.next() => change?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                return Ok(0);
+            }
+        };
+        let (sign, event, port) = match &change {
+            PortChange::Plugged(port) => ("+", "plugged", port),
+            PortChange::Unplugged(port) => ("-", "unplugged", port),
+        };
+        match format {
+            Format::Json => print(&json!({"event": event, "port": port}))?,
+            Format::Text => say(&format!("{sign} {}", words(port))),
+        }
+    }
+}
+
+fn words(port: &PortFacts) -> String {
+    let location = port.location.as_deref().unwrap_or("-");
+    let what = [port.usb_id.as_deref(), port.product.as_deref()];
+    let what: Vec<&str> = what.into_iter().flatten().collect();
+    let line = format!(
+        "{}  {}  {location}  {}",
+        port.path,
+        port.kind,
+        what.join("  ")
+    );
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(path: &str, plugged: u64) -> PortFacts {
+        PortFacts {
+            path: path.to_owned(),
+            kind: "usb-vendor",
+            location: None,
+            usb_id: None,
+            product: None,
+            plugged,
+        }
+    }
+
+    #[test]
+    fn a_unit_that_was_plugged_in_again_between_two_looks_went_and_came() {
+        let (a, b, again) = (port("usb:1-1", 4), port("usb:1-2", 5), port("usb:1-1", 6));
+        let both = [a.clone(), b.clone()];
+        assert_eq!(changes(&both, &both), []);
+        assert_eq!(
+            changes(&both[..1], &[b.clone(), again.clone()]),
+            [
+                PortChange::Unplugged(a),
+                PortChange::Plugged(b),
+                PortChange::Plugged(again)
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_given_up_loses_nothing() {
+        let mut watch = PortWatch::new();
+        let there = ports().unwrap();
+        let soon = Duration::from_millis(500);
+        for expected in there {
+            let change = tokio::time::timeout(soon, watch.next()).await.unwrap();
+            assert_eq!(change.unwrap(), PortChange::Plugged(expected));
+        }
+        assert!(tokio::time::timeout(soon, watch.next()).await.is_err());
+    }
+}
