@@ -8,6 +8,7 @@
 //! itself, which belong to whoever sits between. Faults here are the unit's own: see [`Fault`].
 
 mod chip;
+pub mod console;
 mod image;
 mod life;
 mod pace;

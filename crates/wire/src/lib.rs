@@ -15,9 +15,13 @@
 #[cfg(any(test, feature = "station"))]
 extern crate std;
 
+#[cfg(feature = "station")]
+pub mod console;
 mod fields;
 pub mod frame;
 pub mod message;
+#[cfg(feature = "station")]
+pub mod profile;
 pub mod proof;
 mod state;
 #[cfg(feature = "station")]

@@ -1,0 +1,262 @@
+//! The console engine: types a profile's lines and reads what comes back. Events in, actions out;
+//! time is an argument.
+//!
+//! What a console says is not framed, so nothing of it is believed at once. A line is typed in
+//! pieces, each after the echo of the one before, and its end is sent only when all of it came back
+//! right: a garbled line is never carried out. What was said before the line's end counts for
+//! nothing, so a late answer to an earlier line, or a prompt in a boot log, does not pass for this
+//! one's. An answer ends with the prompt *as the last line*, after which the unit stays quiet. A
+//! fact counts when it was given twice the same, a read-back when it is the part itself; a wrong
+//! one counts as bad memory only when it came twice the same, else as noise.
+//!
+//! A unit that lies can say all this and hold nothing: the station sees a console, not flash. That
+//! is why what comes of it is called "read back by the station", never "proven by the unit".
+//!
+//! Bounds: pieces become smaller twice ([`sizes`]), after [`TRIES`] tries each, a line is asked [`ASKS`]
+//! times, every wait ends. Spec: DESIGN.md sections 6 and 9.
+
+mod heard;
+mod line;
+mod replay;
+mod transcript;
+mod turn;
+mod values;
+
+use std::collections::BTreeMap;
+use std::string::String;
+use std::sync::Arc;
+use std::time::Duration;
+use std::vec::Vec;
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::profile::{Answer, ConsoleProfile, Part, Script, Step};
+use heard::Heard;
+use line::Line;
+use turn::Phase;
+
+pub use replay::{ReplayError, replay};
+pub use transcript::{Transcript, TranscriptError};
+pub use values::Values;
+
+/// Tries of one line with pieces of one size, before they become smaller. With one byte in a
+/// hundred lost each way, a line of 40 comes back right in 45 of 100 tries.
+pub const TRIES: u32 = 6;
+/// How often one line is asked, answers that were not understood included.
+pub const ASKS: u32 = 10;
+/// How long a unit that never stops talking is waited for before a line is typed all the same.
+pub const QUIET_AT_MOST: Duration = Duration::from_millis(1_500);
+/// How often the prompt is asked for while it does not come.
+pub const WAKE_EVERY: Duration = Duration::from_millis(500);
+
+/// Something that happened on the line.
+#[derive(Clone, Copy)]
+pub enum Event<'a> {
+    /// Once after each [`Console::begin`], first.
+    Opened,
+    /// Bytes, as they came.
+    Received(&'a [u8]),
+    /// Nothing for as long as the last action said.
+    TimedOut,
+}
+
+/// What the driver does next.
+pub enum Action {
+    /// Write these bytes, which may be secret; an event within the time.
+    Send(Zeroizing<Vec<u8>>, Duration),
+    /// Write nothing; an event within the time.
+    Wait(Duration),
+    /// The step is over.
+    Finish(Found),
+}
+
+/// What a step found out. What a unit says of itself is text of its own making.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Found {
+    /// What it says of itself; empty where it may say nothing and did.
+    pub answers: BTreeMap<Answer, String>,
+    /// The parts that were read back and are right.
+    pub read_back: Vec<Part>,
+}
+
+/// Why a step did not end well. Never what the unit said: that may be a secret.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum ConsoleError {
+    /// Not one byte came.
+    #[error("the console is silent ({step})")]
+    Silent {
+        /// What was being done.
+        step: Step,
+    },
+    /// No prompt, though bytes come.
+    #[error("the console does not come to its prompt ({step})")]
+    NoPrompt {
+        /// What was being done.
+        step: Step,
+    },
+    /// What was typed never came back right.
+    #[error("the console garbles what is typed ({step}, line {line})")]
+    Garbled {
+        /// What was being done.
+        step: Step,
+        /// Which line of it, from 1.
+        line: usize,
+    },
+    /// It says no, however often it is asked.
+    #[error("the unit refuses ({step}, line {line})")]
+    Refused {
+        /// What was being done.
+        step: Step,
+        /// Which line of it, from 1.
+        line: usize,
+    },
+    /// It says nothing that fits, or not the same twice.
+    #[error("the unit's answer is not understood ({step}, line {line}: {what})")]
+    Unclear {
+        /// What was being done.
+        step: Step,
+        /// Which line of it, from 1.
+        line: usize,
+        /// What was looked for.
+        what: String,
+    },
+    /// Twice the same, and not what was written.
+    #[error("the unit does not hold what was written ({step})")]
+    Mismatch {
+        /// What was being done.
+        step: Step,
+    },
+    /// A part cannot be typed.
+    #[error(
+        "the {} cannot be typed plainly here: let the profile write it as :hex or :base64",
+        .part.as_str()
+    )]
+    Unwritable {
+        /// Which.
+        part: Part,
+    },
+    /// A line is longer than the console takes.
+    #[error("a line of {length} bytes is longer than the console's {most} ({step}, line {line})")]
+    TooLong {
+        /// What was being done.
+        step: Step,
+        /// Which line of it, from 1.
+        line: usize,
+        /// Bytes of the line.
+        length: usize,
+        /// What the profile allows.
+        most: usize,
+    },
+}
+
+/// The console of one open port. It remembers how small the pieces must be, and what was said.
+pub struct Console {
+    profile: Arc<ConsoleProfile>,
+    /// Known once there is a bundle: hides its secrets in the transcript.
+    values: Values,
+    transcript: Transcript,
+    step: Step,
+    lines: Vec<Line>,
+    at: usize,
+    phase: Phase,
+    heard: Heard,
+    last_heard: Duration,
+    /// Index into [`sizes`]; it never goes back, since the line did not become better.
+    size: usize,
+    /// Tries of the line under way, of every size.
+    tries: u32,
+    logins: u32,
+    found: Found,
+}
+
+impl Console {
+    /// A console of which nothing is known yet.
+    #[must_use]
+    pub fn new(profile: Arc<ConsoleProfile>) -> Console {
+        Console {
+            profile,
+            values: values::without_values(),
+            transcript: Transcript::default(),
+            step: Step::Identify,
+            lines: Vec::new(),
+            at: 0,
+            phase: Phase::Next,
+            heard: Heard::new(),
+            last_heard: Duration::ZERO,
+            size: 0,
+            tries: 0,
+            logins: 0,
+            found: Found::default(),
+        }
+    }
+
+    /// From now on these are written, compared and hidden.
+    pub fn holds(&mut self, values: Values) {
+        self.values = values;
+    }
+
+    /// Prepares a step. The first event is [`Event::Opened`].
+    ///
+    /// # Errors
+    /// [`ConsoleError::Unwritable`] and [`ConsoleError::TooLong`]; nothing was typed.
+    pub fn begin(&mut self, step: Step) -> Result<(), ConsoleError> {
+        let profile = Arc::clone(&self.profile);
+        self.step = step;
+        self.lines.clear();
+        // Wherever the last step, or a boot, has left the console.
+        self.lines.push(Line::attach());
+        if let Script::Run(lines) = profile.scripts.step(step) {
+            for (nth, rule) in lines.iter().enumerate() {
+                let lines = Line::render(rule, &self.values, &profile.manner, step, nth + 1)?;
+                self.lines.extend(lines);
+            }
+        }
+        if step == Step::Reset {
+            self.lines.push(Line::attach());
+        }
+        self.at = 0;
+        self.phase = Phase::Next;
+        self.logins = 0;
+        self.tries = 0;
+        self.found = Found::default();
+        self.transcript.step(step);
+        Ok(())
+    }
+
+    /// What was said so far, with every secret hidden.
+    #[must_use]
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// Takes an event at `now`, any clock that only goes forward, and says what to do.
+    ///
+    /// # Errors
+    /// Any [`ConsoleError`]; the step is over, and may be begun again.
+    pub fn on(&mut self, event: Event<'_>, now: Duration) -> Result<Action, ConsoleError> {
+        match event {
+            Event::Received(bytes) => {
+                self.heard.push(bytes);
+                self.last_heard = now;
+            }
+            Event::Opened => {
+                self.heard.clear();
+                self.last_heard = now;
+            }
+            Event::TimedOut => {}
+        }
+        loop {
+            // Each turn that asks for nothing moves on; the lines and their tries are bounded.
+            if let Some(action) = self.turn(now)? {
+                return Ok(action);
+            }
+        }
+    }
+}
+
+/// Bytes typed at once: the profile's, a quarter of it, one.
+#[must_use]
+pub fn sizes(chunk: usize) -> [usize; 3] {
+    [chunk, (chunk / 4).max(1), 1]
+}
