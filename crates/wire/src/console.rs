@@ -15,6 +15,7 @@
 //! Bounds: pieces become smaller twice ([`sizes`]), after [`TRIES`] tries each, a line is asked [`ASKS`]
 //! times, every wait ends. Spec: DESIGN.md sections 6 and 9.
 
+mod answer;
 mod heard;
 mod line;
 mod replay;

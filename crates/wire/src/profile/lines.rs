@@ -1,6 +1,7 @@
 //! The lines of a profile's steps: what is typed or run, and what must come back.
 
 use std::collections::BTreeMap;
+use std::format;
 use std::string::String;
 use std::time::Duration;
 use std::vec::Vec;
@@ -118,4 +119,48 @@ pub struct ToolLine {
     pub refused: Vec<i32>,
     /// Exit codes that mean there is no unit.
     pub absent: Vec<i32>,
+}
+
+/// Reads the table of what is captured.
+pub(super) fn captures(
+    table: BTreeMap<String, Pattern>,
+) -> Result<BTreeMap<Answer, Capture>, String> {
+    let mut captures = BTreeMap::new();
+    for (word, pattern) in table {
+        let bare = word.trim_end_matches('?');
+        let answer = Answer::ALL
+            .into_iter()
+            .find(|answer| answer.as_str() == bare);
+        let Some(answer) = answer else {
+            let known = Answer::ALL.map(Answer::as_str).join(", ");
+            return Err(format!(
+                "`{word}` cannot be captured: expected one of {known}"
+            ));
+        };
+        one_group(&word, &pattern)?;
+        let optional = bare != word;
+        captures.insert(answer, Capture { pattern, optional });
+    }
+    Ok(captures)
+}
+
+/// Reads the table of what is read back.
+pub(super) fn read_backs(
+    table: BTreeMap<String, Pattern>,
+) -> Result<BTreeMap<Value, Pattern>, String> {
+    let pair = |(word, pattern): (String, Pattern)| {
+        one_group(&word, &pattern)?;
+        Ok((Value::parse(&word)?, pattern))
+    };
+    table.into_iter().map(pair).collect()
+}
+
+fn one_group(word: &str, pattern: &Pattern) -> Result<(), String> {
+    match pattern.anywhere.captures_len() {
+        2 => Ok(()),
+        groups => Err(format!(
+            "the pattern of `{word}` has {} groups: put round brackets around the value alone",
+            groups - 1
+        )),
+    }
 }

@@ -13,7 +13,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::Pattern;
-use super::lines::{Answer, Capture, ConsoleLine, ToolLine};
+use super::lines::{ConsoleLine, ToolLine, captures, read_backs};
 use super::template::{Part, Piece, Template, Value};
 
 /// What one pattern may cost when it is compiled, in bytes.
@@ -363,42 +363,4 @@ fn tool_line(table: ToolLineTable) -> Result<ToolLine, String> {
         refused: table.refused,
         absent: table.absent,
     })
-}
-
-fn captures(table: BTreeMap<String, Pattern>) -> Result<BTreeMap<Answer, Capture>, String> {
-    let mut captures = BTreeMap::new();
-    for (word, pattern) in table {
-        let bare = word.trim_end_matches('?');
-        let answer = Answer::ALL
-            .into_iter()
-            .find(|answer| answer.as_str() == bare);
-        let Some(answer) = answer else {
-            let known = Answer::ALL.map(Answer::as_str).join(", ");
-            return Err(format!(
-                "`{word}` cannot be captured: expected one of {known}"
-            ));
-        };
-        one_group(&word, &pattern)?;
-        let optional = bare != word;
-        captures.insert(answer, Capture { pattern, optional });
-    }
-    Ok(captures)
-}
-
-fn read_backs(table: BTreeMap<String, Pattern>) -> Result<BTreeMap<Value, Pattern>, String> {
-    let pair = |(word, pattern): (String, Pattern)| {
-        one_group(&word, &pattern)?;
-        Ok((Value::parse(&word)?, pattern))
-    };
-    table.into_iter().map(pair).collect()
-}
-
-fn one_group(word: &str, pattern: &Pattern) -> Result<(), String> {
-    match pattern.anywhere.captures_len() {
-        2 => Ok(()),
-        groups => Err(format!(
-            "the pattern of `{word}` has {} groups: put round brackets around the value alone",
-            groups - 1
-        )),
-    }
 }

@@ -89,7 +89,9 @@ mod tests {
                 let said = self.unit.say();
                 self.answers += u32::from(said.contains(&b'\n'));
                 match self.late {
-                    Some((every, by)) if said.contains(&b'\n') && self.answers % every == 0 => {
+                    Some((every, by))
+                        if said.contains(&b'\n') && self.answers.is_multiple_of(every) =>
+                    {
                         self.delayed.push((self.now + by, said));
                     }
                     _ => heard.extend(said),
@@ -187,7 +189,6 @@ mod tests {
                     }
                 }
             }
-            println!("{name}: {passed} of 24 at once");
             assert!(passed >= 20, "{name}: {passed} of 24");
         }
     }
@@ -283,7 +284,10 @@ mod tests {
                 bench.late = Some((every, Duration::from_millis(by_ms)));
                 if let Ok(found) = bench.all() {
                     assert_eq!(found[0].answers[&Answer::Model], "CAM2", "{name}");
-                    assert_eq!(found[1].answers[&Answer::Marker].contains("loaded"), false);
+                    assert!(
+                        !found[1].answers[&Answer::Marker].contains("loaded"),
+                        "{name}"
+                    );
                     assert_eq!(bench.unit.holds("password"), Some(PASSWORD), "{name}");
                 }
                 // Late or not, what flash lost is not read back as right.
