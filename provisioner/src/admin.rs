@@ -298,10 +298,26 @@ fn not_running(site: &Site) -> String {
 fn read_definition(file: &Path) -> Result<String> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the product file {}", file.display()))?;
+    let text = compliance::embed(&text, |name| read_profile(file, name))
+        .with_context(|| file.display().to_string())?;
     if let Err(error) = compliance::Product::parse(&text) {
         bail!("{}: {error}", file.display());
     }
     Ok(text)
+}
+
+/// A device profile by its name, or by its path beside the product file.
+fn read_profile(product: &Path, name: &str) -> Result<String, String> {
+    if let Some(text) = compliance::shipped_profile(name) {
+        return Ok(text.to_owned());
+    }
+    let path = product.with_file_name(name);
+    std::fs::read_to_string(&path).map_err(|error| {
+        format!(
+            "it is none of those that come with the station, and {} cannot be read: {error}",
+            path.display()
+        )
+    })
 }
 
 /// The server's words, with the reason scripts act on.

@@ -7,7 +7,9 @@
 use api::{ConfirmCall, ReprintCall, SealCall, SignedReceipt, Target, VoidCall};
 use ledger::{AppendError, Proof, Refused, UnitRow};
 use thiserror::Error;
-use traveler::{Entry, Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause};
+use traveler::{
+    Digest, Entry, Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause,
+};
 
 use crate::auth::{Caller, sha256};
 use crate::line::{BenchError, Line};
@@ -27,6 +29,9 @@ pub(crate) enum CloseError {
     /// The unit has a key of its own and did not sign with it.
     #[error("the receipt of {0} is not signed, and the unit has a key of its own")]
     Unsigned(Serial),
+    /// The receipt was not made as the product's definition says.
+    #[error("the receipt of {0} was not made under the device profile of its product")]
+    OtherProfile(Serial),
     /// The product carries a label, and nobody has scanned it.
     #[error("{0} carries a label: scan it before the seal")]
     LabelNotScanned(Serial),
@@ -74,6 +79,9 @@ impl Line {
             };
             return Err(AppendError::Refused(refused).into());
         }
+        if call.profile_sha256 != self.profile_of(&row)? {
+            return Err(CloseError::OtherProfile(step.serial));
+        }
         match &call.signed {
             Some(signed) => check_receipt(&step, call, signed, &row)?,
             // Silicon that cannot sign is certified for a key minted for it; the rest must.
@@ -84,6 +92,7 @@ impl Line {
             step,
             bundle_sha256: call.bundle_sha256,
             receipt_signed: call.signed.is_some(),
+            profile_sha256: call.profile_sha256,
         };
         self.record(vec![event], &call.target, State::Loaded)
     }
@@ -300,11 +309,21 @@ impl Line {
     }
 
     fn carries_label(&self, row: &UnitRow) -> Result<bool, CloseError> {
+        Ok(self.product_of(row)?.is_none_or(|product| product.label))
+    }
+
+    /// The device profile by which the station reads such a unit back; `None`: the unit proves
+    /// itself what it holds, and a station's word is not enough.
+    fn profile_of(&self, row: &UnitRow) -> Result<Option<Digest>, CloseError> {
+        let profile = self.product_of(row)?.and_then(|product| product.profile);
+        Ok(profile.map(|profile| profile.sha256))
+    }
+
+    fn product_of(&self, row: &UnitRow) -> Result<Option<compliance::Product>, CloseError> {
         let order = self.read(|ledger| ledger.order(&row.order))?;
-        let Some(order) = order else { return Ok(true) };
+        let Some(order) = order else { return Ok(None) };
         let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
-        let product = row.and_then(|row| compliance::Product::parse(&row.definition).ok());
-        Ok(product.is_none_or(|product| product.label))
+        Ok(row.and_then(|row| compliance::Product::parse(&row.definition).ok()))
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) fn order_reply(
         let proof: Vec<_> = log.proof.iter().map(|hash| hash.to_vec()).collect();
         (log.checkpoint, proof)
     });
+    let profile = product.profile.map(|profile| (profile.text, profile.sha256.0.to_vec()));
+    let (profile, profile_sha256) = profile.unwrap_or_default();
     v1::OpenOrderResponse {
         product: order.product.to_string(),
         product_sha256: order.product_sha256.0.to_vec(),
@@ -61,5 +63,7 @@ pub(crate) fn order_reply(
         consistency,
         rotations,
         label_spec,
+        profile,
+        profile_sha256,
     }
 }

@@ -105,7 +105,7 @@ impl From<CloseError> for Status {
             CloseError::UnknownUnit(_) | CloseError::NoRecovery => {
                 (Code::NotFound, Reason::UnknownUnit)
             }
-            CloseError::Signature(_) | CloseError::Unsigned(_) => {
+            CloseError::Signature(_) | CloseError::Unsigned(_) | CloseError::OtherProfile(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
             CloseError::LabelNotScanned(_)

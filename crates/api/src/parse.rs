@@ -171,6 +171,8 @@ pub struct ConfirmCall {
     pub signed: Option<SignedReceipt>,
     /// Who stands there.
     pub operator: Option<OperatorId>,
+    /// The device profile by which the station, not the unit, says what the unit holds.
+    pub profile_sha256: Option<Digest>,
 }
 
 /// A unit's signature over its receipt.
@@ -207,6 +209,10 @@ impl TryFrom<v1::ConfirmRequest> for ConfirmCall {
             bundle_sha256: Digest(exact("bundle_sha256", &request.bundle_sha256, "32")?),
             signed,
             operator: optional(&request.operator, OperatorId::parse)?,
+            profile_sha256: match request.profile_sha256.as_slice() {
+                [] => None,
+                digest => Some(Digest(exact("profile_sha256", digest, "32")?)),
+            },
         })
     }
 }

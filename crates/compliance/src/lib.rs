@@ -2,7 +2,10 @@
 //!
 //! A product is a TOML text. Its SHA-256 is what orders and entries name, so a product is never
 //! changed under an open order: another text is another digest. Deliberately absent: password
-//! policies (`credential` knows what a policy's name means) and files (text comes as an argument).
+//! policies (`credential` knows what a policy's name means), what a device profile says (`wire` and
+//! the station read it; here it is a text with a digest) and files (text comes as an argument).
+
+mod profile;
 
 use ring::digest::{SHA256, digest};
 use serde::de::value::MapAccessDeserializer;
@@ -10,6 +13,8 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use traveler::{Digest, Sku};
+
+pub use profile::{DeviceProfile, EmbedError, embed, shipped_profile};
 
 /// The longest definition, in bytes: it is kept in the log's entry, whole.
 pub const MAX_BYTES: usize = 16_384;
@@ -45,6 +50,8 @@ pub struct Product {
     pub ssid_prefix: Option<String>,
     /// How its passwords are minted.
     pub password: PasswordRule,
+    /// How its units are spoken to, when not by the native protocol.
+    pub profile: Option<DeviceProfile>,
     text: String,
 }
 
@@ -175,6 +182,10 @@ struct File {
     ssid_prefix: Option<String>,
     #[serde(default)]
     password: PasswordRule,
+    #[serde(default)]
+    profile: Option<String>,
+    #[serde(default)]
+    device_profile: Option<profile::Table>,
 }
 
 impl Product {
@@ -204,6 +215,14 @@ impl Product {
             label_rule: file.label.rule,
             ssid_prefix: file.ssid_prefix,
             password: file.password,
+            profile: profile::of(file.profile, file.device_profile).map_err(|message| {
+                let (line, column) = position(toml, toml.find("profile").unwrap_or(0));
+                ProductError::At {
+                    line,
+                    column,
+                    message,
+                }
+            })?,
             text: toml.to_owned(),
         })
     }
@@ -217,9 +236,7 @@ impl Product {
     /// SHA-256 of the text: what orders and entries name.
     #[must_use]
     pub fn sha256(&self) -> Digest {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, self.text.as_bytes()).as_ref());
-        Digest(bytes)
+        sha256_of(self.text.as_bytes())
     }
 
     /// Whether a unit that says this of itself may be built as this product.
@@ -228,6 +245,12 @@ impl Product {
         let listed = || self.revisions.iter().any(|known| known == revision);
         self.model == model && (self.revisions.is_empty() || listed())
     }
+}
+
+fn sha256_of(bytes: &[u8]) -> Digest {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    Digest(out)
 }
 
 /// Line and column of a byte, both from 1.

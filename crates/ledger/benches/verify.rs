@@ -57,11 +57,13 @@ fn main() {
                 Event::Loaded {
                     step,
                     receipt_signed,
+                    profile_sha256,
                     ..
                 } => Event::Loaded {
                     bundle_sha256: issue_of(step.clone()).bundle_sha256,
                     step,
                     receipt_signed,
+                    profile_sha256,
                 },
                 other => other,
             }),

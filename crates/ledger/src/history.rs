@@ -124,6 +124,7 @@ fn life(issued: Issued, time: Timestamp, first: u64) -> Life {
             step: step(),
             bundle_sha256: issued.bundle_sha256,
             receipt_signed: true,
+            profile_sha256: None,
         },
         Event::Sealed {
             step: step(),

@@ -195,7 +195,7 @@ pub enum Event {
     },
     /// A credential was minted for a unit. It left the server only after this was durable.
     Issued(Box<Issued>),
-    /// The unit proved, after a reset, that it holds what was issued.
+    /// The unit was shown, after a reset, to hold what was issued.
     Loaded {
         /// Which attempt.
         #[serde(flatten)]
@@ -204,6 +204,10 @@ pub enum Event {
         bundle_sha256: Digest,
         /// Whether the unit signed the receipt with the key in its certificate.
         receipt_signed: bool,
+        /// Present when the unit cannot prove what it holds and the station read it back: SHA-256
+        /// of the device profile by which it did. Absent: proven by the unit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile_sha256: Option<Digest>,
     },
     /// The label of a unit that is not sealed yet is printed again; the ones before it are void.
     Reprinted {

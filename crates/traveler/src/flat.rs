@@ -45,6 +45,7 @@ struct Flat<'a> {
     key_made_on_unit: Option<bool>,
     gate: Option<GateRecord>,
     receipt_signed: Option<bool>,
+    profile_sha256: Option<Digest>,
     label: Option<LabelProof>,
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Entry> {
             step,
             bundle_sha256: flat.bundle_sha256?,
             receipt_signed: flat.receipt_signed?,
+            profile_sha256: flat.profile_sha256,
         },
         "sealed" => Event::Sealed {
             step,
@@ -102,7 +104,7 @@ mod tests {
         \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1";
 
     /// The three, as they are written.
-    fn samples() -> [String; 3] {
+    fn samples() -> [String; 4] {
         let [d, f, k] = ["07".repeat(32), "03".repeat(16), "04".repeat(8)];
         let head = "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,";
         [
@@ -117,6 +119,10 @@ mod tests {
             format!(
                 "{head}\"kind\":\"loaded\",{STEP},\"bundle_sha256\":\"{d}\",\
                  \"receipt_signed\":false}}"
+            ),
+            format!(
+                "{head}\"kind\":\"loaded\",{STEP},\"bundle_sha256\":\"{d}\",\
+                 \"receipt_signed\":false,\"profile_sha256\":\"{d}\"}}"
             ),
             format!("{head}\"kind\":\"sealed\",{STEP},\"label\":\"scanned\"}}"),
         ]

@@ -127,12 +127,16 @@ pub(crate) fn write(entry: &Entry) -> Option<Vec<u8>> {
             step,
             bundle_sha256,
             receipt_signed,
+            profile_sha256,
         } => {
             page.word(",\"kind\":\"loaded\"");
             page.step(step)?;
             page.bytes(",\"bundle_sha256\":\"", &bundle_sha256.0);
             page.word(",\"receipt_signed\":");
             page.flag(*receipt_signed);
+            if let Some(profile) = profile_sha256 {
+                page.bytes(",\"profile_sha256\":\"", &profile.0);
+            }
         }
         Event::Sealed { step, label } => {
             page.word(",\"kind\":\"sealed\"");
@@ -317,10 +321,16 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Entry> {
         rest.word(",\"bundle_sha256\":\"")?;
         let bundle_sha256 = Digest(rest.bytes()?);
         rest.word(",\"receipt_signed\":")?;
+        let receipt_signed = rest.flag()?;
+        let profile_sha256 = match rest.has(",\"profile_sha256\":\"") {
+            true => Some(Digest(rest.bytes()?)),
+            false => None,
+        };
         Event::Loaded {
             step,
             bundle_sha256,
-            receipt_signed: rest.flag()?,
+            receipt_signed,
+            profile_sha256,
         }
     } else {
         rest.word("sealed\",\"serial\":\"")?;

@@ -70,6 +70,8 @@ pub struct Books {
     pub calls: Vec<Call>,
     pub label: bool,
     pub revisions: Vec<String>,
+    /// The device profile's text; empty: native.
+    pub profile: String,
     /// Refuses every issue with this.
     pub refuse_issue: Option<Reason>,
     /// Shows the proof of its first entry, whatever it is asked to prove.
@@ -95,6 +97,15 @@ impl CheckpointSigner for LogKey {
 /// A handle to it; clones share the books.
 #[derive(Clone)]
 pub struct Memory(Arc<Mutex<Books>>);
+
+/// SHA-256, or nothing of nothing.
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    match bytes {
+        [] => Vec::new(),
+        _ => digest.as_ref().to_vec(),
+    }
+}
 
 fn refused(reason: Reason) -> CallError {
     CallError::Refused {
@@ -127,6 +138,7 @@ impl Memory {
             calls: Vec::new(),
             label: true,
             revisions: Vec::new(),
+            profile: String::new(),
             refuse_issue: None,
             lies: false,
             station: StationName::parse(station).unwrap(),
@@ -422,6 +434,7 @@ impl Books {
             step,
             bundle_sha256: digest,
             receipt_signed: true,
+            profile_sha256: None,
         })
     }
 
@@ -556,6 +569,8 @@ impl Provisioning for Memory {
                     not_started: 1,
                     checkpoint: books.checkpoint(),
                     consistency: books.consistency(request.seen_size),
+                    profile_sha256: sha256(books.profile.as_bytes()),
+                    profile: books.profile.clone(),
                     rotations: Vec::new(),
                     label_spec: None,
                 }),

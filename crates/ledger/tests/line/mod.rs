@@ -211,6 +211,7 @@ pub fn loaded_of(step: Step) -> Event {
         step,
         bundle_sha256,
         receipt_signed: true,
+        profile_sha256: None,
     }
 }
 

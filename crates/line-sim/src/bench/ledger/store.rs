@@ -108,6 +108,7 @@ impl Store {
                 step: unit.step.clone(),
                 bundle_sha256: unit.bundle_sha256,
                 receipt_signed: true,
+                profile_sha256: None,
             };
             changes.extend(units.iter().map(|unit| change(vec![load(unit)])));
             let seal = |unit: &Issued| Event::Sealed {
