@@ -114,9 +114,12 @@ where
         };
         match self.desk.fate(claim).await? {
             // The same silicon cannot be unlocked again: its secret is not shown to another.
-            Fate::Live if issued.reached >= Reached::Locked && !locked => Err(Failure::Unlocked {
-                serial: open.serial,
-            }),
+            // Where a unit can be locked at all: see its device profile.
+            Fate::Live if issued.reached >= Reached::Locked && !locked && self.locks() => {
+                Err(Failure::Unlocked {
+                    serial: open.serial,
+                })
+            }
             Fate::Live => self.resume(claim, open, issued, locked).await,
             Fate::Sealed => Ok(Begin::Sealed(open, issued)),
             Fate::Forgotten => Err(Failure::Forgotten {
@@ -133,6 +136,12 @@ where
                 }
             }
         }
+    }
+
+    /// Whether the units of this order can be locked.
+    fn locks(&self) -> bool {
+        let profile = self.way.as_ref();
+        profile.is_none_or(|profile| profile.unlocked().is_none())
     }
 
     /// Gets the same bundle again.

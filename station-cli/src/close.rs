@@ -5,19 +5,20 @@ use api::{Reason, v1};
 use credential::Password;
 use label::parse_scan;
 use traveler::{Attempt, Event, Serial, Slot, State};
-use wire::{Answer, Check, Facts, Lock, Receipt, UnitState};
+use wire::{Answer, Facts, Receipt, UnitState};
 
 use crate::begin::Credential;
 use crate::calls::{CallError, Provisioning};
-use crate::drive::Line;
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, Open, Reached};
 use crate::port::Port;
 use crate::printer::Printout;
 use crate::printout;
 use crate::provision::Run;
+use crate::report::ReadBack;
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::{Fate, device_id_bytes};
+use crate::unit::Unit;
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
 where
@@ -38,6 +39,8 @@ where
             (Some(signature), Some(public_key)) => (signature, public_key),
             _ => Default::default(),
         };
+        // Said as it is: a station's reading is not a unit's proof.
+        let read_back_by = self.way.as_ref().map(|profile| profile.sha256);
         let request = v1::ConfirmRequest {
             serial: self.job.serial.to_string(),
             attempt: credential.attempt.0,
@@ -46,6 +49,7 @@ where
             signature,
             public_key,
             operator: self.desk.badge(),
+            profile_sha256: read_back_by.map_or_else(Vec::new, |digest| digest.0.to_vec()),
         };
         let seen = self.desk.home.seen();
         let before = seen.size()?;
@@ -54,7 +58,19 @@ where
         let proven = seen.verify(before, &proof, &step, &[State::Loaded])?;
         self.report.index = Some(proven.index);
         match proven.event.happened() {
-            Event::Loaded { bundle_sha256, .. } if *bundle_sha256 == credential.bundle_sha256 => {
+            Event::Loaded {
+                bundle_sha256,
+                profile_sha256,
+                ..
+            } if (*bundle_sha256, *profile_sha256) == (credential.bundle_sha256, read_back_by) => {
+                self.report.read_back = Some(match read_back_by {
+                    None => ReadBack::Unit,
+                    Some(_) => ReadBack::Station,
+                });
+                self.report.not_locked = self
+                    .way
+                    .as_ref()
+                    .and_then(|profile| profile.unlocked().map(str::to_owned));
                 Ok(())
             }
             _ => Err(Failure::BadReply(
@@ -71,7 +87,7 @@ where
     pub(crate) async fn label(
         &mut self,
         claim: &mut Claim,
-        line: &mut Line<P::Stream>,
+        unit: &mut Unit<P::Stream>,
         order: &v1::OpenOrderResponse,
         credential: &Credential,
     ) -> Result<(), Failure> {
@@ -97,7 +113,7 @@ where
                 "the label that was scanned for {serial} is not the one of this attempt"
             )));
         }
-        match line.drive(Check::new(&scanned)).await? {
+        match unit.check(&scanned, credential).await? {
             Answer::Yes => Ok(claim.reach(Reached::Matched)?),
             Answer::No => Err(Failure::WrongLabel(format!(
                 "the unit says no to the label that was scanned for {serial}"
@@ -185,7 +201,7 @@ where
     pub(crate) async fn close_sealed(
         &mut self,
         claim: &mut Claim,
-        line: &mut Line<P::Stream>,
+        unit: &mut Unit<P::Stream>,
         facts: &Facts,
         open: &Open,
         issued: &Issued,
@@ -194,7 +210,7 @@ where
         self.report.certificate_sha256 = Some(issued.certificate_sha256);
         if facts.state != UnitState::Locked {
             self.stage(Stage::Lock);
-            line.drive(Lock::new(issued.bundle_sha256)).await?;
+            unit.lock(issued.bundle_sha256).await?;
             claim.reach(Reached::Locked)?;
         }
         let label_scanned = issued.reached >= Reached::Matched;

@@ -7,7 +7,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Duration, Instant, timeout_at};
+use wire::console::ConsoleError;
 use wire::{Action, Event, Exchange, Link, Nonce, Reply, Request, WireError};
+
+use crate::exec::ToolError;
 
 /// Why an exchange with a unit did not end.
 #[derive(Debug, Error)]
@@ -18,6 +21,12 @@ pub enum UnitError {
     /// The unit is there and does not do as it should.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// Its console is not understood, or does not understand.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    /// Its maker's tool does not do as it should.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
 }
 
 /// A unit on an open port.

@@ -10,6 +10,7 @@ use wire::WireError;
 
 use crate::calls::CallError;
 use crate::drive::UnitError;
+use crate::exec::ToolError;
 use crate::journal::JournalError;
 use crate::log::LogError;
 use crate::port::PortError;
@@ -169,6 +170,9 @@ pub enum Failure {
     /// The server's reply contradicts itself.
     #[error("the server's reply cannot be used: {0}")]
     BadReply(String),
+    /// What the order says of how its units are spoken to cannot be read here.
+    #[error("the device profile of this order cannot be used: {0}")]
+    NoProfile(String),
     /// The printer did not take the label.
     #[error("the label could not be written: {0}")]
     Printer(io::Error),
@@ -250,8 +254,17 @@ impl Failure {
                 row(Refused, "PORT_UNUSABLE", "PORT DOES NOT OPEN", "check --port, call IT"),
             Failure::Unit(UnitError::Cable(_)) =>
                 row(Rework, "CABLE", "RECONNECT UNIT", "reconnect the same unit, run again"),
-            Failure::Unit(UnitError::Wire(_)) =>
+            Failure::Unit(UnitError::Wire(_) | UnitError::Console(_)) =>
                 row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),
+            Failure::Unit(UnitError::Tool(ToolError::Absent { .. } | ToolError::Refused { .. }
+                | ToolError::Unclear { .. })) =>
+                row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),
+            Failure::Unit(UnitError::Tool(ToolError::TimedOut { .. } | ToolError::Failed { .. })) =>
+                row(Rework, "TOOL_FAILED", "TOOL FAILED", "reseat the unit, run again; then call an engineer"),
+            Failure::Unit(UnitError::Tool(ToolError::Missing { .. } | ToolError::Values(_))) =>
+                row(Refused, "TOOL_MISSING", "TOOL NOT USABLE", "call an engineer: the device profile's tool"),
+            Failure::NoProfile(_) =>
+                row(Refused, "NO_PROFILE", "DEVICE PROFILE NOT USABLE", "call an engineer: station-cli profile check"),
             Failure::Journal(JournalError::InHand { .. }) =>
                 row(Refused, "IN_HAND", "SERIAL IN WORK HERE", "wait until its other slot is done"),
             Failure::Journal(JournalError::Damaged { .. } | JournalError::Io { .. }) | Failure::Log(LogError::Io { .. }) =>

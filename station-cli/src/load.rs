@@ -2,16 +2,17 @@
 
 use tokio::time::{Duration, Instant, sleep};
 use traveler::VoidCause;
-use wire::{Facts, Greet, Load, Prove, Receipt, Refusal, Reset, WireError};
+use wire::{Facts, Receipt, Refusal, WireError};
 
 use crate::begin::Credential;
 use crate::calls::Provisioning;
-use crate::drive::{Line, UnitError, nonce};
+use crate::drive::UnitError;
 use crate::failure::Failure;
 use crate::journal::{Claim, Open, Withdraw};
 use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
+use crate::unit::Unit;
 
 /// How often a bundle is written before the unit's memory counts as bad.
 const WRITES: u32 = 2;
@@ -31,12 +32,12 @@ where
     /// Writes, resets and reads back; once more when what comes back is not what was written.
     pub(crate) async fn write(
         &mut self,
-        line: &mut Line<P::Stream>,
+        unit: &mut Unit<P::Stream>,
         credential: &Credential,
     ) -> Result<Receipt, Failure> {
         let mut last = Failure::ReadBack;
         for _ in 0..WRITES {
-            match self.write_once(line, credential).await {
+            match self.write_once(unit, credential).await {
                 Err(failure) if is_bad_memory(&failure) => last = failure,
                 ended => return ended,
             }
@@ -46,21 +47,19 @@ where
 
     pub(crate) async fn write_once(
         &mut self,
-        line: &mut Line<P::Stream>,
+        unit: &mut Unit<P::Stream>,
         credential: &Credential,
     ) -> Result<Receipt, Failure> {
         self.stage(Stage::Load);
-        let device_id = &credential.open.device_id;
-        let load = Load::new(nonce(), device_id.clone(), &credential.bytes);
-        line.drive(load).await?;
+        unit.load(credential).await?;
         self.stage(Stage::Reset);
         // Greeted anew, so that a boot in the middle of the load does not pass for this reset.
-        let before = line.drive(Greet::new(nonce())).await?;
+        let before = unit.greet().await?;
         same_unit(credential, &before)?;
-        if let Err(error) = line.drive(Reset::new(nonce(), &before)).await {
-            *line = self.after_reset(error, &before, credential).await?;
+        if let Err(error) = unit.reset(&before).await {
+            *unit = self.after_reset(error, &before, credential).await?;
         }
-        self.prove(line, credential).await
+        self.prove(unit, credential).await
     }
 
     /// A unit on its own USB port takes the port with it when it resets.
@@ -69,31 +68,29 @@ where
         error: UnitError,
         before: &Facts,
         credential: &Credential,
-    ) -> Result<Line<P::Stream>, Failure> {
+    ) -> Result<Unit<P::Stream>, Failure> {
         if !matches!(error, UnitError::Cable(_)) {
             return Err(error.into());
         }
         let Some(stream) = self.reopen(BACK_AFTER_RESET).await else {
             return Err(error.into());
         };
-        let mut line = Line::new(stream);
-        let after = line.drive(Greet::new(nonce())).await?;
+        let mut unit = Unit::on(stream, &self.way);
+        let after = unit.greet().await?;
         same_unit(credential, &after)?;
         match after.boots > before.boots {
-            true => Ok(line),
+            true => Ok(unit),
             false => Err(error.into()), // it was the cable after all
         }
     }
 
     pub(crate) async fn prove(
         &mut self,
-        line: &mut Line<P::Stream>,
+        unit: &mut Unit<P::Stream>,
         credential: &Credential,
     ) -> Result<Receipt, Failure> {
         self.stage(Stage::Prove);
-        let device_id = credential.open.device_id.clone();
-        let prove = Prove::new(nonce(), device_id, &credential.bytes);
-        Ok(line.drive(prove).await?)
+        Ok(unit.prove(credential).await?)
     }
 
     /// Withdraws the attempt when the unit will never hold it; every other failure can be resumed.

@@ -8,14 +8,17 @@
 //! Deliberately absent: any decision by the text of an error, and any second chance beyond the one
 //! rewrite after a failed read-back. Spec: DESIGN.md sections 2 and 9.
 
+use std::sync::Arc;
+
 use api::v1;
 use tokio::time::{Duration, Instant};
 use traveler::{OperatorId, OrderId, Serial};
-use wire::{Facts, Greet, Lock, UnitState};
+use wire::profile::Profile;
+use wire::{Facts, UnitState};
 
 use crate::begin::Begin;
 use crate::calls::{Patience, Patient, Provisioning};
-use crate::drive::{Line, UnitError, nonce};
+use crate::drive::UnitError;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::journal::{Claim, Reached};
@@ -23,6 +26,7 @@ use crate::port::Port;
 use crate::report::{Doubt, Report};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::Desk;
+use crate::unit::{Unit, Way, tool_unit};
 
 /// One unit to provision.
 #[derive(Clone, Debug)]
@@ -84,6 +88,7 @@ where
         progress: &mut bench.progress,
         report: Report::new(&job.serial, &job.order),
         reconnect_left: job.reconnect,
+        way: None,
     };
     let ended = run.unit().await;
     let report = run.report.end(ended, started.elapsed());
@@ -101,6 +106,8 @@ pub(crate) struct Run<'a, S, P, C, L, O> {
     pub(crate) report: Report,
     /// Of the time for pulled cables.
     pub(crate) reconnect_left: Duration,
+    /// How the units of the order are spoken to.
+    pub(crate) way: Way,
 }
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
@@ -128,6 +135,7 @@ where
         self.stage(Stage::Server);
         // First of all: a log that was rewritten settles nothing, and closes no record.
         let order = self.desk.open_order(&self.job.order).await?;
+        self.way = way(&order)?;
         self.slot_is_free().await?;
         self.finish_withdrawal(claim).await?;
         loop {
@@ -146,9 +154,12 @@ where
         claim: &mut Claim,
         order: &v1::OpenOrderResponse,
     ) -> Result<(), Failure> {
-        let mut line = Line::new(self.port.open().await?);
+        let mut unit = match tool_unit(&self.way, self.port.path()) {
+            Some(tool) => Unit::Exec(tool),
+            None => Unit::on(self.port.open().await?, &self.way),
+        };
         self.stage(Stage::Greet);
-        let facts = line.drive(Greet::new(nonce())).await?;
+        let facts = unit.greet().await?;
         self.report.device_id = Some(facts.device_id.clone());
         right_product(order, &facts)?;
 
@@ -157,7 +168,7 @@ where
             Begin::GoOn(credential) => credential,
             Begin::Sealed(open, issued) => {
                 return self
-                    .close_sealed(claim, &mut line, &facts, &open, &issued)
+                    .close_sealed(claim, &mut unit, &facts, &open, &issued)
                     .await;
             }
         };
@@ -167,8 +178,8 @@ where
         // Crash from here to the end of `write`: the ticket gets the same bundle again, and the
         // unit is written whole again.
         let written = match facts.state {
-            UnitState::Locked => self.prove(&mut line, &credential).await,
-            _ => self.write(&mut line, &credential).await,
+            UnitState::Locked => self.prove(&mut unit, &credential).await,
+            _ => self.write(&mut unit, &credential).await,
         };
         let receipt = match written {
             Ok(receipt) => receipt,
@@ -178,9 +189,9 @@ where
         // Crash here: the server has it as loaded, the unit is not locked; it is written again,
         // proven again, and the server answers the same.
         self.stage(Stage::Lock);
-        line.drive(Lock::new(credential.bundle_sha256)).await?;
+        unit.lock(credential.bundle_sha256).await?;
         claim.reach(Reached::Locked)?;
-        self.label(claim, &mut line, order, &credential).await?;
+        self.label(claim, &mut unit, order, &credential).await?;
         self.seal(claim, &credential.open, credential.attempt, order.label)
             .await
     }
@@ -188,6 +199,22 @@ where
     pub(crate) fn stage(&mut self, stage: Stage) {
         self.progress.stage(&self.job.serial, stage);
     }
+}
+
+/// The device profile of an order, which must be the one of its digest: the log names that.
+fn way(order: &v1::OpenOrderResponse) -> Result<Way, Failure> {
+    if order.profile.is_empty() {
+        return Ok(None);
+    }
+    let profile = Profile::parse(&order.profile);
+    let profile = profile.map_err(|error| Failure::NoProfile(error.to_string()))?;
+    if profile.sha256.0 != *order.profile_sha256 {
+        let what = "its device profile is not the one of its digest";
+        return Err(Failure::BadReply(what.to_owned()));
+    }
+    // A native one says only that its units prove themselves what they hold; the server hears of a
+    // profile all the same, since the product names it.
+    Ok(Some(Arc::new(profile)))
 }
 
 /// Refuses what the order does not build, before anything is spent.

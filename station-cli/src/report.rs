@@ -25,6 +25,12 @@ pub struct Report {
     pub index: Option<u64>,
     /// SHA-256 of the unit's certificate (DER).
     pub certificate_sha256: Option<Digest>,
+    /// Who says what the unit holds, once that is on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_back: Option<ReadBack>,
+    /// Why the unit is not locked, when its kind cannot be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_locked: Option<String>,
     /// From the start of the turn to its end, in milliseconds.
     pub cycle_ms: u64,
     /// How far this machine's clock and the server's were apart, when the server told its time.
@@ -39,6 +45,16 @@ pub struct Report {
     /// How deep in the unit's turn is.
     #[serde(skip)]
     pub(crate) doubt: Doubt,
+}
+
+/// Who says what a unit holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBack {
+    /// The unit itself, from its flash.
+    Unit,
+    /// The station, which read it back by the unit's console or its maker's tool.
+    Station,
 }
 
 /// What a failure leaves behind; decides between "nothing spent" and "run again".
@@ -63,6 +79,8 @@ impl Report {
             attempt: None,
             index: None,
             certificate_sha256: None,
+            read_back: None,
+            not_locked: None,
             cycle_ms: 0,
             clock_off: None,
             says: "PASS",
@@ -108,6 +126,12 @@ impl std::fmt::Display for Report {
         write!(f, "{}: {}", self.serial, self.says)?;
         if !self.words.is_empty() {
             write!(f, " - {}", self.words)?;
+        }
+        if self.read_back == Some(ReadBack::Station) {
+            write!(f, "; read back by the station")?;
+        }
+        if let Some(reason) = &self.not_locked {
+            write!(f, "; not locked: {reason}")?;
         }
         Ok(())
     }

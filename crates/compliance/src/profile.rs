@@ -98,6 +98,11 @@ pub fn embed(
         reason,
     };
     let text = find(name).map_err(unusable)?;
+    if is_native(&text) {
+        return Err(unusable(
+            "native units need no file: write profile = \"native\"".to_owned(),
+        ));
+    }
     if text.len() > PROFILE_MAX {
         let reason = format!("it has {} bytes, shorten it to {PROFILE_MAX}", text.len());
         return Err(unusable(reason));
@@ -108,6 +113,14 @@ pub fn embed(
     Ok(format!(
         "{product}{end}\n[device_profile]\nsha256 = \"{sha256}\"\ntext = {text}\n"
     ))
+}
+
+/// Whether a profile is for units that prove themselves what they hold: then no station reads back
+/// under it, and no entry may say so.
+fn is_native(text: &str) -> bool {
+    let table: Option<toml::Table> = toml::from_str(text).ok();
+    let driver = table.as_ref().and_then(|table| table.get("driver"));
+    driver.and_then(toml::Value::as_str) == Some(NATIVE)
 }
 
 /// What a definition says of its profile, when it says it soundly.
@@ -123,6 +136,9 @@ pub(crate) fn of(
              it there"
         )),
         (Some(name), Some(Table { sha256, text })) if name != NATIVE => {
+            if is_native(&text) {
+                return Err("native units need no file: write profile = \"native\"".to_owned());
+            }
             if sha256_of(text.as_bytes()) != sha256 {
                 return Err("the device profile is not the one of its digest".to_owned());
             }

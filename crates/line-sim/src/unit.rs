@@ -9,6 +9,7 @@
 
 mod chip;
 pub mod console;
+mod console_port;
 mod image;
 mod life;
 mod pace;
@@ -30,6 +31,7 @@ use life::Life;
 use pace::Pace;
 use port::Port;
 
+pub use console_port::SimConsole;
 pub use pace::LineCounts;
 
 /// How long a unit takes from power to its first word, unless the configuration says otherwise.

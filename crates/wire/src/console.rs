@@ -37,6 +37,7 @@ use heard::Heard;
 use line::Line;
 use turn::Phase;
 
+pub use answer::only;
 pub use replay::{ReplayError, replay};
 pub use transcript::{Transcript, TranscriptError};
 pub use values::Values;
@@ -177,7 +178,7 @@ impl Console {
     pub fn new(profile: Arc<ConsoleProfile>) -> Console {
         Console {
             profile,
-            values: values::without_values(),
+            values: Values::none(),
             transcript: Transcript::default(),
             step: Step::Identify,
             lines: Vec::new(),

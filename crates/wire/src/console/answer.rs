@@ -186,8 +186,13 @@ impl Console {
         Ok(None)
     }
 }
-/// What a pattern finds, when all that it finds is the same.
-fn only<'a>(pattern: &Pattern, answer: &'a [u8]) -> Result<Option<&'a [u8]>, ()> {
+/// What a pattern's first group finds, when all that it finds is the same.
+///
+/// # Errors
+/// When it finds different things: then the unit, or what is mixed into its answer, contradicts
+/// itself.
+#[allow(clippy::result_unit_err, reason = "there is nothing to add")]
+pub fn only<'a>(pattern: &Pattern, answer: &'a [u8]) -> Result<Option<&'a [u8]>, ()> {
     let mut found: Option<&[u8]> = None;
     for captures in pattern.anywhere.captures_iter(answer) {
         let group = captures.get(1).map_or(&[][..], |group| group.as_bytes());

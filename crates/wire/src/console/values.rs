@@ -42,6 +42,37 @@ impl Values {
         Values { parts }
     }
 
+    /// Those of no bundle: nothing to write, nothing to hide.
+    #[must_use]
+    pub fn none() -> Values {
+        Values { parts: Vec::new() }
+    }
+
+    /// What a tool is given for a template, on its standard input or, where nothing is secret, as an
+    /// argument; `port` stands for `{port}`. No shell sees it, so it may be any text.
+    ///
+    /// # Errors
+    /// [`ConsoleError::Unwritable`] for a part the bundle has not.
+    pub fn fill(
+        &self,
+        template: &Template,
+        port: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, ConsoleError> {
+        let mut out = Zeroizing::new(Vec::with_capacity(256));
+        for part in &template.pieces {
+            match part {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Port => out.extend_from_slice(port.as_bytes()),
+                Piece::Part | Piece::Decoy => {}
+                Piece::Value(value) => {
+                    let unwritable = ConsoleError::Unwritable { part: value.part };
+                    out.extend_from_slice(&self.get(*value).ok_or(unwritable)?);
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// A part as it is spelt; `None` when the bundle has none.
     #[must_use]
     pub fn get(&self, value: Value) -> Option<Zeroizing<Vec<u8>>> {
@@ -132,11 +163,6 @@ impl Values {
         }
         out
     }
-}
-
-/// For templates and transcripts where no bundle is known: nothing to render, nothing to hide.
-pub(super) fn without_values() -> Values {
-    Values { parts: Vec::new() }
 }
 
 fn bytes(raw: &[u8]) -> Zeroizing<Vec<u8>> {

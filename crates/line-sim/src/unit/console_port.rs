@@ -1,0 +1,95 @@
+//! A unit with a console, behind a pty, as a station finds it.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::console::ConsoleUnit;
+use super::port::{FREE_EVERY, Port, nanoseconds};
+
+/// A living console. Dropping it stops it.
+pub struct SimConsole {
+    path: PathBuf,
+    unit: Arc<Mutex<ConsoleUnit>>,
+    bell: UnixStream,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl SimConsole {
+    /// Plugs a unit in.
+    ///
+    /// # Errors
+    /// When the system has no pty or no thread for it.
+    pub fn spawn(unit: ConsoleUnit) -> io::Result<SimConsole> {
+        let port = Port::open()?;
+        let path = port.path().to_owned();
+        let (bell, heard) = UnixStream::pair()?;
+        let unit = Arc::new(Mutex::new(unit));
+        let thread = std::thread::Builder::new()
+            .name("console".to_owned())
+            .spawn({
+                let unit = Arc::clone(&unit);
+                move || live(port, &unit, heard)
+            })?;
+        Ok(SimConsole {
+            path,
+            unit,
+            bell,
+            thread: Some(thread),
+        })
+    }
+
+    /// The pty to open.
+    #[must_use]
+    pub fn port(&self) -> &Path {
+        &self.path
+    }
+
+    /// The unit itself, as someone with a debugger sees it.
+    pub fn unit(&self) -> MutexGuard<'_, ConsoleUnit> {
+        self.unit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SimConsole {
+    fn drop(&mut self) {
+        let _ = self.bell.write_all(&[1]);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // nobody is left to tell
+        }
+    }
+}
+
+/// Answers until the bell rings.
+fn live(mut port: Port, unit: &Mutex<ConsoleUnit>, mut bell: UnixStream) -> io::Result<()> {
+    let mut bytes = [0; 512];
+    loop {
+        let events = {
+            let mut fds = [
+                PollFd::new(&port, PollFlags::IN),
+                PollFd::new(&bell, PollFlags::IN),
+            ];
+            poll(&mut fds, Some(&nanoseconds(FREE_EVERY)))?;
+            [fds[0].revents(), fds[1].revents()]
+        };
+        if !events[1].is_empty() {
+            bell.read_exact(&mut bytes[..1])?;
+            return Ok(());
+        }
+        port.free()?;
+        if events[0].is_empty() {
+            continue;
+        }
+        let length = port.read(&mut bytes)?;
+        let said = {
+            let mut unit = unit.lock().unwrap_or_else(PoisonError::into_inner);
+            unit.hear(&bytes[..length]);
+            unit.say()
+        };
+        port.write(&said)?;
+    }
+}

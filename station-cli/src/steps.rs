@@ -1,0 +1,211 @@
+//! A unit that cannot prove what it holds, taken through the steps of its device profile.
+//!
+//! The same for consoles and tools: see `console` and `exec` for how a step is done.
+
+use std::future::Future;
+
+use traveler::{Attempt, DeviceId, Mac, Serial};
+use wire::console::{ConsoleError, Found};
+use wire::profile::{Answer as Says, Part, States, Step};
+use wire::{Answer, Facts, Held, Nonce, Receipt, UnitState, WireError};
+
+use crate::begin::Credential;
+use crate::drive::UnitError;
+
+/// Longest text that a unit may say it is, in bytes: what the server takes.
+const TEXT_MAX: usize = 64;
+
+/// Does the steps of a profile, one at a time.
+pub(crate) trait Steps: Send {
+    /// From now on these parts are written, compared and hidden.
+    fn holds(&mut self, credential: &Credential);
+
+    /// Does one.
+    fn step(&mut self, step: Step) -> impl Future<Output = Result<Found, UnitError>> + Send;
+
+    /// What the marker means.
+    fn states(&self) -> &States;
+
+    /// The parts that must be read back.
+    fn parts(&self) -> &[Part];
+
+    /// Whether its units can be locked.
+    fn locks(&self) -> bool;
+}
+
+pub(crate) async fn greet(unit: &mut impl Steps) -> Result<Facts, UnitError> {
+    let who = unit.step(Step::Identify).await?;
+    let what = unit.step(Step::Precheck).await?;
+    Ok(facts(&who, &what, unit.states())?)
+}
+
+pub(crate) async fn load(unit: &mut impl Steps, credential: &Credential) -> Result<(), UnitError> {
+    unit.holds(credential);
+    unit.step(Step::Write).await?;
+    unit.step(Step::Persist).await?;
+    let found = unit.step(Step::Verify).await?;
+    whole(unit.parts(), &found)
+}
+
+pub(crate) async fn reset(unit: &mut impl Steps, before: &Facts) -> Result<(), UnitError> {
+    unit.step(Step::Reset).await?;
+    // Where the unit counts its boots, its word for one is not enough.
+    let boots = before.boots;
+    if boots > 0 && greet(unit).await?.boots <= boots {
+        return Err(WireError::NotReset { boots }.into());
+    }
+    Ok(())
+}
+
+/// Reads everything back and makes the receipt: of a unit that is still the one that was greeted,
+/// and only when each part that the profile names was read, now, as it was issued.
+pub(crate) async fn prove(
+    unit: &mut impl Steps,
+    credential: &Credential,
+) -> Result<Receipt, UnitError> {
+    unit.holds(credential);
+    let facts = greet(unit).await?;
+    if facts.device_id != credential.open.device_id {
+        return Err(UnitError::Wire(WireError::Swapped {
+            expected: credential.open.device_id.clone(),
+            found: Some(facts.device_id),
+        }));
+    }
+    let found = unit.step(Step::VerifyAgain).await?;
+    whole(unit.parts(), &found)?;
+    Ok(Receipt {
+        device_id: facts.device_id,
+        boots: facts.boots,
+        digest: credential.bundle_sha256,
+        signature: None,
+        public_key: None,
+    })
+}
+
+pub(crate) async fn lock(unit: &mut impl Steps) -> Result<(), UnitError> {
+    if !unit.locks() {
+        return Ok(()); // the profile says why, and the log names the profile
+    }
+    unit.step(Step::Lock).await?;
+    // Its word for it is asked for again: locked is what `precheck` says is locked.
+    match greet(unit).await?.state {
+        UnitState::Locked => Ok(()),
+        _ => Err(unclear(Step::Lock, "it is not locked").into()),
+    }
+}
+
+pub(crate) async fn check(
+    unit: &mut impl Steps,
+    credential: &Credential,
+) -> Result<Answer, UnitError> {
+    match prove(unit, credential).await {
+        Ok(_) => Ok(Answer::Yes),
+        Err(UnitError::Wire(WireError::Mismatch)) => Ok(Answer::No),
+        Err(error) => Err(error),
+    }
+}
+
+/// A step that ended well and did not read every part is a profile's fault; it proves nothing.
+fn whole(parts: &[Part], found: &Found) -> Result<(), UnitError> {
+    match parts.iter().all(|part| found.read_back.contains(part)) {
+        true => Ok(()),
+        false => Err(WireError::Mismatch.into()),
+    }
+}
+
+fn unclear(step: Step, what: &str) -> ConsoleError {
+    ConsoleError::Unclear {
+        step,
+        line: 0,
+        what: what.to_owned(),
+    }
+}
+
+/// What a unit said, as the line works with it.
+fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts, ConsoleError> {
+    let said = |says: Says| {
+        let all = who.answers.get(&says).or_else(|| what.answers.get(&says));
+        all.map(String::as_str).filter(|text| !text.is_empty())
+    };
+    let text = |says: Says| match said(says) {
+        Some(text) if text.len() > TEXT_MAX || text.chars().any(char::is_control) => {
+            Err(unclear(Step::Identify, says.as_str()))
+        }
+        other => Ok(other.map(str::to_owned)),
+    };
+    let held = match (said(Says::Serial), said(Says::Attempt)) {
+        (Some(serial), Some(attempt)) => {
+            let parsed = Serial::parse(serial).ok().zip(attempt.parse().ok());
+            parsed.map(|(serial, attempt)| Held {
+                serial,
+                attempt: Attempt(attempt),
+            })
+        }
+        _ => None,
+    };
+    let marker = said(Says::Marker).unwrap_or_default();
+    Ok(Facts {
+        nonce: Nonce([0; 16]), // a console is not asked with one
+        device_id: device_id(said(Says::DeviceId).unwrap_or_default())?,
+        macs: said(Says::Mac)
+            .and_then(|mac| Mac::parse(mac).ok())
+            .into_iter()
+            .collect(),
+        model: text(Says::Model)?.unwrap_or_default(),
+        revision: text(Says::Revision)?,
+        firmware: text(Says::Firmware)?.unwrap_or_default(),
+        state: state(states, marker)?,
+        boots: said(Says::Boots)
+            .and_then(|boots| boots.parse().ok())
+            .unwrap_or(0),
+        held,
+        csr: None,
+        public_key: None,
+    })
+}
+
+/// An id as hexadecimal digits, whatever stands between them; one digit short of a byte gets a zero
+/// in front, as the 15 decimal digits of an IMEI do.
+fn device_id(said: &str) -> Result<DeviceId, ConsoleError> {
+    let digits = said.chars().filter(char::is_ascii_hexdigit);
+    let mut id: String = digits.map(|digit| digit.to_ascii_lowercase()).collect();
+    if id.len() % 2 == 1 {
+        id.insert(0, '0');
+    }
+    DeviceId::parse(&id).map_err(|_| unclear(Step::Identify, "device_id"))
+}
+
+fn state(states: &States, marker: &str) -> Result<UnitState, ConsoleError> {
+    let locked = states.locked.as_ref();
+    let meanings = [
+        (Some(&states.blank), UnitState::Blank),
+        (Some(&states.loaded), UnitState::Loaded),
+        (locked, UnitState::Locked),
+    ];
+    let mut fitting = meanings.into_iter().filter(|(pattern, _)| {
+        pattern.is_some_and(|pattern| pattern.whole.is_match(marker.as_bytes()))
+    });
+    match (fitting.next(), fitting.next()) {
+        (Some((_, state)), None) => Ok(state),
+        _ => Err(unclear(Step::Precheck, "marker")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_hexadecimal_however_they_are_written() {
+        for (said, expected) in [
+            ("00:11:22:33", Some("00112233")),
+            ("0011-AABB", Some("0011aabb")),
+            ("867962041234567", Some("0867962041234567")),
+            ("12", None),
+            ("", None),
+        ] {
+            let id = device_id(said).ok();
+            assert_eq!(id.as_ref().map(DeviceId::as_str), expected, "{said}");
+        }
+    }
+}

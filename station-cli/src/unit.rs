@@ -1,0 +1,120 @@
+//! One unit, however it is spoken to: six verbs, and three ways behind them.
+//!
+//! Which way it is, the order says: a device profile comes with it, or none for units that speak
+//! `wire`'s own protocol. Only those prove themselves what they hold. Of the others the station
+//! reads back what it wrote and makes the receipt itself, from nothing but what was read; receipt
+//! and log entry then name the profile.
+
+use std::sync::Arc;
+
+use credential::Password;
+use tokio::io::{AsyncRead, AsyncWrite};
+use wire::profile::{Driver, Profile};
+use wire::{Answer, Check, Facts, Greet, Load, Lock, Prove, Receipt, Reset};
+
+use crate::begin::Credential;
+use crate::console::ConsoleUnit;
+use crate::drive::{Line, UnitError, nonce};
+use crate::exec::ToolUnit;
+use crate::steps;
+
+/// How the units of an order are spoken to; `None`: by frames.
+pub(crate) type Way = Option<Arc<Profile>>;
+
+/// A unit at an open port, or at one that a tool will open.
+pub(crate) enum Unit<S> {
+    /// By frames.
+    Native(Line<S>),
+    /// By its console.
+    Console(Box<ConsoleUnit<S>>),
+    /// By its maker's tool.
+    Exec(ToolUnit),
+}
+
+/// A unit that a tool speaks to: the tool opens the port with this path itself.
+pub(crate) fn tool_unit(way: &Way, path: &str) -> Option<ToolUnit> {
+    match way.as_ref().map(|profile| &profile.driver) {
+        Some(Driver::Exec(exec)) => Some(ToolUnit::new(Arc::clone(exec), path)),
+        _ => None,
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
+    pub(crate) fn on(stream: S, way: &Way) -> Unit<S> {
+        match way.as_ref().map(|profile| &profile.driver) {
+            Some(Driver::Console(console)) => {
+                Unit::Console(Box::new(ConsoleUnit::new(stream, Arc::clone(console))))
+            }
+            _ => Unit::Native(Line::new(stream)),
+        }
+    }
+
+    /// Who is it, and what does it hold?
+    pub(crate) async fn greet(&mut self) -> Result<Facts, UnitError> {
+        match self {
+            Unit::Native(line) => line.drive(Greet::new(nonce())).await,
+            Unit::Console(console) => steps::greet(console.as_mut()).await,
+            Unit::Exec(tool) => steps::greet(tool).await,
+        }
+    }
+
+    /// Writes, persists, reads back.
+    pub(crate) async fn load(&mut self, credential: &Credential) -> Result<(), UnitError> {
+        match self {
+            Unit::Native(line) => {
+                let device_id = credential.open.device_id.clone();
+                let load = Load::new(nonce(), device_id, &credential.bytes);
+                line.drive(load).await
+            }
+            Unit::Console(console) => steps::load(console.as_mut(), credential).await,
+            Unit::Exec(tool) => steps::load(tool, credential).await,
+        }
+    }
+
+    /// Makes it forget everything but its flash.
+    pub(crate) async fn reset(&mut self, before: &Facts) -> Result<(), UnitError> {
+        match self {
+            Unit::Native(line) => line.drive(Reset::new(nonce(), before)).await.map(drop),
+            Unit::Console(console) => steps::reset(console.as_mut(), before).await,
+            Unit::Exec(tool) => steps::reset(tool, before).await,
+        }
+    }
+
+    /// Shows what it holds: the unit itself, or the station by reading it back.
+    pub(crate) async fn prove(&mut self, credential: &Credential) -> Result<Receipt, UnitError> {
+        match self {
+            Unit::Native(line) => {
+                let device_id = credential.open.device_id.clone();
+                let prove = Prove::new(nonce(), device_id, &credential.bytes);
+                line.drive(prove).await
+            }
+            Unit::Console(console) => steps::prove(console.as_mut(), credential).await,
+            Unit::Exec(tool) => steps::prove(tool, credential).await,
+        }
+    }
+
+    /// Sees to it that it never takes another bundle, where it can do that.
+    pub(crate) async fn lock(&mut self, bundle: traveler::Digest) -> Result<(), UnitError> {
+        match self {
+            Unit::Native(line) => line.drive(Lock::new(bundle)).await,
+            Unit::Console(console) => steps::lock(console.as_mut()).await,
+            Unit::Exec(tool) => steps::lock(tool).await,
+        }
+    }
+
+    /// Is this its password, as it was scanned from its label?
+    ///
+    /// The caller has held `scanned` against the credential before: what a console or a tool is
+    /// asked is whether the unit still holds the credential's.
+    pub(crate) async fn check(
+        &mut self,
+        scanned: &Password,
+        credential: &Credential,
+    ) -> Result<Answer, UnitError> {
+        match self {
+            Unit::Native(line) => line.drive(Check::new(scanned)).await,
+            Unit::Console(console) => steps::check(console.as_mut(), credential).await,
+            Unit::Exec(tool) => steps::check(tool, credential).await,
+        }
+    }
+}
