@@ -41,7 +41,7 @@ hsm-sim: hsm
 hsm-sim-pkcs11: hsm
 line-sim: api compliance credential guess hsm hsm-sim identity label ledger provisioner \
     station-cli tlog traveler wire
-fuzz: guess hsm hsm-sim-pkcs11
+fuzz: credential guess hsm hsm-sim-pkcs11 traveler wire
 gadget: line-sim station-cli traveler
 birthmark:";
 

@@ -25,6 +25,7 @@ use crate::plug::UnitPort;
 use crate::port::SerialPort;
 use crate::ports::{self, PortsArgs};
 use crate::printer::PrinterArgs;
+use crate::profile::{self, ProfileArgs};
 use crate::provision::{Bench, Job, provision};
 use crate::recovery::{self, RecoveryArgs};
 use crate::reprint::{self, ReprintArgs};
@@ -66,6 +67,8 @@ enum Verb {
     Reprint(Box<ReprintArgs>),
     /// What the server's log says it has lost of the log this station remembers, and accepting it.
     Recovery(RecoveryArgs),
+    /// Check, test or begin a device profile: how units with a console or a tool are spoken to.
+    Profile(ProfileArgs),
 }
 
 #[derive(Args)]
@@ -221,6 +224,7 @@ pub async fn run() -> u8 {
         Verb::Sync(args) => run_sync(args).await,
         Verb::Reprint(args) => reprint::run(*args).await,
         Verb::Recovery(args) => recovery::run(args).await,
+        Verb::Profile(args) => profile::run(args).await,
     };
     done.unwrap_or_else(|error| {
         say(&format!("station-cli: {error:#}"));

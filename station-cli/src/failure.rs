@@ -252,17 +252,7 @@ impl Failure {
                 row(Refused, "PORT_BUSY", "PORT BUSY", "end the other program, run again"),
             Failure::Port(PortError::Unusable { .. }) =>
                 row(Refused, "PORT_UNUSABLE", "PORT DOES NOT OPEN", "check --port, call IT"),
-            Failure::Unit(UnitError::Cable(_)) =>
-                row(Rework, "CABLE", "RECONNECT UNIT", "reconnect the same unit, run again"),
-            Failure::Unit(UnitError::Wire(_) | UnitError::Console(_)) =>
-                row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),
-            Failure::Unit(UnitError::Tool(ToolError::Absent { .. } | ToolError::Refused { .. }
-                | ToolError::Unclear { .. })) =>
-                row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),
-            Failure::Unit(UnitError::Tool(ToolError::TimedOut { .. } | ToolError::Failed { .. })) =>
-                row(Rework, "TOOL_FAILED", "TOOL FAILED", "reseat the unit, run again; then call an engineer"),
-            Failure::Unit(UnitError::Tool(ToolError::Missing { .. } | ToolError::Values(_))) =>
-                row(Refused, "TOOL_MISSING", "TOOL NOT USABLE", "call an engineer: the device profile's tool"),
+            Failure::Unit(error) => at_unit(error),
             Failure::NoProfile(_) =>
                 row(Refused, "NO_PROFILE", "DEVICE PROFILE NOT USABLE", "call an engineer: station-cli profile check"),
             Failure::Journal(JournalError::InHand { .. }) =>
@@ -316,6 +306,23 @@ impl Failure {
             Failure::WrongLabel(_) =>
                 row(Loaded, "WRONG_LABEL", "WRONG LABEL", "find this unit's label, run again and scan"),
         }
+    }
+}
+
+/// The unit's part of the table.
+#[rustfmt::skip]
+fn at_unit(error: &UnitError) -> Advice {
+    use Outcome::{Refused, Rework};
+    match error { // no `_` arm: a new error must choose
+        UnitError::Cable(_) =>
+            row(Rework, "CABLE", "RECONNECT UNIT", "reconnect the same unit, run again"),
+        UnitError::Wire(_) | UnitError::Console(_) | UnitError::Tool(ToolError::Absent { .. }
+            | ToolError::Refused { .. } | ToolError::Unclear { .. }) =>
+            row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),
+        UnitError::Tool(ToolError::TimedOut { .. } | ToolError::Failed { .. }) =>
+            row(Rework, "TOOL_FAILED", "TOOL FAILED", "reseat the unit, run again; then call an engineer"),
+        UnitError::Tool(ToolError::Missing { .. } | ToolError::Values(_)) =>
+            row(Refused, "TOOL_MISSING", "TOOL NOT USABLE", "call an engineer: the device profile's tool"),
     }
 }
 

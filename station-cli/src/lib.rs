@@ -34,6 +34,7 @@ mod port;
 mod ports;
 mod printer;
 mod printout;
+mod profile;
 mod proven;
 mod provision;
 mod recovery;

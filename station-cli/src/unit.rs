@@ -24,7 +24,7 @@ pub(crate) type Way = Option<Arc<Profile>>;
 /// A unit at an open port, or at one that a tool will open.
 pub(crate) enum Unit<S> {
     /// By frames.
-    Native(Line<S>),
+    Native(Box<Line<S>>),
     /// By its console.
     Console(Box<ConsoleUnit<S>>),
     /// By its maker's tool.
@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
             Some(Driver::Console(console)) => {
                 Unit::Console(Box::new(ConsoleUnit::new(stream, Arc::clone(console))))
             }
-            _ => Unit::Native(Line::new(stream)),
+            _ => Unit::Native(Box::new(Line::new(stream))),
         }
     }
 

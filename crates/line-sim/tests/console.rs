@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // the helpers of a test fail as the test does
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use line_sim::unit::SimConsole;
@@ -44,7 +45,7 @@ struct Site {
     home: Home,
     labels: PathBuf,
     /// All that anyone at the bench saw.
-    said: String,
+    said: Mutex<String>,
 }
 
 impl Site {
@@ -59,7 +60,7 @@ impl Site {
             town,
             home,
             labels,
-            said: String::new(),
+            said: Mutex::new(String::new()),
         }
     }
 
@@ -75,7 +76,7 @@ impl Site {
         OrderId::parse(&order).unwrap()
     }
 
-    async fn run(&mut self, order: &OrderId, serial: &str, port: &Path) -> Report {
+    async fn run(&self, order: &OrderId, serial: &str, port: &Path) -> Report {
         let job = Job {
             order: order.clone(),
             serial: Serial::parse(serial).unwrap(),
@@ -91,12 +92,13 @@ impl Site {
             progress: (),
         };
         let report = provision(&job, &self.home, &mut bench).await;
-        self.said += &format!("{}\n{report}\n", report.to_json());
+        let said = format!("{}\n{report}\n", report.to_json());
+        self.said.lock().unwrap().push_str(&said);
         report
     }
 
     /// As an operator does who is told to: the same unit again, a few times.
-    async fn run_again(&mut self, order: &OrderId, serial: &str, port: &Path) -> Report {
+    async fn run_again(&self, order: &OrderId, serial: &str, port: &Path) -> Report {
         let mut report = self.run(order, serial, port).await;
         for _ in 0..3 {
             if report.exit_code() != 10 {
@@ -125,6 +127,7 @@ impl Site {
             .collect();
         let (found, files) = holders(self.folder.path(), &[self.labels.clone()], &secrets).unwrap();
         assert!(found.is_empty() && files > 10, "{found:?} of {files}");
+        let said = self.said.lock().unwrap();
         assert!(
             !passwords
                 .iter()
@@ -139,55 +142,65 @@ fn spawn(kind: Kind, id: u64, faults: Faults) -> SimConsole {
     SimConsole::spawn(unit).unwrap()
 }
 
+/// One unit over the bad line to its PASS; gives the password that it holds.
+async fn over_a_bad_line(site: &Site, nth: usize) -> String {
+    let (profile, kind) = KINDS[nth];
+    let order = site.order(&format!("CAM-{nth}"), profile).await;
+    let serial = format!("C{nth}-001");
+    let console = spawn(kind, nth as u64 + 1, BAD_LINE);
+    let report = site.run_again(&order, &serial, console.port()).await;
+    assert_eq!(report.outcome, Outcome::Sealed, "{profile}: {report}");
+    assert_eq!(report.read_back, Some(ReadBack::Station));
+    let locks = matches!(kind, Kind::At | Kind::Zephyr);
+    assert_eq!(report.not_locked.is_none(), locks, "{report}");
+
+    let unit = console.unit();
+    let held = unit.holds("password").unwrap().to_owned();
+    let label = std::fs::read_to_string(site.labels.join(format!("{serial}.zpl"))).unwrap();
+    assert!(label.contains(&format!("BM1:{serial}:{held}")), "{profile}");
+    assert_eq!(unit.holds("serial"), Some(serial.as_str()));
+    assert_eq!(unit.is_locked(), locks);
+    assert!(unit.boots >= 2);
+
+    // The log says who read it back, and by which profile.
+    let text = compliance::shipped_profile(profile).unwrap();
+    let sha256 = wire::profile::Profile::parse(text).unwrap().sha256;
+    let loaded = |event: Event| match event {
+        Event::Loaded {
+            profile_sha256,
+            receipt_signed,
+            ..
+        } => Some((profile_sha256, receipt_signed)),
+        _ => None,
+    };
+    let by = site.traveler(&serial).into_iter().find_map(loaded);
+    assert_eq!(by, Some((Some(sha256), false)));
+    held
+}
+
+/// All at once, each at its own slot: what takes time is the line, not the machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn units_of_every_shipped_profile_are_provisioned_over_a_bad_line() {
-    let mut site = Site::found().await;
+    let site = Arc::new(Site::found().await);
+    let mut slots = Vec::new();
+    for nth in 0..KINDS.len() {
+        let site = Arc::clone(&site);
+        slots.push(tokio::spawn(
+            async move { over_a_bad_line(&site, nth).await },
+        ));
+    }
     let mut passwords = Vec::new();
-    for (nth, (profile, kind)) in KINDS.into_iter().enumerate() {
-        let order = site.order(&format!("CAM-{nth}"), profile).await;
-        for unit in 0..2 {
-            let serial = format!("C{nth}-{unit:03}");
-            let console = spawn(kind, (nth * 10 + unit + 1) as u64, BAD_LINE);
-            let report = site.run_again(&order, &serial, console.port()).await;
-            assert_eq!(report.outcome, Outcome::Sealed, "{profile}: {report}");
-            assert_eq!(report.read_back, Some(ReadBack::Station));
-            let locks = matches!(kind, Kind::At | Kind::Zephyr);
-            assert_eq!(report.not_locked.is_none(), locks, "{report}");
-
-            let held = console.unit().holds("password").unwrap().to_owned();
-            let label = std::fs::read_to_string(site.labels.join(format!("{serial}.zpl"))).unwrap();
-            assert!(label.contains(&format!("BM1:{serial}:{held}")), "{profile}");
-            assert_eq!(console.unit().holds("serial"), Some(serial.as_str()));
-            assert_eq!(console.unit().is_locked(), locks);
-            assert!(console.unit().boots >= 2);
-            passwords.push(held);
-
-            // The log says who read it back, and by which profile.
-            let sha256 =
-                wire::profile::Profile::parse(compliance::shipped_profile(profile).unwrap())
-                    .unwrap()
-                    .sha256;
-            let by = site
-                .traveler(&serial)
-                .into_iter()
-                .find_map(|event| match event {
-                    Event::Loaded {
-                        profile_sha256,
-                        receipt_signed,
-                        ..
-                    } => Some((profile_sha256, receipt_signed)),
-                    _ => None,
-                });
-            assert_eq!(by, Some((Some(sha256), false)));
-        }
+    for slot in slots {
+        passwords.push(slot.await.unwrap());
     }
     site.no_secret_is_left(&passwords);
+    let site = Arc::into_inner(site).unwrap();
     site.town.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_whose_flash_changes_on_reset_never_passes() {
-    let mut site = Site::found().await;
+    let site = Site::found().await;
     for (nth, (profile, kind)) in KINDS.into_iter().enumerate() {
         let order = site.order(&format!("CAM-{nth}"), profile).await;
         let flips = |flips| Faults {
@@ -216,7 +229,7 @@ async fn a_unit_whose_flash_changes_on_reset_never_passes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_that_is_done_swapped_or_dumb_is_told_apart() {
-    let mut site = Site::found().await;
+    let site = Site::found().await;
     let order = site.order("CAM-1", "zephyr-shell").await;
     let console = spawn(Kind::Zephyr, 70, Faults::default());
     let report = site.run(&order, "D0-001", console.port()).await;

@@ -5,12 +5,24 @@
 //! `cargo run -p fuzz --bin csv < FINDING`.
 
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
 
+use credential::{Bundle, Password, Salt};
 use guess::Facts;
 use guess::csv::{Read, Reader};
 use guess::list::{Column, List, Severity, audit};
 use hsm::message::{self, v1};
 use prost::Message;
+use traveler::{Attempt, Serial};
+use wire::console::{Action, Console, Event, Transcript, Values, replay};
+use wire::profile::{ConsoleProfile, Driver, Part, Profile, SHIPPED, Step};
+
+/// A password that no input has by chance.
+const PASSWORD: &[u8] = b"K7QDM2X9TR4W";
+
+/// Turns of one conversation: its waits are bounded, so more would be a loop.
+const TURNS: usize = 100_000;
 
 /// Rows an audit is given: more only makes the fuzzer slower.
 const ROWS: usize = 48;
@@ -160,4 +172,103 @@ fn one_frame<M: Message + Default + PartialEq>(input: &[u8]) {
     }
     let again = message::read::<M>(&mut written.as_slice());
     assert!(again.is_ok_and(|again| again == Some(read)));
+}
+
+/// A profile is read, or refused with a place; a transcript that is read is written the same, and
+/// held with a profile it ends.
+pub fn profile(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    if let Err(error) = Profile::parse(&text) {
+        assert!(!error.to_string().is_empty());
+    }
+    if let Ok(transcript) = Transcript::parse(&text) {
+        let again = Transcript::parse(&transcript.to_string());
+        assert_eq!(again.as_ref(), Ok(&transcript));
+        let _ = replay(&shipped(0), &transcript, &bundle());
+    }
+}
+
+/// A console that says anything at all: every step ends, and what it never said was not read back.
+pub fn console(input: &[u8]) {
+    let Some((&which, said)) = input.split_first() else {
+        return;
+    };
+    let mut pieces = said.split(|byte| *byte == 0xff);
+    let mut console = Console::new(shipped(usize::from(which) % SHIPPED.len()));
+    console.holds(Values::of(&bundle()));
+    let mut now = Duration::ZERO;
+    for step in [Step::Identify, Step::Precheck, Step::Verify] {
+        if console.begin(step).is_err() {
+            return;
+        }
+        let mut action = console.on(Event::Opened, now);
+        for turn in 0.. {
+            assert!(turn < TURNS, "{step} does not end");
+            let (typed, within) = match action {
+                Err(_) => break,
+                Ok(Action::Finish(found)) => {
+                    let read = found.read_back.contains(&Part::Password);
+                    // A login shows it by a dialogue, and what was typed is not in the input.
+                    let shown = usize::from(which) % SHIPPED.len() == 1;
+                    assert!(!read || shown || holds_in_order(said, PASSWORD), "{step}");
+                    break;
+                }
+                Ok(Action::Wait(within)) => (Vec::new(), within),
+                Ok(Action::Send(typed, within)) => (typed.to_vec(), within),
+            };
+            // Echoes what is typed, until the input has other ideas.
+            let piece = pieces.next();
+            let heard = match piece {
+                Some([1, rest @ ..]) => rest.to_vec(),
+                Some(piece) => [&typed, piece].concat(),
+                None => typed,
+            };
+            now += Duration::from_millis(1);
+            action = if heard.is_empty() {
+                now += within;
+                console.on(Event::TimedOut, now)
+            } else {
+                console.on(Event::Received(&heard), now)
+            };
+        }
+        let masked = console.transcript().to_string();
+        assert!(
+            !masked
+                .as_bytes()
+                .windows(PASSWORD.len())
+                .any(|w| w == PASSWORD)
+        );
+    }
+}
+
+/// Whether the bytes of `text` stand in `said`, in their order.
+fn holds_in_order(said: &[u8], text: &[u8]) -> bool {
+    let mut left = text.iter();
+    let mut next = left.next();
+    for byte in said {
+        if Some(byte) == next {
+            next = left.next();
+        }
+    }
+    next.is_none()
+}
+
+fn shipped(nth: usize) -> Arc<ConsoleProfile> {
+    let profile = Profile::parse(SHIPPED[nth].1).expect("what is shipped is a profile");
+    match profile.driver {
+        Driver::Console(console) => console,
+        _ => unreachable!("all that are shipped are consoles'"),
+    }
+}
+
+fn bundle() -> Bundle {
+    let password = Password::parse(PASSWORD);
+    Bundle {
+        serial: Serial::parse("BM-000042").expect("a serial"),
+        attempt: Attempt::FIRST,
+        password: password.unwrap_or_else(|error| panic!("{error}")),
+        salt: Salt::from_bytes([7; 16]),
+        chain: vec![vec![0x30; 300]],
+        key: None,
+    }
 }

@@ -1,0 +1,4 @@
+//! See `fuzz::console`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::console);

@@ -1,0 +1,4 @@
+//! See `fuzz::profile`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::profile);
