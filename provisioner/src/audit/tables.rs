@@ -34,6 +34,7 @@ pub(super) const ENTRIES: &[&str] = &[
     "certificate_sha256",
     "bundle_sha256",
     "policy_sha256",
+    "profile_sha256",
     "simulated_hsm",
 ];
 /// Columns of `units.csv`.

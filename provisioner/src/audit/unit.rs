@@ -127,8 +127,13 @@ fn entry_line(whole: &Value) -> String {
     });
     let reprint = entry["reprint"].as_u64();
     let reprint = reprint.map_or(String::new(), |number| format!("  label R{number}"));
+    // Weaker than a unit's own proof, so it is said.
+    let read_back = match entry["profile_sha256"].as_str() {
+        Some(profile) => format!("  read back by the station under profile {profile}"),
+        None => String::new(),
+    };
     format!(
-        "  {:>8}  {}  {:<9} attempt {}  {}  {}{reprint}{}{lost}\n",
+        "  {:>8}  {}  {:<9} attempt {}  {}  {}{reprint}{}{read_back}{lost}\n",
         whole["seq"],
         word("time"),
         word("kind"),
