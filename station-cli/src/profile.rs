@@ -298,20 +298,20 @@ fn report(
     Ok(())
 }
 
-/// A bundle that no server issued: its password begins with TEST and has no other use.
+/// A bundle that no server issued, for a unit that no log knows.
 fn made_up() -> anyhow::Result<Bundle> {
-    let mut random = [0; 8];
+    let mut random = [0; 12];
     let filled = SystemRandom::new().fill(&mut random);
     filled.map_err(|_| anyhow::anyhow!("the system gave no randomness"))?;
     let symbols = b"23456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let mut text = zeroize::Zeroizing::new(b"TEST".to_vec());
+    let mut text = zeroize::Zeroizing::new(Vec::with_capacity(random.len()));
     text.extend(
         random
             .iter()
             .map(|byte| symbols[usize::from(*byte) % symbols.len()]),
     );
     Ok(Bundle {
-        serial: Serial::parse("TEST-000001")?,
+        serial: Serial::parse("BENCH-000001")?,
         attempt: Attempt::FIRST,
         password: Password::parse(&text)?,
         salt: Salt::from_bytes([0; 16]),

@@ -49,6 +49,9 @@ const NAMES: &[(&str, &str)] = &[
     ("station-cli/src/doctor/", "/devices"),
     ("station-cli/src/printer/node.rs", "is_char_device"),
     ("tests/line/printer.rs", "ID_MM_DEVICE_IGNORE"),
+    // A boot loader's variable, and QEMU's options.
+    ("crates/line-sim/", "board_name"),
+    ("crates/line-sim/tests/outside.rs", "-device"),
     // PKCS #11's.
     ("crates/hsm/src/pkcs11/", "R::Device"),
     ("hsm-sim/pkcs11/", "_DEVICE"),

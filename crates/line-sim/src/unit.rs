@@ -14,6 +14,7 @@ mod image;
 mod life;
 mod pace;
 mod port;
+mod terminal;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -33,6 +34,7 @@ use port::Port;
 
 pub use console_port::SimConsole;
 pub use pace::LineCounts;
+pub use terminal::Terminal;
 
 /// How long a unit takes from power to its first word, unless the configuration says otherwise.
 pub const BOOT: Duration = Duration::from_millis(20);

@@ -13,7 +13,7 @@ use crate::profile::{Form, Part, Piece, Template, Value};
 
 /// Fragments of a password of at least so many symbols are hidden wherever they turn up.
 const FRAGMENT: usize = 4;
-/// Those of a key, which is long and partly the same for every key.
+/// Those of a key or a digest, which are long: short runs of their digits are in other numbers too.
 const KEY_FRAGMENT: usize = 12;
 
 /// What one bundle gives to write and to compare. Holds secrets: no `Debug`, no `Clone`.
@@ -154,8 +154,9 @@ impl Values {
                 let value = Value { part: *part, form };
                 let secret = spelt(raw, form);
                 out = replaced(&out, &secret, format!("{{{value}}}").as_bytes());
-                let shortest = match part {
-                    Part::Password => FRAGMENT,
+                let shortest = match (part, form) {
+                    (Part::Password, Form::Plain) => FRAGMENT,
+                    (Part::Password, Form::Hex | Form::Base64) => 2 * FRAGMENT,
                     _ => KEY_FRAGMENT,
                 };
                 out = without_fragments(&out, &secret, shortest);
