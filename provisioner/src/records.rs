@@ -50,7 +50,9 @@ pub(crate) fn order_reply(
         let proof: Vec<_> = log.proof.iter().map(|hash| hash.to_vec()).collect();
         (log.checkpoint, proof)
     });
-    let profile = product.profile.map(|profile| (profile.text, profile.sha256.0.to_vec()));
+    let profile = product
+        .profile
+        .map(|profile| (profile.text, profile.sha256.0.to_vec()));
     let (profile, profile_sha256) = profile.unwrap_or_default();
     v1::OpenOrderResponse {
         product: order.product.to_string(),

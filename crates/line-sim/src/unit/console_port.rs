@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::console::ConsoleUnit;
+use super::pace::Pace;
 use super::port::{FREE_EVERY, Port, nanoseconds};
 
 /// A living console. Dropping it stops it.
@@ -25,7 +26,7 @@ impl SimConsole {
     /// # Errors
     /// When the system has no pty or no thread for it.
     pub fn spawn(unit: ConsoleUnit) -> io::Result<SimConsole> {
-        let port = Port::open()?;
+        let port = Port::open(Pace::new(None, Arc::default()))?;
         let path = port.path().to_owned();
         let (bell, heard) = UnixStream::pair()?;
         let unit = Arc::new(Mutex::new(unit));

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -13,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use super::pace::Pace;
 use super::port::{FREE_EVERY, Port, nanoseconds};
 
 /// Both ends of the cable. Dropping it pulls it.
@@ -31,7 +33,7 @@ impl Terminal {
     /// # Errors
     /// When the system has no pty or no thread for it.
     pub fn open() -> io::Result<Terminal> {
-        let port = Port::open()?;
+        let port = Port::open(Pace::new(None, Arc::default()))?;
         let station = port.path().to_owned();
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&master)?;
