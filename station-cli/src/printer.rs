@@ -125,7 +125,9 @@ impl PrinterArgs {
 )]
 pub struct PrinterError(String);
 
-/// A printer by its address. Clones share it: one label at a time, whatever the slot.
+/// A printer by its address. Clones share it: one label at a time, whatever the slot. A station opens
+/// each printer once and gives every slot a clone; to another process a busy printer seems not to
+/// answer, which costs nothing.
 #[derive(Clone, Debug)]
 pub struct Printer {
     way: Way,
