@@ -7,12 +7,13 @@
 //! Deliberately absent: a spooler, and any copy of a label on disk but in the folder or file that is
 //! itself the printer.
 
+mod folder;
 mod link;
 mod node;
 mod status;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep};
 use traveler::{Attempt, Serial};
-use zeroize::Zeroizing;
 
 use crate::durable;
+pub use folder::LabelFolder;
 use link::Link;
 use status::{Status, Trouble};
 
@@ -125,7 +126,9 @@ impl PrinterArgs {
 )]
 pub struct PrinterError(String);
 
-/// A printer by its address. Clones share it: one label at a time, whatever the slot.
+/// A printer by its address. Clones share it: one label at a time, whatever the slot. A station opens
+/// each printer once and gives every slot a clone; to another process a busy printer seems not to
+/// answer, which costs nothing.
 #[derive(Clone, Debug)]
 pub struct Printer {
     way: Way,
@@ -352,50 +355,6 @@ async fn follow(link: &mut Link) -> Taken {
 
 fn trouble(words: &str) -> io::Error {
     io::Error::other(words.to_owned())
-}
-
-/// A folder that a printer takes labels from: `SERIAL.zpl`, one a unit, the newest attempt's.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LabelFolder(pub PathBuf);
-
-impl LabelFolder {
-    /// Takes back the label of a withdrawn attempt, when no printer has taken it yet.
-    ///
-    /// # Errors
-    /// When it is there and cannot be removed.
-    pub fn take_back(&self, serial: &Serial) -> io::Result<()> {
-        durable::remove(&self.path(serial))
-    }
-
-    fn path(&self, serial: &Serial) -> PathBuf {
-        self.0.join(format!("{serial}.zpl"))
-    }
-}
-
-impl Labels for LabelFolder {
-    async fn print(
-        &mut self,
-        label: &Printout<'_>,
-        begin: &mut (dyn FnMut() -> io::Result<()> + Send),
-    ) -> io::Result<Taken> {
-        begin()?;
-        durable::make_folder(&self.0)?;
-        replace_once(&self.path(label.serial), label.zpl)?;
-        Ok(Taken::Printed)
-    }
-
-    fn once(&self) -> bool {
-        true
-    }
-}
-
-/// A crash between print and journal brings the same label here twice: written once.
-fn replace_once(path: &Path, zpl: &str) -> io::Result<()> {
-    let there = Zeroizing::new(durable::read(path)?.unwrap_or_default());
-    if *there == zpl {
-        return Ok(());
-    }
-    durable::replace(path, zpl.as_bytes(), durable::PRIVATE)
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! Labels from the product file to paper: the real programs, a printer on a socket that goes wrong, and
 //! decoders that are not ours.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use line_sim::unit::SimUnit;
 use line_sim::{PrinterFault, SimPrinter, picture};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
-use crate::binaries::{Done, binaries, run, run_with};
+use crate::binaries::{Done, WITHIN, binaries, end_of, run, run_with, text_of, until};
 use crate::site::{Site, text};
 use crate::units::{Held, port, silicon};
 
@@ -164,6 +166,41 @@ fn a_label_is_on_paper_once_for_each_number_whatever_the_printer_does() {
     others_verify(&bench.site);
     others_read(&bench);
     nothing_is_left(&bench);
+}
+
+#[test]
+fn trouble_before_a_label_costs_nothing_and_trouble_in_it_a_number() {
+    let bench = Bench::start();
+    for (fault, says) in [
+        (PrinterFault::HeadOpen, "head is open"),
+        (PrinterFault::Paused, "paused"),
+        (PrinterFault::Silent, "has it paper"),
+    ] {
+        bench.printer.fault(fault);
+        let done = bench.turn("K-0003", "");
+        ended(&done, 10, "PRINTER");
+        assert!(done.err.contains(says), "{done:#?}");
+    }
+    bench.printer.fault(PrinterFault::Cut(100));
+    ended(&bench.turn("K-0003", ""), 10, "LABEL_UNKNOWN");
+    ended(&bench.turn("K-0003", ""), 10, "LABEL_UNKNOWN");
+    assert!(bench.printer.out().is_empty(), "a part of a label is none");
+
+    // The printer is out of paper for the reprint too: R1 is on record, and printed when there is some.
+    bench.printer.fault(PrinterFault::PaperOut);
+    ended(&bench.reprint("K-0003", "cut off"), 10, "PRINTER");
+    bench.printer.fault(PrinterFault::None);
+    ended(&bench.turn("K-0003", ""), 10, "NO_SCAN");
+    assert_eq!(
+        bench.printer.out().len(),
+        1,
+        "whole, and not behind the part"
+    );
+    assert!(bench.scan(0).ends_with(" R1\n"));
+    bench.turn("K-0003", &bench.scan(0)).ok();
+    let kinds = ["issued", "loaded", "reprinted", "sealed"];
+    assert_eq!(bench.kinds("K-0003"), kinds);
+    bench.site.provisioner(&["audit", "verify"]).ok();
 }
 
 /// A program that shares nothing with ours proves the log with the new kind of entry.
@@ -329,6 +366,64 @@ fn a_picture_is_sent_where_the_printer_s_own_letters_are_no_use() {
         .ok();
 }
 
+/// `line-sim printer`, as a person has it: faults are typed, labels lie in a folder.
+#[test]
+fn a_printer_to_try_takes_its_faults_by_name() {
+    let bench = Bench::start();
+    let (out, said) = (
+        bench.site.path("paper"),
+        bench.site.path("logs/printer.txt"),
+    );
+    let mut printer = Command::new(&binaries().line_sim)
+        .args(["printer", "--listen", "127.0.0.1:0", "--out"])
+        .arg(&out)
+        .stdin(Stdio::piped())
+        .stdout(File::create(&said).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let url = until(WITHIN, || {
+        text_of(&said).strip_suffix('\n').map(str::to_owned)
+    })
+    .unwrap();
+    let home = text(&bench.station);
+    let ask = |level_of: &str| {
+        let arguments = [
+            "doctor",
+            "--format",
+            "json",
+            "--data",
+            &home,
+            "--printer",
+            &url,
+        ];
+        let done = run(&binaries().station_cli, &arguments);
+        let (colour, says) = level(&done, "printer", "");
+        (colour == level_of).then_some(says)
+    };
+    let mut typed = printer.stdin.take().unwrap();
+    typed.write_all(b"nonsense\npaper-out\n").unwrap();
+    let red = until(WITHIN, || ask("red")).unwrap();
+    assert_eq!(red, "the printer is out of paper");
+    typed.write_all(b"well\n").unwrap();
+    until(WITHIN, || ask("green")).unwrap();
+
+    let arguments = [
+        ["--order", &bench.order],
+        ["--serial", "K-0004"],
+        ["--port", &port(&bench.unit)],
+        ["--data", &home],
+        ["--printer", &url],
+        ["--format", "json"],
+    ];
+    let arguments = [&["provision"], arguments.as_flattened()].concat();
+    ended(&run(&binaries().station_cli, &arguments), 10, "NO_SCAN");
+    let label = out.join("label-0001.pbm");
+    until(WITHIN, || label.is_file().then_some(())).unwrap();
+    drop(typed);
+    assert_eq!(end_of(&mut printer), Some(0));
+}
+
 /// Each line of `doctor`, by its check.
 fn findings(done: &Done) -> Vec<Value> {
     let lines = done.out.lines();
@@ -384,8 +479,8 @@ fn doctor_says_what_stands_in_the_way() {
     // Another process opens the port.
     let mut holder = Command::new("sh")
         .args(["-c", "exec 3<>\"$0\"; echo; read line", &at])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut ready = [0];

@@ -165,6 +165,11 @@ mod tests {
             "nothing is left"
         );
         assert_eq!(sync(Path::new("/proc")).level, Level::Red);
+        let full = disk(Path::new("/proc")); // it has no room for anything
+        assert_eq!(
+            (full.level, full.says.as_str()),
+            (Level::Red, "0 MB are free at /proc")
+        );
     }
 
     #[test]
