@@ -86,6 +86,7 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
         cut: plan.cut,
         later: Vec::new(),
         left_in: None,
+        not_before: Instant::now(),
         holds_label: None,
     };
     let started = Instant::now();

@@ -21,6 +21,8 @@ use crate::printer::LabelReader;
 pub(super) const TICK: Duration = Duration::from_millis(40);
 /// A scan is answered by then, unless the power fails.
 const ANSWER: Duration = Duration::from_secs(10);
+/// A slot notices by then that it is empty.
+const LOOK: Duration = Duration::from_millis(300);
 /// A cable that was pulled stays out so long.
 const PULLED: Duration = Duration::from_millis(400);
 /// From a unit's power to its first word, as long as a small one takes.
@@ -48,6 +50,8 @@ pub(super) struct Operator<'a> {
     pub(super) later: Vec<(Instant, Later)>,
     /// A unit that is to be left in, and where.
     pub(super) left_in: Option<usize>,
+    /// When a serial is scanned again that no slot was free for.
+    pub(super) not_before: Instant,
     /// A unit whose label waits for another's.
     pub(super) holds_label: Option<u32>,
 }
@@ -229,6 +233,12 @@ impl Operator<'_> {
                 let done = self.stick(at, number)?;
                 self.bench.positions[at].answered &= done;
             }
+            ("fail", "LABELS_SWAPPED", _) => {
+                if let Some(own) = self.label(number)? {
+                    self.scan_slot(at)?;
+                    self.scan(&own)?;
+                }
+            }
             ("action", "SAME_UNIT" | "TAKE_OUT", 201) if self.left_in != Some(at) => {
                 self.bench.take_out(at)?;
                 self.done.insert(number);
@@ -310,33 +320,26 @@ impl Operator<'_> {
 
     fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {
         let all = self.bench.positions.iter().enumerate();
-        let mut waiting = all.filter(|(at, one)| *at != but && one.tile.says == "SCAN_LABEL");
+        let mut waiting =
+            all.filter(|(at, one)| *at != but && !one.answered && one.tile.says == "SCAN_LABEL");
         waiting.find_map(|(at, one)| Some((at, one.unit.as_ref()?.number)))
     }
 
-    /// Each gets the other's; the station refuses both; then each gets its own.
+    /// The other's label is stuck on this one: the station refuses both, and asks for each one's own.
     fn swap_labels(&mut self, one: (usize, u32), other: (usize, u32)) -> Result<()> {
-        let labels = (self.label(one.1)?, self.label(other.1)?);
-        let (Some(mine), Some(theirs)) = labels else {
+        let Some(theirs) = self.label(other.1)? else {
             return Ok(());
         };
-        self.scan_slot(one.0)?;
-        let heard = self.scan(&theirs)?;
         self.troubles.remove(&one.1);
         self.holds_label = None;
+        self.scan_slot(one.0)?;
+        let heard = self.scan(&theirs)?;
         if heard.says != "LABELS_SWAPPED" {
-            return Ok(()); // the other was just done
+            bail!("swapped labels, and the station says {}", heard.says);
         }
         self.meet("labels swapped");
         std::thread::sleep(4 * TICK);
-        self.picture("labels-swapped")?;
-        for ((at, _), label) in [(one, mine), (other, theirs)] {
-            self.scan_slot(at)?;
-            self.scan(&label)?;
-        }
-        self.bench.look()?;
-        self.bench.positions[other.0].answered = true;
-        Ok(())
+        self.picture("labels-swapped")
     }
 
     /// Takes the next unit from the shelf, when there is room for it.
@@ -349,13 +352,15 @@ impl Operator<'_> {
                 && matches!(one.tile.tone.as_str(), "empty" | "pass" | "fail" | "action")
         };
         let room = self.bench.positions.iter().any(free);
-        let Some(number) = self.shelf.front().copied().filter(|_| room) else {
+        let ready = room && Instant::now() >= self.not_before;
+        let Some(number) = self.shelf.front().copied().filter(|_| ready) else {
             return Ok(());
         };
         self.trouble_before(number)?;
         let heard = self.scan(&serial(number))?;
         let Some(at) = heard.slot.filter(|_| heard.accepted) else {
-            return Ok(()); // no slot has noticed yet that it is empty
+            self.not_before = Instant::now() + LOOK; // no slot has noticed yet that it is empty
+            return Ok(());
         };
         if self.bench.positions[at].unit.is_some() {
             bail!(

@@ -217,6 +217,7 @@ impl Floor {
             self.sound(Sound::Fail);
             if let Some(at) = focus {
                 self.mark(at, WrongLabel::Other);
+                self.focus = None; // the next label may be another slot's
                 return Err(("WRONG_LABEL", Some(at)));
             }
             let back = |at: &usize| matches!(self.slots[*at].state, State::Held { .. });
