@@ -356,7 +356,9 @@ impl Operator<'_> {
         let Some(number) = self.shelf.front().copied().filter(|_| ready) else {
             return Ok(());
         };
-        self.trouble_before(number)?;
+        if !self.trouble_before(number)? {
+            return Ok(());
+        }
         let heard = self.scan(&serial(number))?;
         let Some(at) = heard.slot.filter(|_| heard.accepted) else {
             self.not_before = Instant::now() + LOOK; // no slot has noticed yet that it is empty
@@ -398,8 +400,9 @@ impl Operator<'_> {
         self.bench.put(at, number, config)
     }
 
-    /// What goes wrong while this unit is begun.
-    fn trouble_before(&mut self, number: u32) -> Result<()> {
+    /// What goes wrong while this unit is begun; false when it has to wait for something else to
+    /// come right first.
+    fn trouble_before(&mut self, number: u32) -> Result<bool> {
         match self.troubles.get(&number) {
             Some(Trouble::Nonsense) => {
                 for text in [
@@ -415,7 +418,8 @@ impl Operator<'_> {
                 }
                 self.meet("nonsense scanned");
             }
-            Some(Trouble::PaperOut) if self.labels.is_dir() => {
+            Some(Trouble::PaperOut) if !self.labels.is_dir() => return Ok(false),
+            Some(Trouble::PaperOut) => {
                 std::fs::rename(&self.labels, self.labels.with_extension("away"))?;
                 std::fs::write(&self.labels, "no paper\n")?;
                 self.after(NO_PAPER, Later::Paper);
@@ -430,10 +434,10 @@ impl Operator<'_> {
                 let wait = Duration::from_millis(200 + self.random.below(1_500));
                 self.after(wait, Later::PowerCut);
             }
-            _ => return Ok(()),
+            _ => return Ok(true),
         }
         self.troubles.remove(&number);
-        Ok(())
+        Ok(true)
     }
 
     /// Scans the next serial for the slot where a unit was left in; then takes that one out.
@@ -451,8 +455,12 @@ impl Operator<'_> {
             self.bench.positions[at].answered = false;
             return Ok(());
         };
+        if Instant::now() < self.not_before || !self.trouble_before(number)? {
+            return Ok(());
+        }
         if !self.scan(&serial(number))?.accepted {
-            return Ok(()); // no other slot is free: later
+            self.not_before = Instant::now() + LOOK; // no other slot is free
+            return Ok(());
         }
         let heard = self.scan_slot(at)?;
         if heard.accepted || heard.says != "TAKE_OUT" {

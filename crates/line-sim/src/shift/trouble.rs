@@ -27,7 +27,7 @@ pub(super) enum Trouble {
 }
 
 /// A unit that nothing happens to is done after about so many milliseconds.
-const CYCLE: u64 = 1_400;
+const CYCLE: u64 = 700;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a seed gives the same shift.
 pub(super) struct Random(pub(super) u64);
