@@ -2,14 +2,15 @@
 //!
 //! The kernel numbers ports in the order in which they appear, so `ttyUSB0` is another slot after
 //! each pulled cable. udev's `/dev/serial/by-path/` names stay; where no udevd speaks, the chain of
-//! hub ports in sysfs does (`1-1.2`: bus 1, port 1, port 2 of the hub there).
+//! hub ports in sysfs does (`1-1.2`: bus 1, port 1, port 2 of the hub there). A unit there that has
+//! no serial port is spoken to by its vendor interface.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tokio_serial::SerialStream;
-
+use crate::plug::{UnitPort, UnitStream};
 use crate::port::{Port, PortError, SerialPort};
+use crate::usb::{UsbPlace, UsbPort};
 
 /// The kernel's list of what is plugged in.
 const USB: &str = "/sys/bus/usb/devices";
@@ -20,7 +21,7 @@ pub(crate) enum Place {
     /// A path that stays, perhaps with one `*` or more in its last part.
     Path(String),
     /// A chain of hub ports.
-    Usb(String),
+    Usb(UsbPlace),
 }
 
 impl Place {
@@ -38,6 +39,9 @@ impl Place {
                  (`station-cli ports` shows the location)"
             ));
         }
+        if let Some(chain) = text.strip_prefix("usb:") {
+            return Place::usb(chain);
+        }
         if !text.starts_with('/') || name.is_empty() || folder.contains('*') {
             return Err(format!(
                 "{text} is no usable path: it begins with / and has a * in its last part alone"
@@ -48,24 +52,20 @@ impl Place {
 
     /// A chain of hub ports, or what one looks like.
     pub(crate) fn usb(text: &str) -> Result<Place, String> {
-        let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let good = text
-            .split_once('-')
-            .is_some_and(|(bus, chain)| number(bus) && chain.split('.').all(number));
-        match good {
-            true => Ok(Place::Usb(text.to_owned())),
-            false => Err(format!(
+        let place = format!("usb:{text}").parse();
+        place.map(Place::Usb).map_err(|_| {
+            format!(
                 "usb = \"{text}\" is no place: bus, hyphen and ports, as \"1-1.2\" \
                  (`station-cli ports` shows the location)"
-            )),
-        }
+            )
+        })
     }
 
     /// What an attempt is bound to, in the journal.
     pub(crate) fn name(&self) -> String {
         match self {
             Place::Path(path) => path.clone(),
-            Place::Usb(chain) => format!("usb:{chain}"),
+            Place::Usb(place) => place.to_string(),
         }
     }
 
@@ -74,7 +74,7 @@ impl Place {
         let found = match self {
             Place::Path(path) if !path.contains('*') => return Ok(path.into()),
             Place::Path(pattern) => matching(pattern),
-            Place::Usb(chain) => below(usb, chain),
+            Place::Usb(place) => below(usb, &place.location()),
         };
         let path = self.name();
         match found.as_slice() {
@@ -165,7 +165,7 @@ impl SlotPort {
 }
 
 impl Port for SlotPort {
-    type Stream = SerialStream;
+    type Stream = UnitStream;
 
     fn path(&self) -> &str {
         &self.name
@@ -175,11 +175,18 @@ impl Port for SlotPort {
         &self.number
     }
 
-    async fn open(&mut self) -> Result<SerialStream, PortError> {
-        let path = self.place.find(Path::new(USB))?;
-        SerialPort::new(path.display().to_string(), self.baud)
-            .open()
-            .await
+    async fn open(&mut self) -> Result<UnitStream, PortError> {
+        let mut port = match (self.place.find(Path::new(USB)), &self.place) {
+            (Ok(path), _) => {
+                UnitPort::Serial(SerialPort::new(path.display().to_string(), self.baud))
+            }
+            // What has no serial port there may be a unit with a port of its own.
+            (Err(PortError::Missing { .. }), Place::Usb(place)) => {
+                UnitPort::Usb(UsbPort::new(place.clone()))
+            }
+            (Err(error), _) => return Err(error),
+        };
+        port.open().await
     }
 }
 
@@ -202,10 +209,11 @@ mod tests {
         ] {
             assert_eq!(Place::path(good).unwrap().name(), good);
         }
-        for bad in ["", "1", "1-", "1-1.", "usb1", "1-1.2:1.0"] {
+        for bad in ["", "1", "1-", "1-1.", "usb1", "1-1.2:1.0", "1-0"] {
             assert!(Place::usb(bad).is_err(), "{bad}");
         }
         assert_eq!(Place::usb("1-1.2").unwrap().name(), "usb:1-1.2");
+        assert_eq!(Place::path("usb:1-1.2"), Place::usb("1-1.2"));
     }
 
     #[test]

@@ -98,7 +98,6 @@ impl Worker {
     where
         S: Provisioning + Clone + Send + 'static,
         P: Port + Clone + Sync + 'static,
-        P::Stream: Sync,
         L: Labels + Clone + Sync + 'static,
     {
         let (orders, taken) = mpsc::unbounded_channel();
@@ -119,7 +118,6 @@ impl<S, P, L> Kit<S, P, L>
 where
     S: Provisioning + Clone + Send + 'static,
     P: Port + Clone + Sync + 'static,
-    P::Stream: Sync,
     L: Labels + Clone + Sync + 'static,
 {
     async fn work(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {

@@ -189,19 +189,20 @@ impl Floor {
             return Ok(self.give(at, serial, now));
         }
         // The unit before is still in: no second secret for it, and nobody's fault.
-        if let State::Done {
-            card,
-            out: false,
-            reason,
-            ..
-        } = &mut self.slots[at].state
-            && card.tone == Tone::Pass
-        {
-            *reason = Some("SAME_UNIT");
-            *card = card::of(*reason, Outcome::Refused);
-            return Err(("TAKE_OUT", Some(at)));
+        match &mut self.slots[at].state {
+            State::Free => Err(("TAKE_OUT", Some(at))),
+            State::Done {
+                card,
+                out: false,
+                reason,
+                ..
+            } if card.tone == Tone::Pass || *reason == Some("SAME_UNIT") => {
+                *reason = Some("SAME_UNIT");
+                *card = card::of(*reason, Outcome::Refused);
+                Err(("TAKE_OUT", Some(at)))
+            }
+            _ => Err(("SLOT_NOT_FREE", Some(at))),
         }
-        Err(("SLOT_NOT_FREE", Some(at)))
     }
 
     fn label_scanned(&mut self, serial: &Serial, text: Zeroizing<String>) -> Answer {

@@ -253,6 +253,9 @@ fn a_unit_that_was_left_in_over_a_restart_is_taken_out() {
     bench.tile(1, Tone::Action, "SAME_UNIT", Some("TAKE_OUT"));
     bench.scan("A47", true, "PUT_IN_SLOT");
     bench.tile(2, Tone::Ready, "READY", Some("PUT_IN"));
+    bench.scan("SLOT1", false, "TAKE_OUT");
+    bench.gone(1);
+    bench.scan("SLOT1", true, "PUT_IN_SLOT");
     assert_eq!(bench.done(), [""; 0]);
 }
 
