@@ -282,8 +282,12 @@ impl Floor {
         now: Duration,
     ) {
         let slot = &mut self.slots[at];
+        let away = slot.away();
         slot.presence = Presence::Unknown;
         slot.state = State::running(serial.clone(), order.clone(), tries, now);
+        if let State::Running { was_away, .. } = &mut slot.state {
+            *was_away = away;
+        }
         self.todo.push(Do::Start {
             slot: at,
             serial,

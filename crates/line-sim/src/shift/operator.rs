@@ -116,7 +116,6 @@ impl Operator<'_> {
             self.bench.look()?;
         }
         if self.bench.begun > 1 {
-            std::thread::sleep(5 * TICK);
             self.picture("put-back")?;
         }
         self.scan("B-7").map(drop)
@@ -184,6 +183,7 @@ impl Operator<'_> {
 
     /// Keeps what is on the screen now; the newest of each name.
     pub(super) fn picture(&self, name: &str) -> Result<()> {
+        std::thread::sleep(4 * TICK); // until it is drawn
         let path = self.screens.join(format!("{name}.txt"));
         Ok(std::fs::write(path, self.terminal.screen()?)?)
     }
@@ -338,7 +338,6 @@ impl Operator<'_> {
             bail!("swapped labels, and the station says {}", heard.says);
         }
         self.meet("labels swapped");
-        std::thread::sleep(4 * TICK);
         self.picture("labels-swapped")
     }
 
@@ -466,7 +465,6 @@ impl Operator<'_> {
         if heard.accepted || heard.says != "TAKE_OUT" {
             bail!("a unit was left in, and the station says {}", heard.says);
         }
-        std::thread::sleep(4 * TICK);
         self.picture("same-unit")?;
         self.meet("units left in");
         self.bench.take_out(at)?;

@@ -6,7 +6,7 @@ use traveler::{DeviceId, OrderId, Serial};
 
 use super::{Presence, Rules};
 use crate::seams::Stage;
-use crate::shift::card::Card;
+use crate::shift::card::{Card, Then};
 
 /// Number of the card of two units that were swapped.
 const SWAPPED: u16 = 205;
@@ -45,6 +45,8 @@ pub(super) enum State {
         reprint: bool,
         /// What is wrong with the labels that were scanned.
         wrong: Option<WrongLabel>,
+        /// What was away before: it is until the turn gets past it.
+        was_away: Option<Card>,
     },
     /// It goes on with the same unit, later.
     Held {
@@ -109,6 +111,7 @@ impl State {
             labelled: false,
             reprint: false,
             wrong: None,
+            was_away: None,
         }
     }
 }
@@ -153,6 +156,23 @@ impl Slot {
             | State::Done { serial, .. }
             | State::Reprinting { serial, .. }
             | State::Withdrawing { serial, .. } => Some(serial),
+        }
+    }
+
+    /// What it waits for by itself: a server or a printer, asked again just now or in a while.
+    pub(super) fn away(&self) -> Option<Card> {
+        match &self.state {
+            State::Held {
+                card,
+                until: Held::At(_),
+                ..
+            } if card.then == Then::Wait => Some(*card),
+            State::Running {
+                was_away,
+                stage: None | Some(Stage::Server),
+                ..
+            } => *was_away,
+            _ => None,
         }
     }
 

@@ -356,6 +356,10 @@ fn a_server_or_a_printer_that_is_away_is_asked_again() {
     assert_eq!(bench.done(), [""; 0]);
     bench.later(1);
     assert_eq!(bench.done(), ["start 1 A47 B-7"]);
+    bench.hear(1, SlotEvent::Stage(Stage::Server));
+    bench.tile(1, Tone::Offline, "OFFLINE", Some("NO_SERVER")); // it may be away still
+    bench.hear(1, SlotEvent::Stage(Stage::Greet));
+    bench.tile(1, Tone::Running, "RUNNING", None);
     bench.end(1, Some("PRINTER"), Outcome::Loaded, true);
     bench.tile(1, Tone::Action, "PRINTER", Some("PRINTER"));
     bench.scan("REPRINT", true, "REPRINTING"); // now, not in a while

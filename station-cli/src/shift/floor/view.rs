@@ -78,7 +78,7 @@ impl Floor {
 
     /// Who and what, and what everybody has to know.
     pub(crate) fn banner(&self) -> Banner {
-        let offline = |slot: &Slot| matches!(&slot.state, State::Held { card, .. } if card.tone == Tone::Offline);
+        let offline = |slot: &Slot| slot.away().is_some_and(|card| card.tone == Tone::Offline);
         let notice = if let Some(reason) = self.stopped {
             Some((Tone::Stop, Said::text("STOPPED", reason.to_owned(), 0)))
         } else if let Some((serial, number)) = self.to_put_back() {
@@ -145,9 +145,7 @@ impl Slot {
                 tile.says = match (card.number, until) {
                     (209, _) => say("PUT_IN"),
                     (_, Held::Unit(_)) => say("CABLE"),
-                    (301, _) => say("PRINTER"),
-                    (103, _) => say("PORT_BUSY"),
-                    (_, Held::At(_)) => say("NO_SERVER"),
+                    (number, Held::At(_)) => say(waits_for(number)),
                 };
             }
             State::Done { card, reason, .. } => {
@@ -190,6 +188,12 @@ impl Slot {
         tile.seconds = now.saturating_sub(*since).as_secs();
         tile.stage = *stage;
         (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+        if let Some(card) = self.away() {
+            (tile.tone, tile.number, tile.stage) = (card.tone, card.number, None);
+            tile.word = card.word.unwrap_or(word(card.tone));
+            tile.says = say(waits_for(card.number), self.number);
+            return;
+        }
         match (stage, wrong) {
             (Some(Stage::Label | Stage::Printer), Some(WrongLabel::SwappedWith(other))) => {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 305);
@@ -219,6 +223,19 @@ impl Slot {
             _ if *tries > 0 => tile.says = say("TRY", tries + 1),
             _ => {}
         }
+    }
+}
+
+/// What a slot that goes on by itself waits for, by the number of its card.
+fn waits_for(number: u16) -> &'static str {
+    match number {
+        103 => "PORT_BUSY",
+        104 => "PORT_UNUSABLE",
+        211 => "IN_HAND",
+        301 => "PRINTER",
+        502 => "HSM_UNAVAILABLE",
+        503 => "NOT_TRUSTED",
+        _ => "NO_SERVER",
     }
 }
 
