@@ -1,11 +1,18 @@
 //! A small shift with all that goes wrong in one: the station in a terminal, its scanner the only
 //! way in. `line-sim shift --units 200` is the large one.
 
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::json;
+use line_sim::unit::SimUnit;
+use serde_json::{Value, json};
 
-use crate::binaries::{binaries, run_within};
+use crate::binaries::{binaries, end_of, run, run_within, text_of, until};
+use crate::site::{PLAIN, Site, text};
+use crate::units::silicon;
 
 /// What the whole shift may take on a busy machine; it takes half a minute on one that is not.
 const WITHIN: Duration = Duration::from_secs(240);
@@ -63,4 +70,74 @@ fn a_shift_loses_nothing_whatever_is_pulled_cut_or_swapped() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(words), "no {words} in {screen}:\n{text}");
     }
+}
+
+#[test]
+fn a_shift_is_a_step_inside_a_script() {
+    let site = Site::start();
+    site.apply(PLAIN).ok();
+    let order = site.order("PLUG-1", 2, 2);
+    let station = site.station("bench-1");
+    let port = site.path("port");
+    let slots = format!("[[slot]]\nnumber = 1\npath = \"{}\"\n", text(&port));
+    std::fs::write(station.join("slots.toml"), slots).unwrap();
+    let out = site.path("logs/out");
+    let mut child = Command::new(&binaries().station_cli)
+        .args(["run", "--format", "json", "--order", &order, "--data"])
+        .arg(&station)
+        .stdin(Stdio::piped())
+        .stdout(File::create(&out).unwrap())
+        .stderr(File::create(site.path("logs/err")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut scanner = child.stdin.take().unwrap();
+    scanner.write_all(b"P-00001\nB-7\nP-00001\n").unwrap();
+    let unit = SimUnit::spawn(silicon(1, "PLUG1", &site.path("units/1.json"))).unwrap();
+    symlink(unit.port().unwrap(), &port).unwrap();
+    let lines = || -> Vec<Value> {
+        let text = text_of(&out);
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let result = until(WITHIN, || {
+        lines().into_iter().find(|line| line["event"] == "result")
+    });
+    drop(scanner); // the input ends, and the shift with it
+    assert_eq!(
+        end_of(&mut child),
+        Some(0),
+        "{}",
+        text_of(&site.path("logs/err"))
+    );
+    unit.stop().unwrap();
+    let result = result.expect("a result");
+    assert_eq!(
+        (&result["outcome"], &result["slot"]),
+        (&json!("sealed"), &json!(1))
+    );
+    let all = lines();
+    let scans: Vec<&Value> = all.iter().filter(|line| line["event"] == "scan").collect();
+    let said: Vec<_> = scans
+        .iter()
+        .map(|scan| (&scan["accepted"], &scan["says"]))
+        .collect();
+    let (yes, no) = (json!(true), json!(false));
+    let [first, hello, put] = ["SCAN_BADGE", "HELLO", "PUT_IN_SLOT"].map(|says| json!(says));
+    assert_eq!(said, [(&no, &first), (&yes, &hello), (&yes, &put)]);
+    assert_eq!(all.last().unwrap()["event"], "end");
+    assert_eq!(site.count(&order).sealed, 1);
+}
+
+#[test]
+fn a_bench_that_cannot_be_used_says_what_to_do() {
+    let site = Site::start();
+    let station = text(&site.station("bench-1"));
+    let start = ["run", "--order", "WO-0001", "--data", &station];
+    run(&binaries().station_cli, &start).refused(2, "--slots");
+    let slots = "[[slot]]\nnumber = 1\npath = \"/dev/ttyUSB0\"\n";
+    std::fs::write(site.path("stations/bench-1/slots.toml"), slots).unwrap();
+    run(&binaries().station_cli, &start).refused(2, "/dev/serial/by-path/");
 }

@@ -124,10 +124,17 @@ where
         let mut last = Presence::Unknown;
         let mut pause = Duration::ZERO;
         loop {
+            // A task as well: a port that panics costs one look.
+            let mut look = tokio::spawn(look(pause, self.port.clone(), self.lid.clone()));
             let order = tokio::select! {
                 biased;
-                order = orders.recv() => order,
-                seen = self.look(pause) => {
+                order = orders.recv() => {
+                    look.abort();
+                    let _ = look.await; // until it has closed the port
+                    order
+                }
+                seen = &mut look => {
+                    let seen = seen.unwrap_or(Presence::Silent);
                     // One silence is no absence: the unit may be busy, or starting.
                     let unsure = seen == Presence::Silent
                         && matches!(last, Presence::Unit(_) | Presence::Locked(_));
@@ -178,24 +185,6 @@ where
     /// Nobody listens any more when the shift has ended.
     fn tell(&self, event: SlotEvent) {
         let _ = self.news.send(News::Slot(self.at, event));
-    }
-
-    async fn look(&mut self, pause: Duration) -> Presence {
-        sleep(pause).await;
-        if let Some(lid) = &self.lid
-            && !std::fs::read(lid).is_ok_and(|text| text.first() == Some(&b'1'))
-        {
-            return Presence::LidOpen;
-        }
-        match greet(&mut self.port).await {
-            Ok(facts) if facts.state == UnitState::Locked => Presence::Locked(facts.device_id),
-            Ok(facts) => Presence::Unit(facts.device_id),
-            Err(Failure::Port(PortError::Missing { .. }) | Failure::Unit(UnitError::Cable(_))) => {
-                Presence::Nothing
-            }
-            Err(Failure::Port(_)) => Presence::Busy,
-            Err(_) => Presence::Silent,
-        }
     }
 
     async fn turn(
@@ -253,6 +242,25 @@ where
     }
 }
 
+/// Who stands at a port, after a pause.
+async fn look(pause: Duration, mut port: impl Port, lid: Option<PathBuf>) -> Presence {
+    sleep(pause).await;
+    if let Some(lid) = lid
+        && !std::fs::read(lid).is_ok_and(|text| text.first() == Some(&b'1'))
+    {
+        return Presence::LidOpen;
+    }
+    match greet(&mut port).await {
+        Ok(facts) if facts.state == UnitState::Locked => Presence::Locked(facts.device_id),
+        Ok(facts) => Presence::Unit(facts.device_id),
+        Err(Failure::Port(PortError::Missing { .. }) | Failure::Unit(UnitError::Cable(_))) => {
+            Presence::Nothing
+        }
+        Err(Failure::Port(_)) => Presence::Busy,
+        Err(_) => Presence::Silent,
+    }
+}
+
 /// Labels that the floor sends to this slot.
 struct FromFloor(mpsc::Receiver<Zeroizing<String>>);
 
@@ -271,4 +279,162 @@ impl Progress for ToFloor {
     }
 
     fn ended(&mut self, _: &Report) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use api::v1;
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::calls::CallError;
+    use crate::printer::Printer;
+
+    /// A server that is away, hangs in the kernel, or makes this program panic.
+    #[derive(Clone)]
+    enum Fake {
+        Away,
+        Panics,
+        Hangs(Arc<Mutex<Receiver<()>>>),
+    }
+
+    impl Fake {
+        fn answer<T>(&self) -> Result<T, CallError> {
+            match self {
+                Fake::Away => {}
+                Fake::Panics => panic!("a fault of this program"),
+                Fake::Hangs(end) => drop(end.lock().unwrap().recv()),
+            }
+            Err(CallError::Unavailable {
+                reason: None,
+                message: String::new(),
+            })
+        }
+    }
+
+    macro_rules! answers {
+        ($($call:ident($request:ident) -> $reply:ident;)*) => {
+            impl Provisioning for Fake {
+                $(async fn $call(&self, _: v1::$request) -> Result<v1::$reply, CallError> {
+                    self.answer()
+                })*
+            }
+        };
+    }
+
+    answers! {
+        open_order(OpenOrderRequest) -> OpenOrderResponse;
+        issue(IssueRequest) -> IssueResponse;
+        resume(ResumeRequest) -> IssueResponse;
+        confirm(ConfirmRequest) -> ProofResponse;
+        reprint(ReprintRequest) -> ProofResponse;
+        seal(SealRequest) -> ProofResponse;
+        void(VoidRequest) -> ProofResponse;
+        unit_state(UnitStateRequest) -> UnitStateResponse;
+    }
+
+    /// A port that panics when it is opened, or is not there.
+    #[derive(Clone)]
+    struct FakePort {
+        panics: bool,
+    }
+
+    impl Port for FakePort {
+        type Stream = DuplexStream;
+
+        fn path(&self) -> &'static str {
+            "p"
+        }
+
+        async fn open(&mut self) -> Result<DuplexStream, PortError> {
+            assert!(!self.panics, "a port that panics");
+            Err(PortError::Missing {
+                path: "p".to_owned(),
+            })
+        }
+    }
+
+    fn start(
+        at: usize,
+        home: &Arc<Home>,
+        server: Fake,
+        panics: bool,
+        news: &mpsc::UnboundedSender<News>,
+    ) -> Worker {
+        let (home, news) = (Arc::clone(home), news.clone());
+        let started = Worker::start(format!("slot {at}"), move || Kit {
+            at,
+            labels: Printer::folder(home.labels()),
+            home,
+            server,
+            port: FakePort { panics },
+            lid: None,
+            patience: Patience(Duration::ZERO),
+            own_labels: true,
+            news,
+        });
+        started.unwrap()
+    }
+
+    fn turn(worker: &Worker) {
+        let (_, labels) = mpsc::channel(1);
+        let turn = Order::Turn {
+            serial: Serial::parse("A47").unwrap(),
+            order: OrderId::parse("WO-1").unwrap(),
+            operator: OperatorId::parse("B-7").unwrap(),
+            labels,
+        };
+        worker.orders.send(turn).ok().unwrap();
+    }
+
+    /// What a slot said of its turn: the reason, or that it broke off.
+    fn said(news: &mut mpsc::UnboundedReceiver<News>, slot: usize) -> &'static str {
+        loop {
+            match news.blocking_recv().expect("a slot is at work") {
+                News::Slot(at, SlotEvent::Ended(turned)) if at == slot => {
+                    return turned.reason.unwrap_or("PASS");
+                }
+                News::Slot(at, SlotEvent::Died) if at == slot => return "died",
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_that_panics_or_hangs_holds_up_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let [home, other] = ["a", "b"].map(|name| {
+            let dir = folder.path().join(name);
+            std::fs::create_dir(&dir).unwrap();
+            let vkey = tlog::vkey("line.example/log", &[7; 32]).unwrap();
+            let text =
+                format!("server = \"https://a:1\"\nstation = \"bench-1\"\nvkey = \"{vkey}\"\n");
+            std::fs::write(dir.join("station.toml"), text).unwrap();
+            Arc::new(Home::open(&dir).unwrap())
+        });
+        let (news, mut heard) = mpsc::unbounded_channel();
+        let (end, wait) = channel();
+        let hangs = Fake::Hangs(Arc::new(Mutex::new(wait)));
+        let hanging = start(0, &other, hangs, false, &news);
+        let panicking = start(1, &home, Fake::Panics, false, &news);
+        turn(&hanging);
+        turn(&panicking);
+        assert_eq!(said(&mut heard, 1), "died");
+        turn(&panicking);
+        assert_eq!(said(&mut heard, 1), "died", "its thread goes on");
+        // A port that panics costs looks, never the slot.
+        let away = start(2, &home, Fake::Away, true, &news);
+        turn(&away);
+        assert_eq!(said(&mut heard, 2), "NO_SERVER");
+        assert!(!hanging.thread.is_finished());
+        end.send(()).unwrap();
+        assert_eq!(said(&mut heard, 0), "NO_SERVER");
+        for worker in [hanging, panicking, away] {
+            drop(worker.orders);
+            worker.thread.join().unwrap();
+        }
+    }
 }
