@@ -66,6 +66,9 @@ impl UsbPort {
 
     /// What is plugged in there now, whatever it is.
     fn find(&self) -> Result<DeviceInfo, PortError> {
+        if !may_be_plugged_in(&self.place) {
+            return Err(self.missing());
+        }
         let all = plugged_in().map_err(|error| self.unusable(error.to_string()))?;
         let here = all
             .into_iter()
@@ -245,6 +248,13 @@ fn plugged_in() -> Result<Vec<(UsbPlace, DeviceInfo)>, nusb::Error> {
         Some((UsbPlace::new(bus, info.port_chain())?, info))
     });
     Ok(placed.collect())
+}
+
+/// A look that costs next to nothing, for slots that wait for a unit: many at once, each several times
+/// a second, and a whole list reads a dozen files for everything on USB.
+fn may_be_plugged_in(place: &UsbPlace) -> bool {
+    let units = std::path::Path::new("/sys/bus/usb/devices");
+    cfg!(not(target_os = "linux")) || units.join(place.location()).exists()
 }
 
 /// Whether the kernel's list itself is not there.
