@@ -2,14 +2,15 @@
 //!
 //! The kernel numbers ports in the order in which they appear, so `ttyUSB0` is another slot after
 //! each pulled cable. udev's `/dev/serial/by-path/` names stay; where no udevd speaks, the chain of
-//! hub ports in sysfs does (`1-1.2`: bus 1, port 1, port 2 of the hub there).
+//! hub ports in sysfs does (`1-1.2`: bus 1, port 1, port 2 of the hub there). Such a place takes a unit
+//! with a serial port and one that has none, as it comes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tokio_serial::SerialStream;
-
+use crate::plug::UnitStream;
 use crate::port::{Port, PortError, SerialPort};
+use crate::usb::{UsbPlace, UsbPort};
 
 /// The kernel's list of what is plugged in.
 const USB: &str = "/sys/bus/usb/devices";
@@ -48,11 +49,8 @@ impl Place {
 
     /// A chain of hub ports, or what one looks like.
     pub(crate) fn usb(text: &str) -> Result<Place, String> {
-        let number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let good = text
-            .split_once('-')
-            .is_some_and(|(bus, chain)| number(bus) && chain.split('.').all(number));
-        match good {
+        let place: Result<UsbPlace, _> = format!("usb:{text}").parse();
+        match place.is_ok_and(|place| place.location() == text) {
             true => Ok(Place::Usb(text.to_owned())),
             false => Err(format!(
                 "usb = \"{text}\" is no place: bus, hyphen and ports, as \"1-1.2\" \
@@ -165,7 +163,7 @@ impl SlotPort {
 }
 
 impl Port for SlotPort {
-    type Stream = SerialStream;
+    type Stream = UnitStream;
 
     fn path(&self) -> &str {
         &self.name
@@ -175,11 +173,19 @@ impl Port for SlotPort {
         &self.number
     }
 
-    async fn open(&mut self) -> Result<SerialStream, PortError> {
-        let path = self.place.find(Path::new(USB))?;
-        SerialPort::new(path.display().to_string(), self.baud)
-            .open()
-            .await
+    async fn open(&mut self) -> Result<UnitStream, PortError> {
+        let path = match (self.place.find(Path::new(USB)), &self.place) {
+            // No serial port is there: perhaps a vendor-class interface.
+            (Err(PortError::Missing { path }), Place::Usb(_)) => {
+                return match path.parse() {
+                    Ok(place) => Ok(UnitStream::Usb(UsbPort::new(place).open().await?)),
+                    Err(_) => Err(PortError::Missing { path }),
+                };
+            }
+            (found, _) => found?,
+        };
+        let mut port = SerialPort::new(path.display().to_string(), self.baud);
+        Ok(UnitStream::Serial(port.open().await?))
     }
 }
 
