@@ -289,6 +289,13 @@ pub(crate) fn units() -> Result<Vec<PortFacts>, nusb::Error> {
         .collect())
 }
 
+/// The file that is opened for what is plugged in at a place; `None` when the name is none of a place or
+/// nothing is there.
+pub(crate) fn file_of(name: &str) -> Option<PathBuf> {
+    let info = UsbPort::new(name.parse().ok()?).find().ok()?;
+    Some(node(&info))
+}
+
 /// The file that is opened for it.
 fn node(info: &DeviceInfo) -> PathBuf {
     let address = info.device_address();
