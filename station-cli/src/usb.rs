@@ -66,6 +66,9 @@ impl UsbPort {
 
     /// What is plugged in there now, whatever it is.
     fn find(&self) -> Result<DeviceInfo, PortError> {
+        if !may_be_plugged_in(&self.place) {
+            return Err(self.missing());
+        }
         let all = plugged_in().map_err(|error| self.unusable(error.to_string()))?;
         let here = all
             .into_iter()
@@ -247,6 +250,13 @@ fn plugged_in() -> Result<Vec<(UsbPlace, DeviceInfo)>, nusb::Error> {
     Ok(placed.collect())
 }
 
+/// A look that costs next to nothing, for slots that wait for a unit: many at once, each several times
+/// a second, and a whole list reads a dozen files for everything on USB.
+fn may_be_plugged_in(place: &UsbPlace) -> bool {
+    let units = std::path::Path::new("/sys/bus/usb/devices");
+    cfg!(not(target_os = "linux")) || units.join(place.location()).exists()
+}
+
 /// Whether the kernel's list itself is not there.
 fn is_not_found(error: &nusb::Error) -> bool {
     let code = error.os_error().and_then(|code| i32::try_from(code).ok());
@@ -277,6 +287,13 @@ pub(crate) fn units() -> Result<Vec<PortFacts>, nusb::Error> {
             plugged: u64::from(info.device_address()),
         })
         .collect())
+}
+
+/// The file that is opened for what is plugged in at a place; `None` when the name is none of a place or
+/// nothing is there.
+pub(crate) fn file_of(name: &str) -> Option<PathBuf> {
+    let info = UsbPort::new(name.parse().ok()?).find().ok()?;
+    Some(node(&info))
 }
 
 /// The file that is opened for it.

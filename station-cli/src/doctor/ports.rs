@@ -1,4 +1,4 @@
-//! Serial ports: who holds them, whether they open, and what the system does to them behind our back.
+//! Ports: who holds them, whether they open, and what the system does to them behind our back.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::{Finding, RULES};
-use crate::port::{holders, serial_ports};
+use crate::port::holders;
+use crate::ports::ports;
+use crate::usb;
 
 /// A program that opens serial ports that are not its own.
 struct Meddler {
@@ -41,7 +43,7 @@ const RULE_FOLDERS: [&str; 3] = [
 pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut paths: Vec<PathBuf> = named.to_vec();
-    match serial_ports() {
+    match ports() {
         Ok(listed) => {
             let listed = listed.into_iter().map(|port| PathBuf::from(port.path));
             let fresh: Vec<PathBuf> = listed.filter(|path| !named.contains(path)).collect();
@@ -56,7 +58,7 @@ pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
         let todo = "plug an adapter or a unit in; a unit that appears by itself needs none";
         findings.push(Finding::amber(
             "ports",
-            "this machine has no serial port",
+            "this machine has no port that a unit could be on",
             todo,
         ));
     }
@@ -73,8 +75,10 @@ pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
 /// Whether a port would open, as far as that can be told without opening it.
 fn port(path: &Path) -> Finding {
     let name = path.display().to_string();
+    let usb = usb::file_of(&name);
+    let path = usb.as_deref().unwrap_or(path);
     let Ok(found) = fs::metadata(path) else {
-        let todo = "plug the adapter in, or correct the slot's path";
+        let todo = "plug the adapter or the unit in, or correct the slot's path";
         return Finding::red("port", "it is not there", todo).of(name);
     };
     let held = holders(path);
@@ -95,7 +99,13 @@ fn port(path: &Path) -> Finding {
             "this user may not open it (mode {:o}, group {group})",
             found.mode() & 0o777
         );
-        let todo = format!("usermod -aG {group} USER and log in again, or `doctor --udev`");
+        let todo = match &usb {
+            // Its group is root's by default, which nobody should be put in.
+            Some(_) => "allow it with a udev rule for its vendor id, of the form MODE=\"0660\", \
+                        GROUP=\"plugdev\""
+                .to_owned(),
+            None => format!("usermod -aG {group} USER and log in again, or `doctor --udev`"),
+        };
         return Finding::red("port", says, todo).of(name);
     }
     Finding::green("port", "free, and this user may open it").of(name)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nusb::Endpoint;
 use nusb::transfer::{Buffer, Bulk, Completion, EndpointDirection, TransferError};
+use tokio::task::JoinHandle;
 use zeroize::Zeroize;
 
 /// Halts that are cleared on one open port: a unit that halts more often is broken.
@@ -16,10 +17,10 @@ pub(super) const HALTS: u8 = 8;
 const TAKE_BACK: Duration = Duration::from_millis(100);
 
 /// A halt being cleared.
-pub(super) type Clearing = Pin<Box<dyn Future<Output = Result<(), nusb::Error>> + Send>>;
+pub(super) type Clearing = JoinHandle<Result<(), nusb::Error>>;
 
 /// Transfers one way, answered in their order. The kernel's are the real ones.
-pub(super) trait Pipe: Send + Unpin {
+pub(super) trait Pipe: Send + Sync + Unpin {
     /// Bytes of the largest packet; at least 1.
     fn packet(&self) -> usize;
     /// Transfers that were submitted and not given back.
@@ -62,7 +63,7 @@ impl<D: EndpointDirection + Unpin + 'static> Pipe for Endpoint<Bulk, D> {
     }
 
     fn clear_halt(&mut self) -> Clearing {
-        Box::pin(Endpoint::clear_halt(self).into_future())
+        tokio::spawn(Endpoint::clear_halt(self).into_future())
     }
 }
 
@@ -111,9 +112,9 @@ impl<P: Pipe> Half<P> {
                     self.halted = Some(Halted::Clearing(self.pipe.clear_halt()));
                 }
                 Some(Halted::Clearing(clearing)) => {
-                    let cleared = ready!(clearing.as_mut().poll(cx));
+                    let cleared = ready!(Pin::new(clearing).poll(cx));
                     self.halted = None;
-                    self.gone = cleared.is_err();
+                    self.gone = !matches!(cleared, Ok(Ok(())));
                 }
             }
         }

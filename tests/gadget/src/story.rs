@@ -55,6 +55,7 @@ async fn stream() -> Result<()> {
     let echo = echo("echo")?;
     messages(&echo, first).await?;
     halts(&echo, first).await?;
+    deaf(&echo, first).await?;
     one_at_a_time(&echo, first).await?;
     hot_plug(&echo, second).await?;
     vanishing(&echo, first).await
@@ -138,6 +139,29 @@ async fn halts(echo: &Cable, socket: Socket) -> Result<()> {
     drop(stream);
     echo.pull()?;
     say("3 halts cleared");
+    Ok(())
+}
+
+/// A unit that takes nothing more holds nobody up, nor its port.
+async fn deaf(echo: &Cable, socket: Socket) -> Result<()> {
+    let mut stream = opened(echo, socket).await?;
+    // It waits for its first echo to be read, and does not read on.
+    say_to(&mut stream, &[b'1'; 100]).await?;
+    let more = async {
+        stream.write_all(&[b'2'; 4_200]).await?;
+        stream.flush().await
+    };
+    let taken = timeout(Duration::from_millis(300), more).await;
+    ensure!(taken.is_err(), "it reads on");
+    let started = Instant::now();
+    drop(stream);
+    let mut stream = port(socket)?.open().await.context("after it was left")?;
+    ensure!(started.elapsed() < SOON, "leaving it takes too long");
+    // What it had said to whoever was there before is still heard.
+    ensure!(hear(&mut stream, 100).await? == [b'1'; 100]);
+    drop(stream);
+    echo.pull()?;
+    say("a unit that takes nothing: the time-out holds, and the port is free");
     Ok(())
 }
 

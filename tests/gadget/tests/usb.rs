@@ -1,6 +1,6 @@
 //! Boots a virtual machine whose USB host meets its own gadgets, and believes what it says.
 //!
-//! Everything on it is made here: a kernel of Debian's (`tests/gadget/kernel`), an archive with one
+//! Everything on it is made here: a kernel of Debian's (`tests/gadget/machine`), an archive with one
 //! program, its libraries and a few modules. In software emulation, so that it runs where no machine
 //! can be nested; no privilege, no network, no disk.
 
@@ -28,13 +28,14 @@ fn root() -> PathBuf {
 #[test]
 #[allow(clippy::print_stdout, reason = "the figures of a run")]
 fn units_on_a_real_usb_stack() {
-    let kernel = kernel();
+    let brought = brought();
+    let kernel = brought.join("kernel");
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("archive");
     fs::write(&archive, everything(&kernel, folder.path())).unwrap();
 
     let started = Instant::now();
-    let mut machine = Machine::boot(&kernel.join("vmlinuz"), &archive);
+    let mut machine = Machine::boot(emulator(&brought), &kernel.join("vmlinuz"), &archive);
     let mut verdict = None;
     let mut console = Vec::new();
     while let Some(line) = machine.line(started + WITHIN) {
@@ -55,17 +56,35 @@ fn units_on_a_real_usb_stack() {
     println!("boot to end: {:.1} s", started.elapsed().as_secs_f32());
 }
 
-/// Where the kernel lies; brought there when it is not.
-fn kernel() -> PathBuf {
-    let script = root().join("tests/gadget/kernel");
+/// Where kernel and emulator lie; brought there when they do not.
+fn brought() -> PathBuf {
+    let script = root().join("tests/gadget/machine");
     let brought = Command::new(&script).output();
     let brought = brought.unwrap_or_else(|error| panic!("{}: {error}", script.display()));
     assert!(
         brought.status.success(),
-        "this test needs a kernel to boot: {}",
+        "this test needs a machine to boot: {}",
         String::from_utf8_lossy(&brought.stderr)
     );
-    root().join("target/gadget/kernel")
+    root().join("target/gadget")
+}
+
+/// The emulator: this machine's, unless it was brought here for the test.
+fn emulator(brought: &Path) -> Command {
+    let unpacked = brought.join("qemu/usr");
+    if !unpacked.is_dir() {
+        return Command::new(EMULATOR);
+    }
+    let mut command = Command::new(unpacked.join("bin").join(EMULATOR));
+    let libraries = ["qemu/usr/lib", "qemu/lib"].map(|folder| {
+        let folder = brought.join(folder).join("x86_64-linux-gnu");
+        folder.display().to_string()
+    });
+    command.env("LD_LIBRARY_PATH", libraries.join(":"));
+    for data in ["share/seabios", "share/qemu"] {
+        command.arg("-L").arg(unpacked.join(data));
+    }
+    command
 }
 
 /// The archive that the kernel unpacks as its root.
@@ -167,11 +186,11 @@ struct Machine {
 }
 
 impl Machine {
-    fn boot(kernel: &Path, archive: &Path) -> Machine {
+    fn boot(mut emulator: Command, kernel: &Path, archive: &Path) -> Machine {
         // An init that restarts, or a kernel that gives up, ends the emulator.
         let parameters = "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t random.trust_cpu=on \
                           nokaslr mitigations=off";
-        let mut emulator = Command::new(EMULATOR)
+        let mut emulator = emulator
             .args([
                 "-nodefaults",
                 "-no-user-config",
