@@ -1,20 +1,23 @@
 //! Who stands at a port, without touching anything.
 
 use serde_json::json;
-use wire::{Facts, Greet};
+use wire::Facts;
 
-use crate::drive::{Line, UnitError, nonce};
 use crate::failure::Failure;
 use crate::port::Port;
+use crate::unit::{Unit, Way};
 
-/// Asks a unit who it is and what it holds.
+/// Asks a unit of `wire`'s own protocol who it is and what it holds.
 ///
 /// # Errors
 /// [`Failure::Port`] and [`Failure::Unit`].
 pub async fn greet(port: &mut impl Port) -> Result<Facts, Failure> {
-    let stream = port.open().await?;
-    let facts = Line::new(stream).drive(Greet::new(nonce())).await;
-    facts.map_err(|error: UnitError| error.into())
+    greet_as(port, &None).await
+}
+
+/// The same of a unit that is spoken to as its order says.
+pub(crate) async fn greet_as(port: &mut impl Port, way: &Way) -> Result<Facts, Failure> {
+    Ok(Unit::at(port, way).await?.greet().await?)
 }
 
 /// The facts for machines.

@@ -26,7 +26,7 @@ use crate::port::Port;
 use crate::report::{Doubt, Report};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::Desk;
-use crate::unit::{Unit, Way, tool_unit};
+use crate::unit::{Unit, Way};
 
 /// One unit to provision.
 #[derive(Clone, Debug)]
@@ -154,10 +154,7 @@ where
         claim: &mut Claim,
         order: &v1::OpenOrderResponse,
     ) -> Result<(), Failure> {
-        let mut unit = match tool_unit(&self.way, self.port.path()) {
-            Some(tool) => Unit::Exec(tool),
-            None => Unit::on(self.port.open().await?, &self.way),
-        };
+        let mut unit = Unit::at(self.port, &self.way).await?;
         self.stage(Stage::Greet);
         let facts = unit.greet().await?;
         self.report.device_id = Some(facts.device_id.clone());
@@ -202,7 +199,7 @@ where
 }
 
 /// The device profile of an order, which must be the one of its digest: the log names that.
-fn way(order: &v1::OpenOrderResponse) -> Result<Way, Failure> {
+pub(crate) fn way(order: &v1::OpenOrderResponse) -> Result<Way, Failure> {
     if order.profile.is_empty() {
         return Ok(None);
     }

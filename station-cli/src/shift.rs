@@ -162,7 +162,7 @@ fn workers(
     let start = |(at, slot): (usize, &SlotAt)| {
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let patience = args.wait.patience();
-        let labels = printer.clone();
+        let (labels, order) = (printer.clone(), args.order.clone());
         Worker::start(format!("slot {}", slot.number), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
@@ -172,6 +172,8 @@ fn workers(
             lid: slot.lid,
             patience,
             own_labels,
+            order,
+            way: None,
             news,
             home,
         })

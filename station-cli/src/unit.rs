@@ -16,6 +16,7 @@ use crate::begin::Credential;
 use crate::console::ConsoleUnit;
 use crate::drive::{Line, UnitError, nonce};
 use crate::exec::ToolUnit;
+use crate::port::{Port, PortError};
 use crate::steps;
 
 /// How the units of an order are spoken to; `None`: by frames.
@@ -31,15 +32,21 @@ pub(crate) enum Unit<S> {
     Exec(ToolUnit),
 }
 
-/// A unit that a tool speaks to: the tool opens the port with this path itself.
-pub(crate) fn tool_unit(way: &Way, path: &str) -> Option<ToolUnit> {
-    match way.as_ref().map(|profile| &profile.driver) {
-        Some(Driver::Exec(exec)) => Some(ToolUnit::new(Arc::clone(exec), path)),
-        _ => None,
-    }
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
+    /// Opens the port, unless it is a tool that will.
+    pub(crate) async fn at<P: Port<Stream = S>>(
+        port: &mut P,
+        way: &Way,
+    ) -> Result<Unit<S>, PortError> {
+        match way.as_ref().map(|profile| &profile.driver) {
+            Some(Driver::Exec(exec)) => {
+                let tool = ToolUnit::new(Arc::clone(exec), port.path());
+                Ok(Unit::Exec(tool))
+            }
+            _ => Ok(Unit::on(port.open().await?, way)),
+        }
+    }
+
     pub(crate) fn on(stream: S, way: &Way) -> Unit<S> {
         match way.as_ref().map(|profile| &profile.driver) {
             Some(Driver::Console(console)) => {

@@ -125,7 +125,12 @@ impl Site {
             .cloned()
             .map(zeroize::Zeroizing::new)
             .collect();
-        let (found, files) = holders(self.folder.path(), &[self.labels.clone()], &secrets).unwrap();
+        let (found, files) = holders(
+            self.folder.path(),
+            std::slice::from_ref(&self.labels),
+            &secrets,
+        )
+        .unwrap();
         assert!(found.is_empty() && files > 10, "{found:?} of {files}");
         let said = self.said.lock().unwrap();
         assert!(!passwords.iter().any(|password| said.contains(password)));

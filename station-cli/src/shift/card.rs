@@ -91,6 +91,9 @@ pub(crate) fn of(reason: Option<&str>, outcome: Outcome) -> Card {
         "PORT_BUSY" => card(103, Action, Wait),
         "PORT_UNUSABLE" => card(104, Action, Wait),
         "FAIL_COMM" => card(105, Fail, Retry),
+        "TOOL_FAILED" => card(106, Fail, Retry),
+        "TOOL_MISSING" => card(107, Action, Wait),
+        "NO_PROFILE" => card(406, Action, Wait),
         // 2xx: the unit in the slot.
         "SAME_UNIT" => card(201, Action, Stay).called("SAME_UNIT"),
         "DUPLICATE_UNIT" => card(202, Action, Stay).called("USED"),
@@ -155,7 +158,7 @@ pub(crate) fn of(reason: Option<&str>, outcome: Outcome) -> Card {
 
 /// Whether the unit or the pins failed, so that a slot with several in a row is looked at.
 pub(crate) fn counts_against_slot(card: Card) -> bool {
-    matches!(card.number, 105 | 206 | 216 | 217 | 218 | 903 | 904)
+    matches!(card.number, 105 | 106 | 206 | 216 | 217 | 218 | 903 | 904)
 }
 
 #[cfg(test)]

@@ -16,18 +16,20 @@ use wire::UnitState;
 use zeroize::Zeroizing;
 
 use super::floor::{Presence, SlotEvent, Turned};
-use crate::calls::{Patience, Provisioning};
+use crate::calls::{Patience, Patient, Provisioning};
 use crate::cli::put_away;
 use crate::drive::UnitError;
 use crate::failure::Failure;
-use crate::greet::greet;
+use crate::greet::greet_as;
 use crate::home::Home;
 use crate::port::{Port, PortError};
-use crate::provision::{Bench, Job, provision};
+use crate::provision::{Bench, Job, provision, way};
 use crate::report::{Doubt, Report};
 use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
+use crate::settle::Desk;
 use crate::sync::withdraw;
+use crate::unit::Way;
 
 /// Between two looks at who is there.
 const LOOK_EVERY: Duration = Duration::from_millis(600);
@@ -80,6 +82,9 @@ pub(super) struct Kit<S, P, L> {
     pub(super) patience: Patience,
     /// Whether labels lie in the station's own folder.
     pub(super) own_labels: bool,
+    /// What the shift builds, which says how its units are spoken to; asked for once.
+    pub(super) order: OrderId,
+    pub(super) way: Option<Way>,
     pub(super) news: mpsc::UnboundedSender<News>,
 }
 
@@ -125,7 +130,7 @@ where
         let mut pause = Duration::ZERO;
         loop {
             // A task as well: a port that panics costs one look.
-            let mut look = tokio::spawn(look(pause, self.port.clone(), self.lid.clone()));
+            let mut look = tokio::spawn(self.look(pause));
             let order = tokio::select! {
                 biased;
                 order = orders.recv() => {
@@ -134,7 +139,8 @@ where
                     order
                 }
                 seen = &mut look => {
-                    let seen = seen.unwrap_or(Presence::Silent);
+                    let (seen, way) = seen.unwrap_or((Presence::Silent, None));
+                    self.way = way.or(self.way.take());
                     // One silence is no absence: the unit may be busy, or starting.
                     let unsure = seen == Presence::Silent
                         && matches!(last, Presence::Unit(_) | Presence::Locked(_));
@@ -167,6 +173,23 @@ where
             }
             last = Presence::Unknown;
             pause = Duration::ZERO;
+        }
+    }
+
+    /// Who stands at the port, after a pause.
+    fn look(
+        &self,
+        pause: Duration,
+    ) -> impl Future<Output = (Presence, Option<Way>)> + use<S, P, L> {
+        let (port, lid, way) = (self.port.clone(), self.lid.clone(), self.way.clone());
+        let ask = (
+            Arc::clone(&self.home),
+            self.server.clone(),
+            self.order.clone(),
+        );
+        async move {
+            sleep(pause).await;
+            look(port, lid, way, ask).await
         }
     }
 
@@ -242,15 +265,27 @@ where
     }
 }
 
-/// Who stands at a port, after a pause.
-async fn look(pause: Duration, mut port: impl Port, lid: Option<PathBuf>) -> Presence {
-    sleep(pause).await;
+/// Who stands at a port; and how its units are spoken to, once that is known. Until then nothing is
+/// typed: a console takes frames for commands.
+async fn look<S: Provisioning>(
+    mut port: impl Port,
+    lid: Option<PathBuf>,
+    way: Option<Way>,
+    ask: (Arc<Home>, S, OrderId),
+) -> (Presence, Option<Way>) {
     if let Some(lid) = lid
         && !std::fs::read(lid).is_ok_and(|text| text.first() == Some(&b'1'))
     {
-        return Presence::LidOpen;
+        return (Presence::LidOpen, way);
     }
-    match greet(&mut port).await {
+    let way = match way {
+        Some(way) => way,
+        None => match ask_way(&ask.0, &ask.1, &ask.2).await {
+            Ok(way) => way,
+            Err(_) => return (Presence::Unknown, None),
+        },
+    };
+    let seen = match greet_as(&mut port, &way).await {
         Ok(facts) if facts.state == UnitState::Locked => Presence::Locked(facts.device_id),
         Ok(facts) => Presence::Unit(facts.device_id),
         Err(Failure::Port(PortError::Missing { .. }) | Failure::Unit(UnitError::Cable(_))) => {
@@ -258,7 +293,20 @@ async fn look(pause: Duration, mut port: impl Port, lid: Option<PathBuf>) -> Pre
         }
         Err(Failure::Port(_)) => Presence::Busy,
         Err(_) => Presence::Silent,
-    }
+    };
+    (seen, Some(way))
+}
+
+async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Result<Way, Failure> {
+    let desk = Desk {
+        home,
+        calls: Patient {
+            server,
+            patience: Patience(Duration::ZERO),
+        },
+        operator: None,
+    };
+    way(&desk.open_order(order).await?)
 }
 
 /// Labels that the floor sends to this slot.
@@ -374,6 +422,8 @@ mod tests {
             lid: None,
             patience: Patience(Duration::ZERO),
             own_labels: true,
+            order: OrderId::parse("WO-1").unwrap(),
+            way: Some(None), // known: these servers are for turns
             news,
         });
         started.unwrap()
