@@ -7,7 +7,7 @@
 //! nothing, so a late answer to an earlier line, or a prompt in a boot log, does not pass for this
 //! one's. An answer ends with the prompt *as the last line*, after which the unit stays quiet. A
 //! fact counts when it was given twice the same, a read-back when it is the part itself; a wrong
-//! one counts as bad memory only when it came twice the same, else as noise.
+//! one counts as bad memory only when it came three times the same, else as noise.
 //!
 //! A unit that lies can say all this and hold nothing: the station sees a console, not flash. That
 //! is why what comes of it is called "read back by the station", never "proven by the unit".
@@ -212,10 +212,10 @@ impl Console {
             for (nth, rule) in lines.iter().enumerate() {
                 let lines = Line::render(rule, &self.values, &profile.manner, step, nth + 1)?;
                 self.lines.extend(lines);
+                if rule.booted {
+                    self.lines.push(Line::attach());
+                }
             }
-        }
-        if step == Step::Reset {
-            self.lines.push(Line::attach());
         }
         self.at = 0;
         self.phase = Phase::Next;

@@ -235,6 +235,19 @@ mod tests {
         );
     }
 
+    /// Where a profile leaves something in memory, a reset that was none is found out.
+    #[test]
+    fn a_reset_that_was_only_said_is_found_out() {
+        let faults = Faults {
+            fakes_reset: true,
+            ..Faults::default()
+        };
+        let mut bench = Bench::new("u-boot", Kind::UBoot, 1, faults);
+        let error = bench.all().unwrap_err();
+        let (step, line) = (Step::Reset, 3);
+        assert_eq!(error, ConsoleError::Refused { step, line });
+    }
+
     #[test]
     fn no_secret_stands_in_a_transcript_wherever_the_unit_says_it() {
         let faults = Faults {
