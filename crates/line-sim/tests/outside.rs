@@ -8,7 +8,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -174,18 +174,9 @@ async fn a_real_boot_loader_is_provisioned() {
     assert!(label.contains(&format!("BM1:UB-001:{password}")));
 }
 
-/// Debian's own agetty, login, PAM and chpasswd on a pty, in a mount namespace where /etc is a copy:
-/// root is open, as on a factory image, and there is an owner. What is changed of the profile is the
-/// reset: this machine must not reboot, so the login is killed and begins anew.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_real_login_is_provisioned() {
-    if !rustix::process::geteuid().is_root() {
-        // A mount namespace and a login need root; tests/run says so where there is none.
-        let _ = writeln!(std::io::stderr(), "a real login needs root: not tested");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let etc = folder.path().join("etc");
+/// A copy of /etc as a factory image has it: root is open, and there is an owner who has no password.
+fn factory_etc(folder: &Path) -> PathBuf {
+    let etc = folder.join("etc");
     let copied = Command::new("cp")
         .args(["-a", "/etc"])
         .arg(&etc)
@@ -219,7 +210,26 @@ async fn a_real_login_is_provisioned() {
         "owner:*:19000:0:99999:7:::",
     );
     opened("group", "root:x:0:", "owner:x:4242:");
+    etc
+}
 
+/// Debian's own agetty, login, PAM and chpasswd on a pty, in a mount namespace where /etc is a copy:
+/// root is open, as on a factory image, and there is an owner. What is changed of the profile is the
+/// reset: this machine must not reboot, so the login is killed and begins anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_login_is_provisioned() {
+    // A mount namespace and a login need root's powers, which a container's root may not have.
+    let mut may = Command::new("unshare");
+    may.args(["-m", "-p", "-f", "mount", "--make-rprivate", "/"]);
+    if !may.output().is_ok_and(|done| done.status.success()) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "no mount namespace here: a real login is not tested"
+        );
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let etc = factory_etc(folder.path());
     let terminal = Terminal::open().unwrap();
     let slave = || Stdio::from(terminal.slave().unwrap());
     let script = "mount --make-rprivate / && mount --bind \"$0\" /etc && \

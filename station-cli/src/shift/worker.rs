@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use traveler::{OperatorId, OrderId, Serial};
 use wire::UnitState;
+use wire::profile::Driver;
 use zeroize::Zeroizing;
 
 use super::floor::{Presence, SlotEvent, Turned};
@@ -33,6 +34,8 @@ use crate::unit::Way;
 
 /// Between two looks at who is there.
 const LOOK_EVERY: Duration = Duration::from_millis(600);
+/// The same where a vendor's tool has to be run for it, which many units take as a reset.
+const LOOK_BY_TOOL_EVERY: Duration = Duration::from_secs(5);
 /// How long a turn waits by itself for a cable that was pulled.
 const RECONNECT: Duration = Duration::from_secs(60);
 /// A clock that is further off is wrong, whoever's it is.
@@ -148,7 +151,7 @@ where
                     if !unsure {
                         self.tell(SlotEvent::Present(seen));
                     }
-                    pause = LOOK_EVERY;
+                    pause = self.look_every();
                     continue;
                 }
             };
@@ -208,6 +211,13 @@ where
     /// Nobody listens any more when the shift has ended.
     fn tell(&self, event: SlotEvent) {
         let _ = self.news.send(News::Slot(self.at, event));
+    }
+
+    fn look_every(&self) -> Duration {
+        match self.way.as_ref().and_then(Option::as_ref) {
+            Some(profile) if matches!(profile.driver, Driver::Exec(_)) => LOOK_BY_TOOL_EVERY,
+            _ => LOOK_EVERY,
+        }
     }
 
     async fn turn(
