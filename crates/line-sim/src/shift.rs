@@ -7,6 +7,7 @@
 
 mod bench;
 mod count;
+mod mishap;
 mod operator;
 mod terminal;
 mod trouble;

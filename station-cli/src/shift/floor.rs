@@ -7,6 +7,7 @@
 //! [`Floor::replay`] takes it up. Deliberately absent: ports, files, the terminal, and every secret
 //! but a label on its way to the slot that it names.
 
+mod command;
 mod scanned;
 mod slot;
 mod turn;

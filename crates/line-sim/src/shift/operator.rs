@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use station_cli::Scanner;
 use traveler::Serial;
@@ -20,15 +20,11 @@ use crate::printer::LabelReader;
 /// Between two looks at the bench.
 pub(super) const TICK: Duration = Duration::from_millis(40);
 /// A scan is answered by then, unless the power fails.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// A slot notices by then that it is empty.
-const LOOK: Duration = Duration::from_millis(300);
-/// A cable that was pulled stays out so long.
-const PULLED: Duration = Duration::from_millis(400);
+pub(super) const LOOK: Duration = Duration::from_millis(300);
 /// From a unit's power to its first word, as long as a small one takes.
 const BOOT: Duration = Duration::from_millis(200);
-/// Paper is put in again after so long.
-const NO_PAPER: Duration = Duration::from_secs(2);
 
 /// One person, with the shelf of units before them.
 pub(super) struct Operator<'a> {
@@ -105,7 +101,7 @@ impl Operator<'_> {
     }
 
     /// Waits for the station and shows the badge.
-    fn arrive(&mut self) -> Result<()> {
+    pub(super) fn arrive(&mut self) -> Result<()> {
         let begun = self.bench.begun;
         let give_up = Instant::now() + 3 * ANSWER;
         while self.bench.begun == begun {
@@ -115,7 +111,8 @@ impl Operator<'_> {
             std::thread::sleep(TICK);
             self.bench.look()?;
         }
-        if self.bench.begun > 1 {
+        std::thread::sleep(4 * TICK);
+        if self.terminal.screen()?.contains("PUT BACK") {
             self.picture("put-back")?;
         }
         self.scan("B-7").map(drop)
@@ -143,41 +140,31 @@ impl Operator<'_> {
                     self.picture("offline")?;
                     kill_process(self.server, Signal::CONT)?;
                 }
+                // In the middle of something, as long as anything is still to be done.
+                Later::PowerCut if !self.in_the_middle() && !self.shelf.is_empty() => {
+                    self.after(TICK, Later::PowerCut);
+                }
                 Later::PowerCut => self.power_cut()?,
             }
         }
         Ok(())
     }
 
-    fn after(&mut self, wait: Duration, what: Later) {
+    pub(super) fn after(&mut self, wait: Duration, what: Later) {
         self.later.push((Instant::now() + wait, what));
     }
 
-    /// Pulls the cable of a unit that is still where it was.
-    fn pull(&mut self, at: usize, number: u32) -> Result<()> {
-        let there = self.bench.positions[at].unit.as_ref();
-        if there.is_none_or(|unit| unit.number != number || unit.pulled) {
-            return Ok(());
-        }
-        self.bench.cable(at, false)?;
-        self.after(PULLED, Later::Plug(at));
-        self.meet("cables pulled");
-        Ok(())
+    /// Whether a unit has an attempt under way.
+    fn in_the_middle(&self) -> bool {
+        let stages = ["load", "reset", "prove", "confirm", "label"];
+        let under_way = |stage: &str| stages.contains(&stage);
+        self.bench
+            .positions
+            .iter()
+            .any(|one| under_way(&one.tile.stage))
     }
 
-    /// `kill -9`, and the power is back.
-    fn power_cut(&mut self) -> Result<()> {
-        let station = Pid::from_raw(self.terminal.process()?).context("a process has a number")?;
-        kill_process(station, Signal::KILL)?;
-        for position in &mut self.bench.positions {
-            position.tile = Default::default();
-        }
-        self.meet("power cuts");
-        self.terminal.restart()?;
-        self.arrive()
-    }
-
-    fn meet(&mut self, what: &'static str) {
+    pub(super) fn meet(&mut self, what: &'static str) {
         *self.met.entry(what).or_default() += 1;
     }
 
@@ -189,7 +176,7 @@ impl Operator<'_> {
     }
 
     /// Scans, and waits for what the station makes of it.
-    fn scan(&mut self, text: &str) -> Result<Heard> {
+    pub(super) fn scan(&mut self, text: &str) -> Result<Heard> {
         let before = self.bench.heard.len();
         self.terminal.scan(text)?;
         let give_up = Instant::now() + ANSWER;
@@ -205,12 +192,12 @@ impl Operator<'_> {
         }
     }
 
-    fn scan_slot(&mut self, at: usize) -> Result<Heard> {
+    pub(super) fn scan_slot(&mut self, at: usize) -> Result<Heard> {
         self.scan(&format!("SLOT{}", at + 1))
     }
 
     /// What the scanner sees of a label.
-    fn label(&self, number: u32) -> Result<Option<Zeroizing<String>>> {
+    pub(super) fn label(&self, number: u32) -> Result<Option<Zeroizing<String>>> {
         label(&self.labels, &serial(number))
     }
 
@@ -325,22 +312,6 @@ impl Operator<'_> {
         waiting.find_map(|(at, one)| Some((at, one.unit.as_ref()?.number)))
     }
 
-    /// The other's label is stuck on this one: the station refuses both, and asks for each one's own.
-    fn swap_labels(&mut self, one: (usize, u32), other: (usize, u32)) -> Result<()> {
-        let Some(theirs) = self.label(other.1)? else {
-            return Ok(());
-        };
-        self.troubles.remove(&one.1);
-        self.holds_label = None;
-        self.scan_slot(one.0)?;
-        let heard = self.scan(&theirs)?;
-        if heard.says != "LABELS_SWAPPED" {
-            bail!("swapped labels, and the station says {}", heard.says);
-        }
-        self.meet("labels swapped");
-        self.picture("labels-swapped")
-    }
-
     /// Takes the next unit from the shelf, when there is room for it.
     fn next_unit(&mut self) -> Result<()> {
         if let Some(at) = self.left_in {
@@ -374,7 +345,7 @@ impl Operator<'_> {
         self.insert(at, number)
     }
 
-    fn insert(&mut self, at: usize, number: u32) -> Result<()> {
+    pub(super) fn insert(&mut self, at: usize, number: u32) -> Result<()> {
         let mut config = self.bench.silicon(number, "", demo::MODEL)?;
         config.boot = BOOT;
         match self.troubles.get(&number) {
@@ -397,91 +368,6 @@ impl Operator<'_> {
             _ => {}
         }
         self.bench.put(at, number, config)
-    }
-
-    /// What goes wrong while this unit is begun; false when it has to wait for something else to
-    /// come right first.
-    fn trouble_before(&mut self, number: u32) -> Result<bool> {
-        match self.troubles.get(&number) {
-            Some(Trouble::Nonsense) => {
-                for text in [
-                    "HELLO WORLD",
-                    "L-1x",
-                    "00000000000000000000000000000000000",
-                    "BM1:",
-                ] {
-                    let heard = self.scan(text)?;
-                    if heard.accepted {
-                        bail!("`{text}` was accepted as {}", heard.says);
-                    }
-                }
-                self.meet("nonsense scanned");
-            }
-            Some(Trouble::PaperOut) if !self.labels.is_dir() => return Ok(false),
-            Some(Trouble::PaperOut) => {
-                std::fs::rename(&self.labels, self.labels.with_extension("away"))?;
-                std::fs::write(&self.labels, "no paper\n")?;
-                self.after(NO_PAPER, Later::Paper);
-                self.meet("paper out");
-            }
-            Some(Trouble::NetworkCut) => {
-                kill_process(self.server, Signal::STOP)?;
-                self.after(self.cut, Later::Network);
-                self.meet("network cuts");
-            }
-            Some(Trouble::PowerCut) => {
-                let wait = Duration::from_millis(200 + self.random.below(1_500));
-                self.after(wait, Later::PowerCut);
-            }
-            _ => return Ok(true),
-        }
-        self.troubles.remove(&number);
-        Ok(true)
-    }
-
-    /// Scans the next serial for the slot where a unit was left in; then takes that one out.
-    fn remember(&mut self, at: usize) -> Result<()> {
-        let Some(left) = self.bench.positions[at]
-            .unit
-            .as_ref()
-            .map(|unit| unit.number)
-        else {
-            self.left_in = None;
-            return Ok(());
-        };
-        let Some(number) = self.shelf.front().copied() else {
-            self.left_in = None;
-            self.bench.positions[at].answered = false;
-            return Ok(());
-        };
-        if Instant::now() < self.not_before || !self.trouble_before(number)? {
-            return Ok(());
-        }
-        if !self.scan(&serial(number))?.accepted {
-            self.not_before = Instant::now() + LOOK; // no other slot is free
-            return Ok(());
-        }
-        let heard = self.scan_slot(at)?;
-        if heard.accepted || heard.says != "TAKE_OUT" {
-            bail!("a unit was left in, and the station says {}", heard.says);
-        }
-        self.picture("same-unit")?;
-        self.meet("units left in");
-        self.bench.take_out(at)?;
-        self.done.insert(left);
-        self.left_in = None;
-        let give_up = Instant::now() + ANSWER;
-        while !self.scan_slot(at)?.accepted {
-            if Instant::now() > give_up {
-                bail!(
-                    "a slot does not notice that it is empty:\n{}",
-                    self.terminal.screen()?
-                );
-            }
-            std::thread::sleep(4 * TICK);
-        }
-        self.shelf.pop_front();
-        self.insert(at, number)
     }
 }
 

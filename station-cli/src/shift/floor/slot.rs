@@ -192,8 +192,8 @@ impl Slot {
     pub(super) fn ready(&self, rules: &Rules, now: Duration) -> Option<(Serial, OrderId, u32)> {
         match &self.state {
             State::Waiting { serial, since } => {
-                let silent =
-                    self.presence == Presence::Silent && now >= *since + rules.answer_within;
+                let unheard = matches!(self.presence, Presence::Silent | Presence::Unknown);
+                let silent = unheard && now >= *since + rules.answer_within;
                 let there = matches!(self.presence, Presence::Unit(_) | Presence::Locked(_));
                 (there || silent).then(|| (serial.clone(), rules.order.clone(), 0))
             }

@@ -1,0 +1,141 @@
+//! What goes wrong at the bench, and what the person there does about it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::operator::{ANSWER, LOOK, Later, Operator, TICK, serial};
+use super::trouble::Trouble;
+
+/// A cable that was pulled stays out so long.
+const PULLED: Duration = Duration::from_millis(400);
+/// Paper is put in again after so long.
+const NO_PAPER: Duration = Duration::from_secs(2);
+
+impl Operator<'_> {
+    /// Pulls the cable of a unit that is still where it was.
+    pub(super) fn pull(&mut self, at: usize, number: u32) -> Result<()> {
+        let there = self.bench.positions[at].unit.as_ref();
+        if there.is_none_or(|unit| unit.number != number || unit.pulled) {
+            return Ok(());
+        }
+        self.bench.cable(at, false)?;
+        self.after(PULLED, Later::Plug(at));
+        self.meet("cables pulled");
+        Ok(())
+    }
+
+    /// `kill -9`, and the power is back.
+    pub(super) fn power_cut(&mut self) -> Result<()> {
+        let station = Pid::from_raw(self.terminal.process()?).context("a process has a number")?;
+        kill_process(station, Signal::KILL)?;
+        for position in &mut self.bench.positions {
+            position.tile = Default::default();
+        }
+        self.meet("power cuts");
+        self.terminal.restart()?;
+        self.arrive()
+    }
+
+    /// The other's label is stuck on this one: the station refuses both, and asks for each one's own.
+    pub(super) fn swap_labels(&mut self, one: (usize, u32), other: (usize, u32)) -> Result<()> {
+        let Some(theirs) = self.label(other.1)? else {
+            return Ok(());
+        };
+        self.troubles.remove(&one.1);
+        self.holds_label = None;
+        self.scan_slot(one.0)?;
+        let heard = self.scan(&theirs)?;
+        if heard.says != "LABELS_SWAPPED" {
+            bail!("swapped labels, and the station says {}", heard.says);
+        }
+        self.meet("labels swapped");
+        self.picture("labels-swapped")
+    }
+
+    /// What goes wrong while this unit is begun; false when it has to wait for something else to
+    /// come right first.
+    pub(super) fn trouble_before(&mut self, number: u32) -> Result<bool> {
+        match self.troubles.get(&number) {
+            Some(Trouble::Nonsense) => {
+                for text in [
+                    "HELLO WORLD",
+                    "L-1x",
+                    "00000000000000000000000000000000000",
+                    "BM1:",
+                ] {
+                    let heard = self.scan(text)?;
+                    if heard.accepted {
+                        bail!("`{text}` was accepted as {}", heard.says);
+                    }
+                }
+                self.meet("nonsense scanned");
+            }
+            Some(Trouble::PaperOut) if !self.labels.is_dir() => return Ok(false),
+            Some(Trouble::PaperOut) => {
+                std::fs::rename(&self.labels, self.labels.with_extension("away"))?;
+                std::fs::write(&self.labels, "no paper\n")?;
+                self.after(NO_PAPER, Later::Paper);
+                self.meet("paper out");
+            }
+            Some(Trouble::NetworkCut) => {
+                kill_process(self.server, Signal::STOP)?;
+                self.after(self.cut, Later::Network);
+                self.meet("network cuts");
+            }
+            Some(Trouble::PowerCut) => {
+                let wait = Duration::from_millis(200 + self.random.below(1_500));
+                self.after(wait, Later::PowerCut);
+            }
+            _ => return Ok(true),
+        }
+        self.troubles.remove(&number);
+        Ok(true)
+    }
+
+    /// Scans the next serial for the slot where a unit was left in; then takes that one out.
+    pub(super) fn remember(&mut self, at: usize) -> Result<()> {
+        let Some(left) = self.bench.positions[at]
+            .unit
+            .as_ref()
+            .map(|unit| unit.number)
+        else {
+            self.left_in = None;
+            return Ok(());
+        };
+        let Some(number) = self.shelf.front().copied() else {
+            self.left_in = None;
+            self.bench.positions[at].answered = false;
+            return Ok(());
+        };
+        if Instant::now() < self.not_before || !self.trouble_before(number)? {
+            return Ok(());
+        }
+        if !self.scan(&serial(number))?.accepted {
+            self.not_before = Instant::now() + LOOK; // no other slot is free
+            return Ok(());
+        }
+        let heard = self.scan_slot(at)?;
+        if heard.accepted || heard.says != "TAKE_OUT" {
+            bail!("a unit was left in, and the station says {}", heard.says);
+        }
+        self.picture("same-unit")?;
+        self.meet("units left in");
+        self.bench.take_out(at)?;
+        self.done.insert(left);
+        self.left_in = None;
+        let give_up = Instant::now() + ANSWER;
+        while !self.scan_slot(at)?.accepted {
+            if Instant::now() > give_up {
+                bail!(
+                    "a slot does not notice that it is empty:\n{}",
+                    self.terminal.screen()?
+                );
+            }
+            std::thread::sleep(4 * TICK);
+        }
+        self.shelf.pop_front();
+        self.insert(at, number)
+    }
+}

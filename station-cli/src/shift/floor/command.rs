@@ -1,0 +1,193 @@
+//! What the command barcodes do.
+
+use std::time::Duration;
+
+use super::scanned::Answer;
+use super::slot::{Held, Slot, State};
+use super::{Do, Floor};
+use crate::seams::Stage;
+use crate::shift::card::{Then, Tone};
+use crate::shift::scan::Command;
+
+impl Floor {
+    pub(super) fn commanded(&mut self, command: Command, now: Duration) -> Answer {
+        match command {
+            Command::Help => Ok(self.help()),
+            Command::Logout => {
+                self.lead = None;
+                self.pending = None;
+                match self.operator.take() {
+                    Some(_) => Ok(("GOODBYE", None)),
+                    None => Err(("SCAN_BADGE", None)),
+                }
+            }
+            Command::Retry => self.retry(now),
+            Command::Rework => self.withdraw(false),
+            Command::Scrap => self.withdraw(true),
+            Command::Reprint => self.reprint(now),
+            Command::Cancel => self.cancel(),
+        }
+    }
+
+    fn help(&self) -> (&'static str, Option<usize>) {
+        let wants = self.slots.iter().position(Slot::wants_label);
+        match (&self.operator, wants) {
+            (None, _) => ("HELP_BADGE", None),
+            (_, Some(at)) => ("SCAN_LABEL", Some(at)),
+            _ => ("HELP_UNIT", None),
+        }
+    }
+
+    fn retry(&mut self, now: Duration) -> Answer {
+        if self.stopped.is_some() {
+            self.lead.take().ok_or(("NEEDS_LEAD", None))?;
+            self.stopped = None;
+            for at in 0..self.slots.len() {
+                if let State::Done { card, .. } = &self.slots[at].state
+                    && card.then == Then::Halt
+                {
+                    self.hold_now(at, now);
+                }
+            }
+            return Ok(("SCAN_SERIAL", None));
+        }
+        let at = self.target(|slot| {
+            matches!(
+                &slot.state,
+                State::Held { .. } | State::Done { out: false, .. }
+            ) && !matches!(&slot.state, State::Done { card, .. } if card.tone == Tone::Pass)
+        })?;
+        let needs_lead =
+            matches!(&self.slots[at].state, State::Done { card, .. } if card.tone == Tone::Fail);
+        if needs_lead {
+            self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
+        }
+        self.hold_now(at, now);
+        Ok(("SLOT", Some(at)))
+    }
+
+    /// The slot goes on with its unit as soon as it may; its two tries by itself are spent.
+    fn hold_now(&mut self, at: usize, now: Duration) {
+        let (State::Held {
+            serial,
+            order,
+            card,
+            ..
+        }
+        | State::Done {
+            serial,
+            order,
+            card,
+            ..
+        }) = &self.slots[at].state
+        else {
+            return;
+        };
+        self.slots[at].state = State::Held {
+            serial: serial.clone(),
+            order: order.clone(),
+            card: *card,
+            until: Held::At(now),
+            tries: self.rules.retries,
+        };
+    }
+
+    /// Only what is under way can be withdrawn here: for a unit that is sealed the server has no
+    /// such call, and it is not pretended.
+    fn withdraw(&mut self, scrap: bool) -> Answer {
+        let at =
+            self.target(|slot| matches!(slot.state, State::Held { .. } | State::Done { .. }))?;
+        let slot = &self.slots[at];
+        let of = match &slot.state {
+            State::Held { serial, order, .. }
+            | State::Done {
+                serial,
+                order,
+                open: true,
+                ..
+            } => (serial.clone(), order.clone()),
+            _ => return Err(("NOT_POSSIBLE", Some(at))),
+        };
+        let lead = self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
+        let (serial, order) = of;
+        self.todo.push(Do::Withdraw {
+            slot: at,
+            serial: serial.clone(),
+            operator: lead.badge,
+            scrap,
+        });
+        self.focus = None;
+        self.slots[at].state = State::Withdrawing {
+            serial,
+            order,
+            scrap,
+        };
+        Ok(("WITHDRAWING", Some(at)))
+    }
+
+    /// Another label, under the next number. Whether one that nobody is sure of came out the person
+    /// sees; to doubt one that was printed takes a lead.
+    fn reprint(&mut self, now: Duration) -> Answer {
+        let waits = |slot: &Slot| {
+            let printer = matches!(&slot.state, State::Held { card, .. } if card.number == 301);
+            printer || slot.wants_label()
+        };
+        let at = self.target(waits)?;
+        let sure = matches!(
+            self.slots[at].state,
+            State::Running {
+                stage: Some(Stage::Label),
+                ..
+            }
+        );
+        if sure {
+            self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
+        }
+        match &mut self.slots[at].state {
+            State::Running { reprint, .. } => {
+                *reprint = true;
+                self.todo.push(Do::NoLabel { slot: at });
+            }
+            _ => self.hold_now(at, now),
+        }
+        Ok(("REPRINTING", Some(at)))
+    }
+
+    fn cancel(&mut self) -> Answer {
+        if self.pending.take().is_some() {
+            return Ok(("SCAN_SERIAL", None));
+        }
+        let given = self.given.take();
+        let waiting = |slot: &Slot| matches!(slot.state, State::Waiting { .. });
+        let at = match given.filter(|at| self.focus.is_none() && waiting(&self.slots[*at])) {
+            Some(at) => at,
+            None => self.target(|slot| waiting(slot) || slot.wants_label())?,
+        };
+        if self.slots[at].wants_label() {
+            self.todo.push(Do::NoLabel { slot: at });
+            return Ok(("SLOT", Some(at)));
+        }
+        self.slots[at].state = State::Free;
+        Ok(("SLOT", Some(at)))
+    }
+
+    /// The slot that a command means: the one that was scanned, or the only one it fits.
+    fn target(
+        &mut self,
+        fits: impl Fn(&Slot) -> bool,
+    ) -> Result<usize, (&'static str, Option<usize>)> {
+        if let Some((at, _)) = self.focus {
+            return match fits(&self.slots[at]) {
+                true => Ok(at),
+                false => Err(("NOT_NOW", Some(at))),
+            };
+        }
+        let fitting = |(at, slot): (usize, &Slot)| fits(slot).then_some(at);
+        let all: Vec<usize> = self.slots.iter().enumerate().filter_map(fitting).collect();
+        match all.as_slice() {
+            [] => Err(("NOT_NOW", None)),
+            [only] => Ok(*only),
+            _ => Err(("SCAN_SLOT", None)),
+        }
+    }
+}
