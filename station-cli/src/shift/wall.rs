@@ -5,15 +5,17 @@ use std::io::Write;
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Frames a second: what moves looks as if it did, and a slow line is not filled.
-const RATE: u8 = 10;
+/// Drawn at most so often a second: more than there are frames, so that none is left out.
+const RATE: u8 = 20;
 
-/// One screen, line by line.
+/// One screen. It is one bar of many lines: a bar a line would be drawn line by line, and a tile
+/// could stay half the one before.
 pub(super) struct Wall {
     term: Term,
     multi: MultiProgress,
-    lines: Vec<ProgressBar>,
-    size: (u16, u16),
+    frame: Option<ProgressBar>,
+    /// Of the terminal, and how many lines there are.
+    size: ((u16, u16), usize),
 }
 
 impl Wall {
@@ -27,10 +29,10 @@ impl Wall {
         let multi = MultiProgress::with_draw_target(ProgressDrawTarget::term(term.clone(), RATE));
         multi.set_move_cursor(true);
         Some(Wall {
-            size: (0, 0),
+            size: ((0, 0), 0),
             term,
             multi,
-            lines: Vec::new(),
+            frame: None,
         })
     }
 
@@ -41,36 +43,32 @@ impl Wall {
     }
 
     /// Shows these lines in place of the ones before.
-    pub(super) fn show(&mut self, lines: Vec<String>) {
-        let size = self.term.size();
-        if size != self.size || lines.len() != self.lines.len() {
+    pub(super) fn show(&mut self, lines: &[String]) {
+        let size = (self.term.size(), lines.len());
+        if size != self.size {
             self.size = size;
-            self.clear(lines.len());
+            self.clear();
         }
-        for (bar, line) in self.lines.iter().zip(lines) {
-            if bar.message() != line {
-                bar.set_message(line);
+        let text = lines.join("\n");
+        let frame = self.frame.get_or_insert_with(|| {
+            let frame = self.multi.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                frame.set_style(style);
             }
-        }
-        if let Some(last) = self.lines.last() {
-            last.tick(); // what came too fast for the rate is drawn now
+            frame
+        });
+        if frame.message() != text {
+            frame.set_message(text);
         }
     }
 
     /// Another terminal, or another size of it: everything anew.
-    fn clear(&mut self, lines: usize) {
+    fn clear(&mut self) {
         let _ = self.multi.clear();
-        for line in self.lines.drain(..) {
-            self.multi.remove(&line);
+        if let Some(frame) = self.frame.take() {
+            self.multi.remove(&frame);
         }
         let _ = self.term.clear_screen();
-        let style =
-            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        for _ in 0..lines {
-            let line = self.multi.add(ProgressBar::new_spinner());
-            line.set_style(style.clone());
-            self.lines.push(line);
-        }
     }
 
     /// Rings so many times.
@@ -82,8 +80,8 @@ impl Wall {
 
 impl Drop for Wall {
     fn drop(&mut self) {
-        for line in &self.lines {
-            line.abandon(); // what is on the screen stays readable
+        if let Some(frame) = &self.frame {
+            frame.abandon(); // what is on the screen stays readable
         }
         let _ = self.term.show_cursor();
         let _ = self.term.write_line("");
