@@ -231,8 +231,10 @@ fn waits_for(number: u16) -> &'static str {
     match number {
         103 => "PORT_BUSY",
         104 => "PORT_UNUSABLE",
+        107 => "TOOL_MISSING",
         211 => "IN_HAND",
         301 => "PRINTER",
+        406 => "NO_PROFILE",
         502 => "HSM_UNAVAILABLE",
         503 => "NOT_TRUSTED",
         _ => "NO_SERVER",
