@@ -6,6 +6,7 @@ use credential::Password;
 use label::parse_scan;
 use traveler::{Attempt, Event, Serial, Slot, State};
 use wire::{Answer, Facts, Receipt, UnitState};
+use zeroize::Zeroizing;
 
 use crate::begin::Credential;
 use crate::calls::{CallError, Provisioning};
@@ -98,7 +99,7 @@ where
         let doubt = match reached {
             Reached::Labelled => None,
             // Whatever printer this run has: the one before may have put a label out.
-            Reached::Printing => Some("its print was begun before".to_owned()),
+            Reached::Printing => self.begun(claim, order, credential, reprint)?,
             _ => self.print(claim, order, credential, reprint).await?,
         };
         // Not before: whoever is asked to scan must have what to scan.
@@ -129,21 +130,37 @@ where
         credential: &Credential,
         reprint: u32,
     ) -> Result<Option<String>, Failure> {
-        let slot = Slot::parse(self.port.slot()).ok();
-        let zpl = printout::draw(
-            order,
-            &credential.open,
-            &credential.bundle,
-            slot.as_ref(),
-            reprint,
-        )?;
-        let label = Printout {
-            serial: &credential.open.serial,
-            attempt: credential.attempt,
-            reprint,
-            zpl: &zpl,
-        };
+        let zpl = self.draw(order, credential, reprint)?;
+        let label = printout_of(credential, reprint, &zpl);
         printout::print(self.labels, claim, &label).await
+    }
+
+    /// The same of a print that a run before this one began: known only when the label still lies
+    /// where this printer keeps it.
+    fn begun(
+        &self,
+        claim: &mut Claim,
+        order: &v1::OpenOrderResponse,
+        credential: &Credential,
+        reprint: u32,
+    ) -> Result<Option<String>, Failure> {
+        let zpl = self.draw(order, credential, reprint)?;
+        if self.labels.holds(&printout_of(credential, reprint, &zpl)) {
+            claim.reach(Reached::Labelled)?;
+            return Ok(None);
+        }
+        Ok(Some("its print was begun before".to_owned()))
+    }
+
+    fn draw(
+        &self,
+        order: &v1::OpenOrderResponse,
+        credential: &Credential,
+        reprint: u32,
+    ) -> Result<Zeroizing<String>, Failure> {
+        let slot = Slot::parse(self.port.slot()).ok();
+        let (open, bundle) = (&credential.open, &credential.bundle);
+        printout::draw(order, open, bundle, slot.as_ref(), reprint)
     }
 
     /// Closes the attempt; the record is closed last. A repeat of the call answers the same.
@@ -215,6 +232,15 @@ where
         }
         let label_scanned = issued.reached >= Reached::Matched;
         self.seal(claim, open, issued.attempt, label_scanned).await
+    }
+}
+
+fn printout_of<'a>(credential: &'a Credential, reprint: u32, zpl: &'a str) -> Printout<'a> {
+    Printout {
+        serial: &credential.open.serial,
+        attempt: credential.attempt,
+        reprint,
+        zpl,
     }
 }
 

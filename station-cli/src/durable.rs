@@ -7,7 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// For files that hold keys, tickets or labels: the station's user alone.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -17,9 +17,21 @@ pub(crate) const PUBLIC: u32 = 0o644;
 
 /// Replaces a file whole; it is on disk when this returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let fresh = write_beside(path, bytes, mode)?;
+    put_in_place(&fresh, path)?
+}
+
+/// Where a file is written before it takes the place of `path`.
+pub(crate) fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
-    let fresh = path.with_file_name(name);
+    path.with_file_name(name)
+}
+
+/// The first half of [`replace`]: the file at `path` is untouched. One that cannot be written whole
+/// is not left behind.
+pub(crate) fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
+    let fresh = beside(path);
     // Made anew, so that a stray one of other permissions is not written into.
     remove(&fresh)?;
     let mut file = OpenOptions::new()
@@ -27,10 +39,21 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .create_new(true)
         .mode(mode)
         .open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    sync_folder_of(path)
+    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        let _ = remove(&fresh);
+        return Err(error);
+    }
+    Ok(fresh)
+}
+
+/// The second half. The outer error says that nothing is in place; the inner one, that it is, and
+/// may be the old one again after a power cut.
+pub(crate) fn put_in_place(fresh: &Path, path: &Path) -> io::Result<io::Result<()>> {
+    if let Err(error) = fs::rename(fresh, path) {
+        let _ = remove(fresh);
+        return Err(error);
+    }
+    Ok(sync_folder_of(path))
 }
 
 /// Removes a file for good; one that is not there is no error.

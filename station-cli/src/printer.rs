@@ -23,7 +23,6 @@ use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep};
 use traveler::{Attempt, Serial};
 
-use crate::durable;
 pub use folder::LabelFolder;
 use link::Link;
 use status::{Status, Trouble};
@@ -83,9 +82,9 @@ pub trait Labels: Send {
         begin: &mut (dyn FnMut() -> io::Result<()> + Send),
     ) -> impl Future<Output = io::Result<Taken>> + Send;
 
-    /// Whether a label that is given twice comes out once: then a print that a crash cut short is
-    /// simply done again.
-    fn once(&self) -> bool {
+    /// Whether this very label lies there whole, where something will print it from or a person take
+    /// it: then a print that a crash cut short is known to be done. Anybody else does not know.
+    fn holds(&self, _label: &Printout<'_>) -> bool {
         false
     }
 }
@@ -298,17 +297,16 @@ impl Labels for Printer {
             Way::Folder(folder) => folder.clone().print(label, begin).await,
             Way::File(path) if node::is_plain(path) => {
                 begin()?;
-                durable::replace(path, label.zpl.as_bytes(), durable::PRIVATE)?;
-                Ok(Taken::Printed)
+                folder::place(path, label.zpl)
             }
             Way::Tcp { .. } | Way::Usb { .. } | Way::File(_) => self.send(label.zpl, begin).await,
         }
     }
 
-    fn once(&self) -> bool {
+    fn holds(&self, label: &Printout<'_>) -> bool {
         match &self.way {
-            Way::Folder(_) => true,
-            Way::File(path) => node::is_plain(path),
+            Way::Folder(folder) => folder.holds(label),
+            Way::File(path) => node::is_plain(path) && folder::lies(path, label.zpl),
             Way::Tcp { .. } | Way::Usb { .. } => false,
         }
     }

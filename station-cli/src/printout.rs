@@ -62,19 +62,16 @@ pub(crate) fn draw(
 /// Prints, and says why it is not known whether a label came out, when it is not.
 ///
 /// The record is ahead of the first byte: a crash from then on leaves a label that may exist, and
-/// only a print that surely brought none is taken back. A printer that prints the same once is not
-/// put on record: a crash in it is simply gone over again.
+/// only a print that surely brought none is taken back. So it is for every printer, a folder too:
+/// what feeds from it may have taken the label before the crash, and the next run may have another.
 pub(crate) async fn print(
     labels: &mut impl Labels,
     claim: &mut Claim,
     label: &Printout<'_>,
 ) -> Result<Option<String>, Failure> {
     let mut kept = Ok(());
-    let once = labels.once();
     let mut begin = || {
-        if !once {
-            kept = claim.reach(Reached::Printing);
-        }
+        kept = claim.reach(Reached::Printing);
         match kept {
             Ok(()) => Ok(()),
             Err(_) => Err(io::Error::other("the station's disk")),

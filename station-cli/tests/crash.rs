@@ -12,12 +12,12 @@ mod line;
 mod tests {
     use std::time::Duration;
 
-    use station_cli::Outcome;
-    use traveler::{Event, State};
+    use station_cli::{Again, Outcome, Patience, reprint};
+    use traveler::{Event, OperatorId, State};
 
     use super::line::server::{Call, Lose};
     use super::line::unit::Dut;
-    use super::line::{Line, count};
+    use super::line::{Line, Printer, count, serial};
 
     /// Runs until it is sealed; a few times are always enough once nothing fails any more.
     async fn finish(line: &mut Line) {
@@ -34,8 +34,25 @@ mod tests {
                 assert!(line.journal().is_empty(), "{:?}", line.journal());
                 return;
             }
+            // Cut between the record and the paper: the operator finds no label, and asks for one.
+            if report.reason == Some("LABEL_UNKNOWN") {
+                assert_eq!(line.printed("A47"), 0);
+                reprint_at(line).await;
+            }
         }
         panic!("not sealed after three runs:\n{}", line.output);
+    }
+
+    async fn reprint_at(line: &Line) {
+        let again = Again {
+            serial: serial("A47"),
+            reason: "none came out".into(),
+            operator: OperatorId::parse("OP-7").unwrap(),
+            patience: Patience(Duration::ZERO),
+        };
+        let mut labels = Printer(line.tray.clone(), line.paper);
+        let done = reprint(&line.home, &line.server, &mut labels, &again).await;
+        assert_eq!(done.unwrap().reprint, 1);
     }
 
     /// Polls that one whole run takes.

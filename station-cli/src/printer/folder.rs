@@ -14,12 +14,15 @@ use crate::durable;
 pub struct LabelFolder(pub PathBuf);
 
 impl LabelFolder {
-    /// Takes back the label of a withdrawn attempt, when no printer has taken it yet.
+    /// Takes back the label of a withdrawn attempt, when no printer has taken it yet, and what a
+    /// crash left of one.
     ///
     /// # Errors
     /// When it is there and cannot be removed.
     pub fn take_back(&self, serial: &Serial) -> io::Result<()> {
-        durable::remove(&self.path(serial))
+        let path = self.path(serial);
+        durable::remove(&durable::beside(&path))?;
+        durable::remove(&path)
     }
 
     fn path(&self, serial: &Serial) -> PathBuf {
@@ -35,20 +38,29 @@ impl Labels for LabelFolder {
     ) -> io::Result<Taken> {
         begin()?;
         durable::make_folder(&self.0)?;
-        replace_once(&self.path(label.serial), label.zpl)?;
-        Ok(Taken::Printed)
+        place(&self.path(label.serial), label.zpl)
     }
 
-    fn once(&self) -> bool {
-        true
+    fn holds(&self, label: &Printout<'_>) -> bool {
+        lies(&self.path(label.serial), label.zpl)
     }
 }
 
-/// A crash between print and journal brings the same label here twice: written once.
-fn replace_once(path: &Path, zpl: &str) -> io::Result<()> {
-    let there = Zeroizing::new(durable::read(path)?.unwrap_or_default());
-    if *there == zpl {
-        return Ok(());
+/// Whether a file is this label, whole.
+pub(super) fn lies(path: &Path, zpl: &str) -> bool {
+    let there = durable::read(path).map(|there| Zeroizing::new(there.unwrap_or_default()));
+    there.is_ok_and(|there| *there == zpl)
+}
+
+/// Puts a label in place, once: whatever feeds from there may take it from that moment on, so an
+/// error behind it does not mean that none came out.
+pub(super) fn place(path: &Path, zpl: &str) -> io::Result<Taken> {
+    if lies(path, zpl) {
+        return Ok(Taken::Printed);
     }
-    durable::replace(path, zpl.as_bytes(), durable::PRIVATE)
+    let fresh = durable::write_beside(path, zpl.as_bytes(), durable::PRIVATE)?;
+    Ok(match durable::put_in_place(&fresh, path)? {
+        Ok(()) => Taken::Printed,
+        Err(error) => Taken::Unknown(format!("it may not outlive a power cut: {error}")),
+    })
 }

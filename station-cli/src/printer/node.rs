@@ -11,9 +11,13 @@ use tokio::time::{Duration, Instant, sleep};
 /// How often a line that is not ready is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Whether a path is, or would be, a file that can be replaced whole.
+/// Whether a path is, or would be, a file that can be replaced whole. A device that is unplugged just
+/// now is none: a file in its place would take labels that no printer gets.
 pub(super) fn is_plain(path: &Path) -> bool {
-    fs::metadata(path).map_or(true, |found| found.is_file())
+    match fs::metadata(path) {
+        Ok(found) => found.is_file() && !path.starts_with("/dev"),
+        Err(error) => error.kind() == io::ErrorKind::NotFound && !path.starts_with("/dev"),
+    }
 }
 
 /// An open printer. It is read and written without waiting: a printer without paper takes nothing,

@@ -83,10 +83,32 @@ async fn a_folder_takes_a_label_once_and_a_newer_attempt_s_in_its_place() {
     assert_eq!(taken.unwrap(), Taken::Printed);
     assert_eq!(fs::read_to_string(&path).unwrap(), "^XA2^XZ");
     assert_eq!(begun, 3);
+    assert!(printer.holds(&label(&serial, "^XA2^XZ")));
+    assert!(!printer.holds(&label(&serial, "^XA1^XZ")));
+    // A power cut in the next print leaves a part, which is a password too.
+    fs::write(path.with_extension("zpl.new"), "^XA3").unwrap();
     let labels = printer.as_folder().unwrap();
     labels.take_back(&serial).unwrap();
     labels.take_back(&serial).unwrap();
-    assert!(!path.exists());
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+    assert!(!printer.holds(&label(&serial, "^XA2^XZ")));
+}
+
+/// What is under /dev is a device, there or unplugged: no file is made in its place.
+#[test]
+fn a_device_that_is_unplugged_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("label.zpl");
+    assert!(node::is_plain(&file));
+    fs::write(&file, "").unwrap();
+    assert!(node::is_plain(&file));
+    assert!(
+        !node::is_plain(&file.join("below")),
+        "it cannot be looked at"
+    );
+    for device in ["/dev/usb/lp99", "/dev/null"] {
+        assert!(!node::is_plain(device.as_ref()), "{device}");
+    }
 }
 
 #[tokio::test]
@@ -94,7 +116,6 @@ async fn a_file_holds_the_newest_label_for_its_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("label.zpl");
     let mut printer: Printer = format!("file:{}", path.display()).parse().unwrap();
-    assert!(printer.once());
     let serial = Serial::parse("A47").unwrap();
     for zpl in ["^XA1^XZ", "^XA2^XZ"] {
         printer
@@ -102,7 +123,9 @@ async fn a_file_holds_the_newest_label_for_its_owner_alone() {
             .await
             .unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), zpl);
+        assert!(printer.holds(&label(&serial, zpl)));
     }
+    assert!(!printer.holds(&label(&serial, "^XA1^XZ")));
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600

@@ -53,8 +53,10 @@ pub enum Paper {
     Silent,
     /// Takes it and says nothing more; none comes out.
     Eats,
-    /// A folder: what is given twice lies there once.
+    /// A folder: what was put there lies there, to be seen.
     Folder,
+    /// A folder out of which something prints and takes the label away.
+    Feeder,
 }
 
 /// Puts labels on the tray.
@@ -79,13 +81,17 @@ impl Labels for Printer {
         }
         tokio::task::yield_now().await;
         match self.1 {
-            Paper::Good | Paper::Folder => Ok(Taken::Printed),
+            Paper::Good | Paper::Folder | Paper::Feeder => Ok(Taken::Printed),
             _ => Ok(Taken::Unknown("it says nothing".into())),
         }
     }
 
-    fn once(&self) -> bool {
+    fn holds(&self, label: &Printout<'_>) -> bool {
+        let tray = self.0.lock().unwrap();
         self.1 == Paper::Folder
+            && tray
+                .get(label.serial)
+                .is_some_and(|lies| lies.0 == label.zpl)
     }
 }
 
