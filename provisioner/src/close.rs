@@ -35,16 +35,6 @@ pub(crate) enum CloseError {
     /// The product carries a label, and nobody has scanned it.
     #[error("{0} carries a label: scan it before the seal")]
     LabelNotScanned(Serial),
-    /// A former label was scanned.
-    #[error("label R{scanned} of {serial} is void: R{newest} counts")]
-    VoidLabel {
-        /// The unit.
-        serial: Serial,
-        /// The one that was scanned; 0 is the first print.
-        scanned: u32,
-        /// The one that counts.
-        newest: u32,
-    },
     /// The product carries no label.
     #[error("the product of {0} carries no label: there is none to print again")]
     NoLabel(Serial),
@@ -127,14 +117,8 @@ impl Line {
         }
     }
 
-    /// The number of the label that counts; 0 is the first print.
-    fn newest_label(&self, step: &Step) -> Result<u32, CloseError> {
-        let newest = self.read(|ledger| ledger.reprint(&step.serial))?;
-        let newest = newest.filter(|row| row.attempt == step.attempt);
-        Ok(newest.map_or(0, |row| row.reprint))
-    }
-
-    /// Closes an attempt well: its secret is never given again.
+    /// Closes an attempt well: its secret is never given again. Which label counts is the ledger's
+    /// to say, where the entry is written: a reprint may be on its way at this very moment.
     ///
     /// # Errors
     /// [`CloseError`]; the attempt stays as it was.
@@ -144,25 +128,16 @@ impl Line {
         if labelled && !call.label_scanned {
             return Err(CloseError::LabelNotScanned(step.serial));
         }
-        let newest = self.newest_label(&step)?;
-        if labelled && call.reprint != newest {
-            let (serial, scanned) = (step.serial, call.reprint);
-            return Err(CloseError::VoidLabel {
-                serial,
-                scanned,
-                newest,
-            });
-        }
-        let label = if labelled {
-            LabelProof::Scanned
-        } else {
-            LabelProof::NoLabel
+        let (label, reprint) = match labelled {
+            true => (LabelProof::Scanned, call.reprint),
+            false => (LabelProof::NoLabel, 0),
         };
-        self.record(
-            vec![Event::Sealed { step, label }],
-            &call.target,
-            State::Sealed,
-        )
+        let event = Event::Sealed {
+            step,
+            label,
+            reprint,
+        };
+        self.record(vec![event], &call.target, State::Sealed)
     }
 
     /// Withdraws an attempt, and scraps the unit with it when asked to.

@@ -108,9 +108,9 @@ impl From<CloseError> for Status {
             CloseError::Signature(_) | CloseError::Unsigned(_) | CloseError::OtherProfile(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
-            CloseError::LabelNotScanned(_)
-            | CloseError::VoidLabel { .. }
-            | CloseError::NoLabel(_) => (Code::FailedPrecondition, Reason::WrongState),
+            CloseError::LabelNotScanned(_) | CloseError::NoLabel(_) => {
+                (Code::FailedPrecondition, Reason::WrongState)
+            }
             CloseError::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
         };
         status(code, reason, &error)
@@ -201,7 +201,7 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
-        R::NoReprint { .. } | R::ReprintNumber { .. } => {
+        R::NoReprint { .. } | R::ReprintNumber { .. } | R::VoidLabel { .. } => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
         R::NoBadge(_) | R::NoReason(_) => (Code::InvalidArgument, Reason::BadRequest),

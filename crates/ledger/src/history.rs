@@ -129,6 +129,7 @@ fn life(issued: Issued, time: Timestamp, first: u64) -> Life {
         Event::Sealed {
             step: step(),
             label: LabelProof::Scanned,
+            reprint: 0,
         },
     ];
     let mut seq = first;

@@ -307,6 +307,16 @@ pub enum Refused {
         /// The number of the event.
         given: u32,
     },
+    /// The label that was scanned is not the one that counts.
+    #[error("serial {serial}: label R{scanned} was scanned and is void, R{newest} counts")]
+    VoidLabel {
+        /// The unit.
+        serial: Serial,
+        /// The number of the event; 0 is the first print.
+        scanned: u32,
+        /// The newest number on record.
+        newest: u32,
+    },
     /// Somebody has to have asked for it.
     #[error("serial {0}: a reprint takes the badge of who asks for it")]
     NoBadge(Serial),

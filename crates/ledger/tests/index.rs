@@ -47,6 +47,7 @@ impl Many {
             let sealed = Event::Sealed {
                 step: at.clone(),
                 label: traveler::LabelProof::Scanned,
+                reprint: 0,
             };
             let issued = Event::Issued(Box::new(issue_of(at.clone())));
             for event in [issued, loaded_of(at), sealed] {

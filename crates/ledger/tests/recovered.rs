@@ -116,8 +116,39 @@ fn a_reprint_comes_back_with_its_number() {
     };
     assert_eq!(line.try_one(again(&kept[2])), Err(number));
     line.ok(reprinted(3));
-    line.ok(sealed("BM-1", 1));
+    line.ok(sealed_by("BM-1", 1, 3));
     line.check();
+}
+
+/// The seal comes back when the reprint that it is by does not, but never by a label that was void.
+#[test]
+fn a_seal_comes_back_with_the_number_of_its_label() {
+    let reprinted = |reprint| {
+        let mut step = step("BM-1", 1);
+        step.operator = Some(OperatorId::parse("OP-7").unwrap());
+        let reason = "torn".to_owned();
+        Event::Reprinted {
+            step,
+            reprint,
+            reason,
+        }
+    };
+    for (here, comes_back) in [(None, true), (Some(1), true), (Some(2), false)] {
+        let (mut lost, mut line) = (Line::new(), Line::new());
+        lost.ok(issue("BM-1", 1));
+        lost.ok(loaded("BM-1", 1));
+        lost.ok(reprinted(1));
+        lost.ok(sealed_by("BM-1", 1, 1));
+        let kept = kept_by_a_station(&lost, KEPT);
+        line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+        line.ok(again(&kept[0]));
+        line.ok(again(&kept[1]));
+        if let Some(number) = here {
+            line.ok(reprinted(number));
+        }
+        assert_eq!(line.try_one(again(&kept[3])).is_ok(), comes_back);
+        line.check();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod line;
 use ledger::{Refused, export, verify_bundle};
 use line::*;
 use tlog::CheckpointSigner;
-use traveler::{Attempt, Event, OperatorId, State};
+use traveler::{Attempt, Event, LabelProof, OperatorId, State};
 
 fn reprinted(unit: &str, attempt: u32, reprint: u32) -> Event {
     let mut step = step(unit, attempt);
@@ -55,7 +55,7 @@ fn a_reprint_stands_between_load_and_seal_and_moves_nothing() {
     assert_eq!(load, Some(row.last_seq - 2));
     assert_eq!(reader.traveler(&serial("BM-1")).unwrap().len(), 4);
     drop(reader);
-    line.ok(sealed("BM-1", 1));
+    line.ok(sealed_by("BM-1", 1, 2));
     refused(&mut line, reprinted("BM-1", 1, 3), no(State::Sealed, 1));
     line.check();
 }
@@ -84,6 +84,39 @@ fn numbers_rise_and_begin_anew_with_the_attempt() {
     };
     refused(&mut line, reprinted("BM-1", 1, 2), old);
     line.ok(reprinted("BM-1", 2, 1));
+    line.check();
+}
+
+/// The station that looked and the station that prints again may do so at once: whichever entry is
+/// first decides, and no seal is by a label that is void.
+#[test]
+fn a_seal_is_by_the_label_that_counts() {
+    let mut line = Line::new();
+    line.ok(issue("BM-1", 1));
+    line.ok(loaded("BM-1", 1));
+    let void = |scanned, newest| Refused::VoidLabel {
+        serial: serial("BM-1"),
+        scanned,
+        newest,
+    };
+    refused(&mut line, sealed_by("BM-1", 1, 1), void(1, 0));
+    line.ok(reprinted("BM-1", 1, 1));
+    line.ok(reprinted("BM-1", 1, 2));
+    for scanned in [0, 1, 3] {
+        refused(&mut line, sealed_by("BM-1", 1, scanned), void(scanned, 2));
+    }
+    let without = |reprint| Event::Sealed {
+        step: step("BM-1", 1),
+        label: LabelProof::NoLabel,
+        reprint,
+    };
+    refused(&mut line, without(2), void(2, 0));
+    line.ok(sealed_by("BM-1", 1, 2));
+    // Another attempt, another count.
+    line.ok(rework("BM-1", 1));
+    line.ok(issue("BM-1", 2));
+    line.ok(loaded("BM-1", 2));
+    line.ok(sealed_by("BM-1", 2, 0));
     line.check();
 }
 
@@ -169,7 +202,7 @@ fn a_bundle_with_reprints_verifies() {
     line.ok(issue("BM-1", 1));
     line.ok(loaded("BM-1", 1));
     line.ok(reprinted("BM-1", 1, 1));
-    line.ok(sealed("BM-1", 1));
+    line.ok(sealed_by("BM-1", 1, 1));
     line.check();
     let out = line.folder.path().join("out");
     export(&line.path, line.key.vkey(), &out).unwrap();

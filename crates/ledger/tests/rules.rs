@@ -715,6 +715,7 @@ fn the_whole_life_of_a_unit() {
         Event::Sealed {
             step: step("BM-1", 3),
             label: LabelProof::NoLabel,
+            reprint: 0,
         },
     ]);
     let reader = line.ledger.reader().unwrap();

@@ -226,6 +226,9 @@ pub enum Event {
         step: Step,
         /// How the label was shown to be this unit's.
         label: LabelProof,
+        /// The number on the label that was scanned: `R1` is 1. Absent: the first print, or none.
+        #[serde(default, skip_serializing_if = "first_print")]
+        reprint: u32,
     },
     /// The attempt is withdrawn; its password is burnt.
     Voided {
@@ -259,6 +262,16 @@ pub enum Event {
     Recovered(Box<Recovered>),
     /// A serial, and the silicon it was, that nothing is issued for any more.
     SerialBlocked(Box<Blocked>),
+}
+
+/// Nothing is written of a first print, so that entries from before there were others stay as they
+/// are.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn first_print(reprint: &u32) -> bool {
+    *reprint == 0
 }
 
 /// What identifies one step of one attempt.

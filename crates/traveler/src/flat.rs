@@ -47,6 +47,8 @@ struct Flat<'a> {
     receipt_signed: Option<bool>,
     profile_sha256: Option<Digest>,
     label: Option<LabelProof>,
+    #[serde(default)]
+    reprint: u32,
 }
 
 /// The entry, when it is one of the three and nothing about it is odd.
@@ -85,6 +87,7 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Entry> {
         "sealed" => Event::Sealed {
             step,
             label: flat.label?,
+            reprint: flat.reprint,
         },
         _ => return None,
     };
@@ -104,7 +107,7 @@ mod tests {
         \"order\":\"WO-1\",\"station\":\"bench-1\",\"attempt\":1";
 
     /// The three, as they are written.
-    fn samples() -> [String; 4] {
+    fn samples() -> [String; 5] {
         let [d, f, k] = ["07".repeat(32), "03".repeat(16), "04".repeat(8)];
         let head = "{\"seq\":7,\"time\":\"2023-11-14T22:13:20.000Z\",\"simulated_hsm\":true,";
         [
@@ -125,6 +128,7 @@ mod tests {
                  \"receipt_signed\":false,\"profile_sha256\":\"{d}\"}}"
             ),
             format!("{head}\"kind\":\"sealed\",{STEP},\"label\":\"scanned\"}}"),
+            format!("{head}\"kind\":\"sealed\",{STEP},\"label\":\"scanned\",\"reprint\":12}}"),
         ]
     }
 
@@ -211,6 +215,10 @@ mod tests {
                 ("\"kind\":\"", "\"kind\":\"\\u0073"),
                 ("BM-000001", "B\\u004d-000001"),
                 ("\"label\":\"scanned\"", "\"label\":null"),
+                ("\"reprint\":12", "\"reprint\":0"),
+                ("\"reprint\":12", "\"reprint\":null"),
+                ("\"reprint\":12", "\"reprint\":4294967296"),
+                ("\"attempt\":1", "\"attempt\":1,\"reprint\":\"a\""),
                 ("\"macs\":[", "\"macs\":[null,"),
                 ("{\"seq\"", " \n{ \"seq\""),
                 ("}", "} "),

@@ -138,13 +138,21 @@ pub(crate) fn write(entry: &Entry) -> Option<Vec<u8>> {
                 page.bytes(",\"profile_sha256\":\"", &profile.0);
             }
         }
-        Event::Sealed { step, label } => {
+        Event::Sealed {
+            step,
+            label,
+            reprint,
+        } => {
             page.word(",\"kind\":\"sealed\"");
             page.step(step)?;
             page.word(match label {
                 LabelProof::NoLabel => ",\"label\":\"no_label\"",
                 LabelProof::Scanned => ",\"label\":\"scanned\"",
             });
+            if *reprint > 0 {
+                page.word(",\"reprint\":");
+                page.number(*reprint);
+            }
         }
         _ => return None,
     }
@@ -341,7 +349,15 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Entry> {
             "scanned" => LabelProof::Scanned,
             _ => return None,
         };
-        Event::Sealed { step, label }
+        let reprint = match rest.has(",\"reprint\":") {
+            true => rest.small().filter(|number| *number > 0)?,
+            false => 0,
+        };
+        Event::Sealed {
+            step,
+            label,
+            reprint,
+        }
     };
     let whole = rest.0 == b"}";
     whole.then_some(Entry {

@@ -131,6 +131,7 @@ mod tests {
             event: Event::Sealed {
                 step: step(),
                 label: LabelProof::Scanned,
+                reprint: 0,
             },
         };
         let was = "{\"seq\":9,\"time\":\"2023-11-14T22:13:20.000Z\",\"kind\":\"sealed\",\

@@ -492,7 +492,11 @@ impl Books {
             true => LabelProof::Scanned,
             false => LabelProof::NoLabel,
         };
-        self.step(&row, State::Sealed, |step| Event::Sealed { step, label })
+        self.step(&row, State::Sealed, |step| Event::Sealed {
+            step,
+            label,
+            reprint: newest,
+        })
     }
 
     fn void(&mut self, request: &v1::VoidRequest) -> Result<v1::ProofResponse, CallError> {

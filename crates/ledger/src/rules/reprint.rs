@@ -2,12 +2,13 @@
 //!
 //! Only between load and seal: before it there is no label, and behind it the secret is never given
 //! again, so that another label means another attempt. One person's badge is enough here, since no
-//! seal is broken; the number rises with each, so that of two labels the older is told to be void.
+//! seal is broken; the number rises with each, so that of two labels the older is told to be void. The
+//! seal says which one was scanned, so that a reprint which overtook it cannot void the label it is by.
 
-use traveler::{Entry, Event, State};
+use traveler::{Entry, Event, LabelProof, State, Step};
 
 use super::unit::{right_station, same_attempt, step_row};
-use super::{At, Verdict, View, refuse};
+use super::{At, Stop, Verdict, View, refuse};
 use crate::Refused;
 use crate::rows::{ReprintRow, Row, UnitRow};
 
@@ -44,9 +45,7 @@ pub(super) fn label<V: View>(view: &V, entry: &Entry, at: At) -> Verdict<V::Erro
     if reason.trim().is_empty() || reason.len() > REASON_MAX || reason.contains(char::is_control) {
         return refuse(Refused::NoReason(unit.serial));
     }
-    let before = view.reprint(&step.serial)?;
-    let before = before.filter(|row| row.attempt == step.attempt);
-    let newest = before.map_or(0, |row| row.reprint);
+    let newest = newest(view, step)?;
     // A number between may have been lost with its entry.
     if *reprint <= newest {
         return refuse(Refused::ReprintNumber {
@@ -69,4 +68,37 @@ pub(super) fn label<V: View>(view: &V, entry: &Entry, at: At) -> Verdict<V::Erro
             ..unit
         }),
     ])
+}
+
+/// The number of the label that counts; 0 is the first print.
+fn newest<V: View>(view: &V, step: &Step) -> Result<u32, V::Error> {
+    let newest = view.reprint(&step.serial)?;
+    let newest = newest.filter(|row| row.attempt == step.attempt);
+    Ok(newest.map_or(0, |row| row.reprint))
+}
+
+/// An attempt is sealed by the label that counts, and by no number where there is no label.
+pub(super) fn counts<V: View>(
+    view: &V,
+    step: &Step,
+    (label, scanned): (LabelProof, u32),
+    at: At,
+) -> Result<(), Stop<V::Error>> {
+    let newest = match label {
+        LabelProof::Scanned => newest(view, step)?,
+        LabelProof::NoLabel => 0,
+    };
+    let good = match (label, at) {
+        // The entry of the reprint may be lost, and nobody has its proof.
+        (LabelProof::Scanned, At::Before) => scanned >= newest,
+        _ => scanned == newest,
+    };
+    match good {
+        true => Ok(()),
+        false => refuse(Refused::VoidLabel {
+            serial: step.serial.clone(),
+            scanned,
+            newest,
+        }),
+    }
 }

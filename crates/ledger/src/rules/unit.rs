@@ -3,7 +3,7 @@
 use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
 
 use super::recovered::{not_blocked, record_lost};
-use super::{At, Stop, Verdict, View, open_order, refuse, running, usable};
+use super::{At, Stop, Verdict, View, open_order, refuse, reprint, running, usable};
 use crate::Refused;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
@@ -122,6 +122,9 @@ pub(super) fn follow<V: View>(
         }
         Event::Rework { by, .. } if by.iter().all(|person| Some(person) == by.first()) => {
             return refuse(Refused::OnePerson(unit.serial));
+        }
+        Event::Sealed { label, reprint, .. } => {
+            reprint::counts(view, step, (*label, *reprint), at)?;
         }
         _ => {}
     }

@@ -220,9 +220,15 @@ pub fn loaded(unit: &str, attempt: u32) -> Event {
 }
 
 pub fn sealed(unit: &str, attempt: u32) -> Event {
+    sealed_by(unit, attempt, 0)
+}
+
+/// A seal by the label of this number.
+pub fn sealed_by(unit: &str, attempt: u32, reprint: u32) -> Event {
     Event::Sealed {
         step: step(unit, attempt),
         label: LabelProof::Scanned,
+        reprint,
     }
 }
 

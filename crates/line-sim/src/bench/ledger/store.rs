@@ -114,6 +114,7 @@ impl Store {
             let seal = |unit: &Issued| Event::Sealed {
                 step: unit.step.clone(),
                 label: LabelProof::Scanned,
+                reprint: 0,
             };
             changes.extend(units.iter().map(|unit| change(vec![seal(unit)])));
         }
