@@ -33,14 +33,14 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// All of a label, which has at most 16 kB as text and a few hundred as a picture.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
-/// For a printer that does not answer to take what is on its way.
-const END_WITHIN: Duration = Duration::from_secs(1);
 /// A label of 300 mm at the slowest speed there is (51 mm a second), and those of the other slots
 /// that were sent before it.
 const PRINTED_WITHIN: Duration = Duration::from_secs(30);
 const ASK_EVERY: Duration = Duration::from_millis(200);
-/// A label that somebody else is sending is whole within this; a part that stays longer was cut.
-const PART_WITHIN: Duration = Duration::from_secs(2);
+/// A label that somebody else is sending is whole within this, or another station would have given it
+/// up; a part that stays longer was cut.
+const PART_WITHIN: Duration = Duration::from_secs(15);
+const _: () = assert!(PART_WITHIN.as_secs() > SEND_WITHIN.as_secs());
 
 /// Ends a format that was cut in the middle (ZPL II Programming Guide, `~JX`).
 const CANCEL_PART: &[u8] = b"~JX";
@@ -277,7 +277,7 @@ impl Printer {
             return Ok(Taken::Unknown(format!("the label was cut off: {error}")));
         }
         if self.mute() {
-            link.finish(END_WITHIN).await;
+            link.finish().await;
             return Ok(Taken::Unknown(
                 "this printer says nothing of itself".to_owned(),
             ));
@@ -312,19 +312,21 @@ impl Labels for Printer {
     }
 }
 
-/// Waits until the printer would print at once; refuses with what is in the way.
+/// Waits until the printer says that it would print at once; refuses with what is in the way.
 async fn ready(link: &mut Link) -> io::Result<()> {
-    let cut = Instant::now() + PART_WITHIN;
+    let mut end = Instant::now() + PART_WITHIN;
+    let mut cancelled = false;
     loop {
         let status = Status::ask(link, ANSWER_WITHIN).await?;
         match status.trouble() {
             None => return Ok(()),
             // Left by a station that lost its power in the middle: the next label would be part of it.
-            Some(Trouble::Part) if Instant::now() >= cut => {
+            Some(Trouble::Part) if Instant::now() >= end && !cancelled => {
                 link.send(CANCEL_PART, ANSWER_WITHIN).await?;
-                return Ok(());
+                cancelled = true;
+                end = Instant::now() + ANSWER_WITHIN;
             }
-            Some(Trouble::Part | Trouble::Full) if Instant::now() < cut => sleep(ASK_EVERY).await,
+            Some(Trouble::Part | Trouble::Full) if Instant::now() < end => sleep(ASK_EVERY).await,
             Some(found) => return Err(trouble(found.as_str())),
         }
     }

@@ -9,6 +9,12 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::node::Node;
 
+/// For a printer on the network to take what is on its way, when it does not answer: some never close
+/// a line.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+/// The same on a cable, which says when it is out: a slow printer takes its time.
+const LEFT_WITHIN: Duration = Duration::from_secs(10);
+
 /// An open line to a printer.
 pub(super) enum Link {
     Tcp(TcpStream),
@@ -58,7 +64,7 @@ impl Link {
 
     /// Drops what the printer said before it was asked: on a cable, an answer to somebody who has
     /// given up waiting for it may lie there.
-    pub(super) fn drain(&mut self) {
+    pub(super) async fn drain(&mut self) {
         match self {
             Link::Tcp(stream) => {
                 let mut old = [0; 256];
@@ -68,20 +74,23 @@ impl Link {
                     }
                 }
             }
-            Link::Node(node) => node.drain(),
+            Link::Node(node) => node.drain().await,
         }
     }
 
     /// Ends a line to a printer that does not answer: a line that is dropped with bytes on their way
     /// takes them back.
-    pub(super) async fn finish(&mut self, within: Duration) {
-        if let Link::Tcp(stream) = self {
-            let ending = async {
-                let _ = stream.shutdown().await;
-                let mut rest = [0; 64];
-                while matches!(stream.read(&mut rest).await, Ok(count) if count > 0) {}
-            };
-            let _ = timeout(within, ending).await;
+    pub(super) async fn finish(&mut self) {
+        match self {
+            Link::Tcp(stream) => {
+                let ending = async {
+                    let _ = stream.shutdown().await;
+                    let mut rest = [0; 64];
+                    while matches!(stream.read(&mut rest).await, Ok(count) if count > 0) {}
+                };
+                let _ = timeout(CLOSED_WITHIN, ending).await;
+            }
+            Link::Node(node) => node.sent(LEFT_WITHIN).await,
         }
     }
 }

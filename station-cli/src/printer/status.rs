@@ -64,7 +64,7 @@ pub(super) struct Status {
 impl Status {
     /// Asks, and waits for the three strings.
     pub(super) async fn ask(link: &mut Link, within: Duration) -> io::Result<Status> {
-        link.drain();
+        link.drain().await;
         link.send(ASK, within).await?;
         let until = Instant::now() + within;
         let mut answer = Vec::with_capacity(LONGEST);

@@ -147,7 +147,7 @@ async fn nothing_is_sent_that_is_not_on_record_first() {
 }
 
 /// A pair of ptys stands for a printer on a cable: the far end is ours.
-mod cable {
+pub(super) mod cable {
     use std::fs::File;
     use std::io::{Read, Write};
     use std::path::PathBuf;
@@ -155,7 +155,7 @@ mod cable {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-    pub(super) fn pair() -> (File, PathBuf) {
+    pub(in super::super) fn pair() -> (File, PathBuf) {
         let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&far).unwrap();
         unlockpt(&far).unwrap();
@@ -224,6 +224,47 @@ async fn an_old_answer_on_the_cable_is_not_taken() {
     assert!(error.contains("out of paper"), "{error}");
     assert!(!begun);
     drop(end.join().unwrap());
+}
+
+/// A part of a label may be another station's that is still sending it: it has the time that a label
+/// may take. What stays longer was cut, and is taken away; the printer says whether it is gone.
+#[tokio::test(start_paused = true)]
+async fn a_part_of_another_label_is_given_its_time() {
+    let part = WELL.replacen(",000,0,0,0,000", ",000,0,0,1,000", 1);
+    for (whole_after, cancels, prints) in [(12, 0, true), (20, 1, true), (99, 1, false)] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let begun = Instant::now();
+        let part = part.clone();
+        let far = tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut line, _) = listener.accept().await.unwrap();
+            let (mut heard, mut cancels, mut bytes) = (Vec::new(), 0, [0; 256]);
+            while let Ok(count @ 1..) = line.read(&mut bytes).await {
+                heard.extend_from_slice(&bytes[..count]);
+                if heard.ends_with(b"~HS") {
+                    cancels += usize::from(heard.starts_with(b"~JX"));
+                    heard.clear();
+                    let there = begun.elapsed() < Duration::from_secs(whole_after);
+                    // It is gone when it is whole or was cancelled; one printer never lets it go.
+                    let answer = if there && (cancels == 0 || whole_after == 99) {
+                        &part
+                    } else {
+                        WELL
+                    };
+                    line.write_all(answer.as_bytes()).await.unwrap();
+                }
+            }
+            cancels
+        });
+        let mut printer: Printer = format!("tcp:{at}").parse().unwrap();
+        let serial = Serial::parse("A47").unwrap();
+        let printed = printer
+            .print(&label(&serial, "^XA1^XZ"), &mut || Ok(()))
+            .await;
+        assert_eq!(printed.is_ok(), prints, "{whole_after} s: {printed:?}");
+        assert_eq!(far.await.unwrap(), cancels, "{whole_after} s");
+    }
 }
 
 #[tokio::test]
