@@ -32,7 +32,7 @@ use crate::reprint::{self, ReprintArgs};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
 use crate::shift::{self, ShiftArgs};
-use crate::sync::{SyncState, Synced, sync};
+use crate::sync::sync;
 use crate::token::Token;
 use crate::usb::NoPlace;
 
@@ -282,9 +282,6 @@ fn read_token(args: &EnrollArgs) -> anyhow::Result<Zeroizing<String>> {
 async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
     let home = Home::open(&args.data.data)?;
     let printer = args.printer.open(home.labels());
-    let own_folder = printer
-        .as_folder()
-        .is_some_and(|folder| folder.0 == home.labels());
     let job = Job {
         order: args.order,
         serial: args.serial,
@@ -307,7 +304,8 @@ async fn run_provision(args: ProvisionArgs) -> anyhow::Result<u8> {
     {
         say(&format!("standard output was not taken: {error}"));
     }
-    if own_folder && let Err(error) = put_away(&home, &job.serial) {
+    // Whatever printer this run had: the one before may have been the folder.
+    if let Err(error) = put_away(&home, &job.serial) {
         say(&format!("the label's file is still there: {error:#}"));
     }
     Ok(report.exit_code())
@@ -321,6 +319,20 @@ pub(crate) fn put_away(home: &Home, serial: &Serial) -> anyhow::Result<()> {
         LabelFolder(home.labels()).take_back(serial)?;
     }
     Ok(())
+}
+
+/// The same for all labels in that folder. Listed before the journal is: a unit is journaled before
+/// its label is printed, so one that is begun meanwhile keeps its own.
+pub(crate) fn put_all_away(home: &Home) {
+    let labels = LabelFolder(home.labels());
+    let all = labels.serials().map_err(anyhow::Error::from);
+    let done = all.and_then(|all| all.iter().try_for_each(|serial| put_away(home, serial)));
+    if let Err(error) = done {
+        say(&format!(
+            "labels of units that are done are still in {}: {error:#}",
+            labels.0.display()
+        ));
+    }
 }
 
 /// Whether a label was scanned where an argument belongs: its password must not be repeated, by
@@ -352,12 +364,7 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
         .as_ref()
         .map(|serial| (serial, args.operator.as_ref()));
     let all = sync(&home, &server, args.wait.patience(), void).await?;
-    let ended = |one: &&Synced| matches!(one.state, SyncState::Sealed | SyncState::Withdrawn);
-    for synced in all.iter().filter(ended) {
-        if let Err(error) = put_away(&home, &synced.serial) {
-            say(&format!("the label's file is still there: {error:#}"));
-        }
-    }
+    put_all_away(&home);
     if let Some(serial) = &args.void {
         let labels = LabelFolder(args.labels.unwrap_or_else(|| home.labels()));
         labels
@@ -392,6 +399,42 @@ mod tests {
         let error = Cli::try_parse_from(line.split_whitespace()).err().unwrap();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains(expected), "{error}");
+    }
+
+    #[test]
+    fn labels_of_units_that_are_not_under_way_are_put_away_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let vkey = tlog::vkey("line.example/log", &[7; 32]).unwrap();
+        let text = format!("server = \"https://a\"\nstation = \"bench-1\"\nvkey = \"{vkey}\"\n");
+        std::fs::write(folder.path().join("station.toml"), text).unwrap();
+        let home = Home::open(folder.path()).unwrap();
+        put_all_away(&home); // there is no such folder yet
+        std::fs::create_dir(home.labels()).unwrap();
+        let names = [
+            "A47.zpl",
+            "A47.zpl.new",
+            "A48.zpl",
+            "A49.zpl.new",
+            "notes.zpl",
+        ];
+        for name in names {
+            std::fs::write(home.labels().join(name), "^XA^XZ").unwrap();
+        }
+        let open = crate::journal::Open {
+            serial: Serial::parse("A48").unwrap(),
+            order: OrderId::parse("WO-1").unwrap(),
+            port: "p".into(),
+            device_id: traveler::DeviceId::parse("00112233").unwrap(),
+            issued: None,
+            withdraw: None,
+        };
+        let mut claim = home.journal().claim(&open.serial).unwrap();
+        claim.write(open).unwrap();
+        put_all_away(&home);
+        let left = std::fs::read_dir(home.labels()).unwrap().flatten();
+        let mut left: Vec<_> = left.map(|file| file.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["A48.zpl", "notes.zpl"]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ use traveler::{OrderId, Serial};
 use zeroize::Zeroizing;
 
 use crate::calls::{Patience, Server};
-use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs};
+use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, put_all_away};
 use crate::home::Home;
 use crate::printer::PrinterArgs;
 use crate::sync::sync;
@@ -94,6 +94,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let server = Server::of(&home)?;
     // A server that is away is no reason not to begin: the journal says what has to come back.
     let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
+    put_all_away(&home);
     drop(server);
 
     let words = Words::of(args.language.unwrap_or(slots.language));

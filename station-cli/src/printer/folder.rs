@@ -1,5 +1,6 @@
 //! A printer that is a folder: something else prints from it, or a person looks into it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,24 @@ impl LabelFolder {
         let path = self.path(serial);
         durable::remove(&durable::beside(&path))?;
         durable::remove(&path)
+    }
+
+    /// Whose labels lie here, whole or in part; what has no such name is somebody else's.
+    pub(crate) fn serials(&self) -> io::Result<Vec<Serial>> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut serials = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let stem = name.strip_suffix(".new").unwrap_or(&name);
+            let stem = stem.strip_suffix(".zpl");
+            serials.extend(stem.and_then(|stem| Serial::parse(stem).ok()));
+        }
+        Ok(serials)
     }
 
     fn path(&self, serial: &Serial) -> PathBuf {
