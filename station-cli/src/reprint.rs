@@ -188,6 +188,10 @@ async fn may_reprint<S: Provisioning>(
     issued: &Issued,
 ) -> Result<(), Failure> {
     let no = |why| Err(no_reprint(&open.serial, why));
+    // Decided, and perhaps on record already: another label would be one of a credential that is void.
+    if open.withdraw.is_some() {
+        return no("it is being withdrawn: station-cli sync");
+    }
     match desk.fate(claim).await? {
         Fate::Live => {}
         Fate::Sealed => return no("it is sealed: run again, and its record is closed"),
@@ -290,12 +294,13 @@ pub(crate) async fn run(args: ReprintArgs) -> Result<u8> {
                 "{serial}: {} - {} ({failure})",
                 advice.says, advice.action
             ));
-            if args.format == Format::Json {
-                print(&json!({
+            tell(
+                args.format,
+                &json!({
                     "serial": serial, "outcome": outcome, "reason": advice.reason,
                     "attempt": null, "reprint": null, "printed": null,
-                }))?;
-            }
+                }),
+            );
             return Ok(outcome.exit_code());
         }
     };
@@ -312,14 +317,28 @@ pub(crate) async fn run(args: ReprintArgs) -> Result<u8> {
             again.serial
         )),
     }
-    if args.format == Format::Json {
-        print(&json!({
+    if let Some(folder) = printer.as_folder() {
+        let folder = folder.0.display();
+        say(&format!("{}: the label is in {folder}", again.serial));
+    }
+    tell(
+        args.format,
+        &json!({
             "serial": again.serial, "outcome": outcome, "reason": null,
             "attempt": done.attempt, "reprint": number, "printed": done.unknown.is_none(),
-        }))?;
-    }
+        }),
+    );
     Ok(match done.unknown {
         None => 0,
         Some(_) => outcome.exit_code(),
     })
+}
+
+/// Nobody may listen any more; the label is what it is.
+fn tell(format: Format, value: &serde_json::Value) {
+    if format == Format::Json
+        && let Err(error) = print(value)
+    {
+        say(&format!("standard output was not taken: {error}"));
+    }
 }

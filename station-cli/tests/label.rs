@@ -10,7 +10,7 @@ mod line;
 
 #[cfg(test)]
 mod tests {
-    use station_cli::{Again, Failure, Outcome, Patience, Reprinted, reprint};
+    use station_cli::{Again, Failure, Outcome, Patience, Reprinted, SyncState, reprint, sync};
     use std::time::Duration;
     use traveler::{Event, OperatorId, State};
 
@@ -145,6 +145,27 @@ mod tests {
         line.run("A47").await;
         line.server.books().label = false;
         refused(&line, "carries no label").await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_is_being_withdrawn_gets_no_other_label() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.run("A47").await;
+        let faults = vec![(Call::Void, Lose::Request); 2];
+        line.server.books().faults = faults;
+        let (patience, name) = (Patience(Duration::ZERO), serial("A47"));
+        let void = Some((&name, None));
+        assert!(
+            sync(&line.home, &line.server, patience, void)
+                .await
+                .is_err()
+        );
+        refused(&line, "being withdrawn: station-cli sync").await;
+        assert_eq!(line.printed("A47"), 1);
+        line.server.books().faults.clear();
+        let all = sync(&line.home, &line.server, patience, None).await;
+        assert_eq!(all.unwrap()[0].state, SyncState::Withdrawn);
     }
 
     #[tokio::test(start_paused = true)]
