@@ -136,6 +136,23 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// Whether there are processes of which this user may not see what they have open: then nobody can
+/// say here that a port is free.
+pub(crate) fn hidden_holders(root: &Path) -> bool {
+    let Ok(processes) = fs::read_dir(root.join("proc")) else {
+        return true;
+    };
+    let mut processes = processes.flatten().filter(|process| {
+        let name = process.file_name();
+        name.to_string_lossy().bytes().all(|b| b.is_ascii_digit())
+    });
+    // One that has ended meanwhile is not there, and holds nothing.
+    processes.any(|process| match fs::read_dir(process.path().join("fd")) {
+        Ok(_) => false,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    })
+}
+
 /// Other processes that have this file open (Linux's /proc, as far as permitted): at most three, since
 /// a person has to end them.
 pub(crate) fn holders(path: &Path) -> Vec<Holder> {

@@ -94,14 +94,9 @@ pub trait Labels: Send {
 pub(crate) struct PrinterArgs {
     /// The printer: tcp:HOST[:PORT], usb:PATH, dir:FOLDER or file:PATH [default: dir:labels in the
     /// station's folder].
-    #[arg(
-        long,
-        value_name = "PRINTER",
-        env = "BIRTHMARK_PRINTER",
-        conflicts_with = "labels"
-    )]
+    #[arg(long, value_name = "PRINTER", env = "BIRTHMARK_PRINTER")]
     printer: Option<Printer>,
-    /// A folder in place of a printer; the same as --printer dir:DIR.
+    /// A folder in place of a printer; the same as --printer dir:DIR, and goes before it.
     #[arg(long, value_name = "DIR")]
     labels: Option<PathBuf>,
 }
@@ -110,8 +105,9 @@ impl PrinterArgs {
     /// The one that was named, or the station's own folder.
     pub(crate) fn open(&self, own: PathBuf) -> Printer {
         match (&self.printer, &self.labels) {
-            (Some(printer), _) => printer.clone(),
-            (None, Some(folder)) => Printer::folder(folder.clone()),
+            // It comes from the command line alone, and a printer perhaps from the environment.
+            (_, Some(folder)) => Printer::folder(folder.clone()),
+            (Some(printer), None) => printer.clone(),
             (None, None) => Printer::folder(own),
         }
     }
@@ -224,13 +220,17 @@ impl Printer {
     pub async fn ask(&self) -> io::Result<String> {
         match &self.way {
             Way::Folder(LabelFolder(path)) => {
-                let there = path.is_dir() || !path.exists();
-                let words = format!("the folder {}", path.display());
-                there
-                    .then_some(words)
-                    .ok_or_else(|| trouble("it is no folder"))
+                folder::takes_files(path)?;
+                Ok(format!("the folder {}", path.display()))
             }
-            Way::File(path) => Ok(format!("the file {}", path.display())),
+            Way::File(path) if node::is_plain(path) => {
+                folder::takes_files(path.parent().unwrap_or(path))?;
+                Ok(format!("the file {}", path.display()))
+            }
+            Way::File(path) => {
+                self.connect().await?;
+                Ok(format!("{} can be opened", path.display()))
+            }
             Way::Tcp { mute: true, .. } | Way::Usb { mute: true, .. } => {
                 self.connect().await?;
                 Ok("it can be reached; whether it prints it does not say".to_owned())

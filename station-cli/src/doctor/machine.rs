@@ -43,13 +43,16 @@ fn existing(dir: &Path) -> &Path {
 
 /// Whether a file that is written and synced is there.
 pub(super) fn sync(dir: &Path) -> Finding {
-    let path = existing(dir).join(format!(".doctor-{}", std::process::id()));
-    let tried = written(&path);
-    let _ = fs::remove_file(&path);
-    match tried {
-        Ok(()) => Finding::green("disk sync", "a file was written and synced"),
+    let folder = existing(dir);
+    let path = folder.join(format!(".doctor-{}", std::process::id()));
+    let at = folder.display();
+    match written(&path) {
+        Ok(()) => Finding::green(
+            "disk sync",
+            format!("a file was written and synced in {at}"),
+        ),
         Err(error) => {
-            let says = format!("a file cannot be written and synced: {error}");
+            let says = format!("a file cannot be written and synced in {at}: {error}");
             Finding::red(
                 "disk sync",
                 says,
@@ -60,7 +63,13 @@ pub(super) fn sync(dir: &Path) -> Finding {
 }
 
 fn written(path: &Path) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+    // What is there already is somebody else's, and stays.
+    let file = File::create_new(path)?;
+    let kept = keeps(file, path);
+    fs::remove_file(path).and(kept)
+}
+
+fn keeps(mut file: File, path: &Path) -> io::Result<()> {
     file.write_all(&[0x5a; 4_096])?;
     file.sync_all()?;
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -165,6 +174,14 @@ mod tests {
             "nothing is left"
         );
         assert_eq!(sync(Path::new("/proc")).level, Level::Red);
+        let others = folder
+            .path()
+            .join(format!(".doctor-{}", std::process::id()));
+        fs::write(&others, "another's").unwrap();
+        let found = sync(folder.path());
+        assert_eq!(found.level, Level::Red);
+        assert!(found.says.contains(&*folder.path().to_string_lossy()));
+        assert_eq!(fs::read_to_string(&others).unwrap(), "another's");
         let full = disk(Path::new("/proc")); // it has no room for anything
         assert_eq!(
             (full.level, full.says.as_str()),

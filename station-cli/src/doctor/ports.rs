@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::{Finding, RULES};
-use crate::port::holders;
+use crate::port::{hidden_holders, holders};
 use crate::ports::ports;
 use crate::usb;
 
@@ -63,7 +63,7 @@ pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
         ));
     }
     for path in &paths {
-        findings.push(port(path));
+        findings.push(port(path, root));
         findings.extend(latency(path, root));
     }
     findings.extend(meddlers(root));
@@ -73,7 +73,7 @@ pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
 }
 
 /// Whether a port would open, as far as that can be told without opening it.
-fn port(path: &Path) -> Finding {
+fn port(path: &Path, root: &Path) -> Finding {
     let name = path.display().to_string();
     let usb = usb::file_of(&name);
     let path = usb.as_deref().unwrap_or(path);
@@ -107,6 +107,11 @@ fn port(path: &Path) -> Finding {
             None => format!("usermod -aG {group} USER and log in again, or `doctor --udev`"),
         };
         return Finding::red("port", says, todo).of(name);
+    }
+    if hidden_holders(root) {
+        let says = "this user may open it; whether another user's program holds it is not seen";
+        let todo = "run doctor once as root";
+        return Finding::amber("port", says, todo).of(name);
     }
     Finding::green("port", "free, and this user may open it").of(name)
 }
@@ -237,9 +242,23 @@ mod tests {
         assert_eq!(rules(root.path()).level, Level::Green);
     }
 
+    /// A process that does not show what it has open may have the port open.
+    #[test]
+    fn a_port_whose_holder_cannot_be_seen_is_not_called_free() {
+        let root = tempfile::tempdir().unwrap();
+        let free = tempfile::NamedTempFile::new().unwrap();
+        fs::create_dir_all(root.path().join("proc/12/fd")).unwrap();
+        fs::create_dir_all(root.path().join("proc/13")).unwrap(); // it has ended
+        write(root.path(), "proc/self/fd", "");
+        let level = || port(free.path(), root.path()).level;
+        assert_eq!(level(), Level::Green);
+        write(root.path(), "proc/14/fd", "no folder: it cannot be read");
+        assert_eq!(level(), Level::Amber);
+    }
+
     #[test]
     fn a_port_that_is_not_there_is_red() {
-        let found = port(Path::new("/dev/no-such-port"));
+        let found = port(Path::new("/dev/no-such-port"), Path::new("/"));
         assert_eq!(
             (found.level, found.says.as_str()),
             (Level::Red, "it is not there")

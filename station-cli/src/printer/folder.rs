@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
 use traveler::Serial;
 use zeroize::Zeroizing;
 
@@ -62,6 +63,23 @@ impl Labels for LabelFolder {
 
     fn holds(&self, label: &Printout<'_>) -> bool {
         lies(&self.path(label.serial), label.zpl)
+    }
+}
+
+/// Whether files can be put into a folder, or into the one above it that is there; it is made then.
+pub(super) fn takes_files(folder: &Path) -> io::Result<()> {
+    let mut above = folder.ancestors().map(|path| match path.as_os_str() {
+        none if none.is_empty() => Path::new("."),
+        _ => path,
+    });
+    let there = above.find(|path| path.symlink_metadata().is_ok());
+    let there = there.unwrap_or(folder);
+    match fs::metadata(there)?.is_dir() {
+        true => Ok(access(there, Access::WRITE_OK | Access::EXEC_OK)?),
+        false => Err(io::Error::other(format!(
+            "{} is no folder",
+            there.display()
+        ))),
     }
 }
 

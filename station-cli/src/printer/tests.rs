@@ -146,6 +146,53 @@ async fn nothing_is_sent_that_is_not_on_record_first() {
     }
 }
 
+/// What cannot take a label is not called well.
+#[tokio::test]
+async fn a_printer_that_is_asked_says_what_is_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display();
+    fs::write(folder.path().join("file"), "").unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("broken")).unwrap();
+    let ask = async |name: String| name.parse::<Printer>().unwrap().ask().await;
+    for good in [
+        format!("dir:{dir}"),
+        format!("dir:{dir}/a/b"),
+        format!("file:{dir}/label.zpl"),
+        "dir:below-here".to_owned(),
+        "file:label.zpl".to_owned(),
+        "file:/dev/null".to_owned(),
+    ] {
+        ask(good).await.unwrap();
+    }
+    for bad in [
+        format!("dir:{dir}/file"),
+        format!("dir:{dir}/file/below"),
+        format!("dir:{dir}/broken"),
+        format!("file:{dir}/file/below"),
+        "file:/dev/usb/lp99".to_owned(),
+    ] {
+        assert!(ask(bad.clone()).await.is_err(), "{bad}");
+    }
+}
+
+/// A printer of the environment is for whoever names none.
+#[test]
+fn a_folder_on_the_command_line_goes_before_a_printer() {
+    use clap::Parser;
+    #[derive(Parser)]
+    struct Verb {
+        #[command(flatten)]
+        printer: PrinterArgs,
+    }
+    let open = |line: &str| {
+        let verb = Verb::try_parse_from(line.split(' ')).unwrap();
+        verb.printer.open("own".into()).way
+    };
+    let tcp = "v --printer tcp:10.0.0.9";
+    assert_eq!(open(tcp), way("tcp:10.0.0.9"));
+    assert_eq!(open(&format!("{tcp} --labels out")), way("dir:out"));
+}
+
 /// A pair of ptys stands for a printer on a cable: the far end is ours.
 pub(super) mod cable {
     use std::fs::File;
