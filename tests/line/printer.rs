@@ -162,6 +162,8 @@ fn a_label_is_on_paper_once_for_each_number_whatever_the_printer_does() {
         (&1.into(), &1.into())
     );
     assert_eq!(order["reprint_reasons"]["did not come out"], 1);
+    let by = &order["operators"]["B-7"];
+    assert_eq!((&by["reprinted"], &by["other"]), (&1.into(), &0.into()));
     bench.site.provisioner(&["audit", "verify"]).ok();
     others_verify(&bench.site);
     others_read(&bench);

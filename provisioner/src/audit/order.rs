@@ -94,6 +94,7 @@ struct Tally {
     issued: u64,
     sealed: u64,
     voided: u64,
+    reprinted: u64,
     other: u64,
 }
 
@@ -150,9 +151,10 @@ impl Story {
                     self.step(&step.serial, step.attempt, state, event);
                     let operator = step.operator.as_ref().map(ToString::to_string);
                     let station = self.stations.entry(step.station.to_string());
-                    station.or_default().count(state);
+                    station.or_default().count(event, state);
                     if let Some(operator) = operator {
-                        self.operators.entry(operator).or_default().count(state);
+                        let operator = self.operators.entry(operator);
+                        operator.or_default().count(event, state);
                     }
                 }
                 _ => return,
@@ -287,8 +289,10 @@ impl Story {
 }
 
 impl Tally {
-    fn count(&mut self, state: State) {
+    fn count(&mut self, event: &Event, state: State) {
         match state {
+            // It moves no unit: the state is that of the load before.
+            _ if matches!(event, Event::Reprinted { .. }) => self.reprinted += 1,
             State::Issued => self.issued += 1,
             State::Sealed => self.sealed += 1,
             State::Voided => self.voided += 1,
@@ -301,13 +305,18 @@ impl Tally {
             "issued": self.issued,
             "sealed": self.sealed,
             "voided": self.voided,
+            "reprinted": self.reprinted,
             "other": self.other,
         })
     }
 
     fn text(&self) -> String {
+        let reprinted = match self.reprinted {
+            0 => String::new(),
+            count => format!(", reprinted {count}"),
+        };
         format!(
-            "issued {}, sealed {}, voided {}",
+            "issued {}, sealed {}, voided {}{reprinted}",
             self.issued, self.sealed, self.voided
         )
     }
