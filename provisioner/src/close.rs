@@ -104,12 +104,18 @@ impl Line {
         match self.append(vec![event]) {
             Ok(appended) => self.proof(appended.last),
             Err(AppendError::Refused(refused @ Refused::ReprintNumber { .. })) => {
-                // The reply to the same call was lost: this very number is on record.
+                // The reply to the same call was lost: this very number is on record. Whoever asks
+                // with other words, or under another badge, asks for another label.
                 let done = self.read(|ledger| ledger.reprint(&step.serial))?;
                 let same =
                     done.filter(|row| (row.attempt, row.reprint) == (step.attempt, call.reprint));
                 match same {
-                    Some(row) if self.is_same_step(row.seq, &step)? => self.proof(row.seq),
+                    Some(row)
+                        if self.is_same_step(row.seq, &step)?
+                            && self.is_asked_alike(row.seq, call)? =>
+                    {
+                        self.proof(row.seq)
+                    }
                     _ => Err(AppendError::Refused(refused).into()),
                 }
             }
@@ -250,6 +256,18 @@ impl Line {
                     && recorded.device_id == step.device_id
                     && recorded.station == step.station
             }))
+    }
+
+    /// Whether the reprint at `seq` was asked for by the same badge in the same words.
+    fn is_asked_alike(&self, seq: u64, call: &ReprintCall) -> Result<bool, CloseError> {
+        let entry = self.read(|ledger| ledger.entry(seq))?;
+        let entry = entry.and_then(|bytes| Entry::from_bytes(&bytes).ok());
+        Ok(entry.is_some_and(|entry| match entry.event.happened() {
+            Event::Reprinted { step, reason, .. } => {
+                (step.operator.as_ref(), reason) == (Some(&call.operator), &call.reason)
+            }
+            _ => false,
+        }))
     }
 
     /// Whether a step may be proven again. A unit is locked on the proof of its load, so there is

@@ -201,8 +201,9 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
-        R::NoReprint { .. } | R::ReprintNumber { .. } | R::VoidLabel { .. } => {
-            (Code::FailedPrecondition, Reason::WrongState)
+        R::NoReprint { .. } => (Code::FailedPrecondition, Reason::WrongState),
+        R::ReprintNumber { .. } | R::VoidLabel { .. } => {
+            (Code::FailedPrecondition, Reason::VoidLabel)
         }
         R::NoBadge(_) | R::NoReason(_) => (Code::InvalidArgument, Reason::BadRequest),
         R::NotStopped(_) | R::NotAuthorised { .. } | R::RotatesAlone => {

@@ -18,7 +18,7 @@ use crate::printout;
 use crate::provision::Run;
 use crate::report::ReadBack;
 use crate::seams::{Labels, Progress, Scanner, Stage};
-use crate::settle::{Fate, device_id_bytes};
+use crate::settle::device_id_bytes;
 use crate::unit::Unit;
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
@@ -184,7 +184,7 @@ where
         let before = seen.size()?;
         let proof = match self.desk.calls.seal(request).await {
             Ok(proof) => proof,
-            Err(error) => return Err(self.not_sealed(claim, error).await),
+            Err(error) => return Err(self.not_sealed(claim, error)),
         };
         let step = self.desk.step(open, attempt);
         let proven = seen.verify(before, &proof, &step, &[State::Sealed])?;
@@ -194,14 +194,11 @@ where
 
     /// A reprint that the server has on record may be unknown here: the station lost its power before
     /// the reply. Then the label that was scanned is void, and the reprint has to be asked for again.
-    async fn not_sealed(&self, claim: &mut Claim, error: CallError) -> Failure {
+    fn not_sealed(&self, claim: &mut Claim, error: CallError) -> Failure {
         let (reached, reprint) = label_of(claim);
         let void =
-            matches!(&error, CallError::Refused { reason, .. } if *reason == Reason::WrongState);
-        let live = void
-            && reached == Reached::Matched
-            && matches!(self.desk.fate(claim).await, Ok(Fate::Live));
-        if !live {
+            matches!(&error, CallError::Refused { reason, .. } if *reason == Reason::VoidLabel);
+        if !void || reached != Reached::Matched {
             return error.into();
         }
         if let Err(disk) = claim.unmatched() {

@@ -347,6 +347,7 @@ fn refusal(reason: Reason) -> Advice {
         Reason::UnitInUse => (Refused, "UNIT HAS ANOTHER SERIAL", "check serial and unit"),
         Reason::UnknownUnit => (Refused, "UNKNOWN SERIAL", "check the serial"),
         Reason::WrongState => (Rework, "UNIT WAS WITHDRAWN OR MOVED ON", "run again"),
+        Reason::VoidLabel => (Rework, "THIS LABEL IS VOID", "destroy it, scan the newest; is there none? station-cli reprint"),
         Reason::OtherStation => (Refused, "IN WORK AT ANOTHER STATION", "take it there"),
         Reason::ReceiptMismatch => (Stop, "UNIT RECEIPT NOT ACCEPTED", "put the unit aside, call the lead"),
         Reason::TicketRefused => (Rework, "TICKET NOT ACCEPTED", "run again"),

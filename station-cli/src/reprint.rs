@@ -10,7 +10,7 @@
 //! scan, by `provision` or `run`.
 
 use anyhow::Result;
-use api::v1;
+use api::{Reason, v1};
 use clap::Args;
 use label::REPRINT_MAX;
 use serde_json::json;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use traveler::{Attempt, Event, OperatorId, Serial, Slot, State};
 
 use crate::begin::Credential;
-use crate::calls::{Patience, Patient, Provisioning, Server};
+use crate::calls::{CallError, Patience, Patient, Provisioning, Server};
 use crate::cli::{Format, print, say};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
@@ -117,11 +117,11 @@ pub async fn reprint<S: Provisioning, L: Labels>(
     let number = match recorded {
         true => issued.reprint,
         false => {
-            record(
+            next(
                 &desk,
                 &mut claim,
                 &credential,
-                issued.reprint + 1,
+                issued.reprint,
                 &again.reason,
             )
             .await?
@@ -236,6 +236,27 @@ async fn bundle<S: Provisioning>(
         false => Err(Failure::BadReply(
             "the ticket brought another bundle than it was given for".to_owned(),
         )),
+    }
+}
+
+/// Puts the next number on record. The server may know newer ones than this station: its folder is from
+/// a copy, or it lost its power before a reply. Then it says so, and the one after is asked for.
+async fn next<S: Provisioning>(
+    desk: &Desk<'_, S>,
+    claim: &mut Claim,
+    credential: &Credential,
+    known: u32,
+    reason: &str,
+) -> Result<u32, Failure> {
+    let mut number = known + 1;
+    loop {
+        match record(desk, claim, credential, number, reason).await {
+            Err(Failure::Call(CallError::Refused {
+                reason: Reason::VoidLabel,
+                ..
+            })) if number < REPRINT_MAX => number += 1,
+            ended => return ended,
+        }
     }
 }
 

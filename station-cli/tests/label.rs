@@ -212,6 +212,29 @@ mod tests {
         line.check();
     }
 
+    /// The folder is from a copy: R1 and R2 are on record, and came out. The next is R3.
+    #[tokio::test(start_paused = true)]
+    async fn a_station_that_knows_fewer_reprints_than_the_server_takes_the_next_number() {
+        let mut line = Line::new();
+        line.hand = Hand::Leaves;
+        line.paper = Paper::Good;
+        line.run("A47").await;
+        let journal = line.home.dir().join("journal/A47.json");
+        let copy = std::fs::read(&journal).unwrap();
+        for _ in 0..2 {
+            reprint_at(&line, "A47").await.unwrap();
+        }
+        std::fs::write(&journal, copy).unwrap();
+        let mut again = again("A47");
+        again.reason = "lost".into();
+        let mut labels = Printer(line.tray.clone(), line.paper);
+        let done = reprint(&line.home, &line.server, &mut labels, &again).await;
+        assert_eq!((done.unwrap().reprint, reprints(&line)), (3, 3));
+        line.hand = Hand::Scans;
+        assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
+        line.check();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refusal_of_the_server_prints_nothing() {
         let mut line = Line::new();

@@ -62,6 +62,8 @@ reasons! {
     UnknownUnit = "UNKNOWN_UNIT",
     /// The attempt is not in the state this step needs.
     WrongState = "WRONG_STATE",
+    /// A label with a newer number is on record: it alone counts, and the next takes the next number.
+    VoidLabel = "VOID_LABEL",
     /// The attempt belongs to another station.
     OtherStation = "OTHER_STATION",
     /// The receipt is not for what was issued.

@@ -1,6 +1,6 @@
 //! One unit's attempts: granted once, given again only to who had it, closed for good.
 
-use api::Reason;
+use api::{Reason, v1};
 use credential::Bundle;
 
 use crate::site::{Town, Unit, reason};
@@ -122,6 +122,63 @@ async fn a_load_that_was_withdrawn_since_is_not_proven_again() {
     let withdrawn = bench.client.confirm(older).await;
     assert_eq!(reason(withdrawn), Reason::WrongState);
     bench.confirm(&unit, &fresh).await.unwrap();
+}
+
+/// A reprint whose reply was lost is answered as before; who asks otherwise asks for another label, and
+/// is told to take the next number. No unit is sealed by a label that is void.
+#[tokio::test]
+async fn a_label_counts_by_its_number() {
+    let town = Town::start().await;
+    let order = town.labelled_order(1).await;
+    let mut bench = town.bench("bench-1").await;
+    let unit = Unit::new(1);
+    let mut blank = crate::site::request(&order, &unit).into_inner();
+    (blank.model, blank.revision) = ("CAM2".into(), "B".into());
+    let issued = bench.client.issue(blank).await.unwrap().into_inner();
+    bench.confirm(&unit, &issued).await.unwrap();
+    let mut client = bench.client.clone();
+    let mut ask = async |reprint, reason: &str, operator: &str| {
+        let request = v1::ReprintRequest {
+            serial: unit.serial.clone(),
+            attempt: issued.attempt,
+            device_id: unit.device_id.clone(),
+            reprint,
+            reason: reason.into(),
+            operator: operator.into(),
+        };
+        client.reprint(request).await.map(|done| done.into_inner())
+    };
+    let first = ask(1, "torn", "B-7").await.unwrap();
+    assert_eq!(ask(1, "torn", "B-7").await.unwrap().index, first.index);
+    for (words, badge) in [("cut off", "B-7"), ("torn", "B-8")] {
+        assert_eq!(reason(ask(1, words, badge).await), Reason::VoidLabel);
+    }
+    let second = ask(2, "cut off", "B-7").await.unwrap();
+    assert_eq!(second.index, first.index + 1);
+    assert_eq!(reason(ask(1, "torn", "B-7").await), Reason::VoidLabel);
+
+    let mut seal = async |reprint| {
+        let request = v1::SealRequest {
+            serial: unit.serial.clone(),
+            attempt: issued.attempt,
+            device_id: unit.device_id.clone(),
+            label_scanned: true,
+            reprint,
+            ..Default::default()
+        };
+        let done = bench.client.seal(request).await;
+        done.map(|done| done.into_inner())
+    };
+    for void in [0, 1, 3] {
+        assert_eq!(reason(seal(void).await), Reason::VoidLabel);
+    }
+    let sealed = seal(2).await.unwrap();
+    assert_eq!(seal(2).await.unwrap().index, sealed.index);
+    let entry = town.entries().pop().unwrap();
+    assert_eq!(
+        (&entry["kind"], &entry["reprint"]),
+        (&"sealed".into(), &2.into())
+    );
 }
 
 #[tokio::test]

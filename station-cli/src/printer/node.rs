@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant, sleep};
 /// How often a line that is not ready is looked at again.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Whether a path is, or would be, a file that can be replaced whole. A device that is unplugged just
+/// Whether a path is, or would be, a file that can be replaced whole. A printer that is unplugged just
 /// now is none: a file in its place would take labels that no printer gets.
 pub(super) fn is_plain(path: &Path) -> bool {
     match fs::metadata(path) {
@@ -119,6 +119,8 @@ async fn wait(error: io::Error, until: Instant) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::super::tests::cable;
     use super::*;
 
@@ -129,7 +131,7 @@ mod tests {
         let mut node = Node::open(&path).unwrap();
         let late = async {
             for _ in 0..2 {
-                sleep(QUIET - LOOK_EVERY * 2).await;
+                tokio::time::advance(QUIET - LOOK_EVERY * 2).await;
                 far.write_all(b"old").unwrap();
             }
         };
@@ -164,12 +166,16 @@ mod tests {
             "not for ever"
         );
         let mut reader = File::open(&path).unwrap();
-        let taken = tokio::task::spawn_blocking(move || {
-            std::thread::sleep(Duration::from_millis(50));
-            reader.read(&mut vec![0; 1 << 16]).unwrap()
-        });
-        node.sent(Duration::from_secs(60)).await;
-        assert!(before.elapsed() >= Duration::from_millis(100));
-        assert!(taken.await.unwrap() > 0);
+        let order = RefCell::new(Vec::new());
+        let sent = async {
+            node.sent(Duration::from_secs(60)).await;
+            order.borrow_mut().push("sent");
+        };
+        let taken = async {
+            assert!(reader.read(&mut vec![0; 1 << 16]).unwrap() > 0);
+            order.borrow_mut().push("taken");
+        };
+        tokio::join!(sent, taken);
+        assert_eq!(order.into_inner(), ["taken", "sent"]);
     }
 }

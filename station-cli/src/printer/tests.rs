@@ -94,9 +94,9 @@ async fn a_folder_takes_a_label_once_and_a_newer_attempt_s_in_its_place() {
     assert!(!printer.holds(&label(&serial, "^XA2^XZ")));
 }
 
-/// What is under /dev is a device, there or unplugged: no file is made in its place.
+/// What is under /dev is no file, there or unplugged: none is made in its place.
 #[test]
-fn a_device_that_is_unplugged_is_no_file() {
+fn a_printer_that_is_unplugged_is_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("label.zpl");
     assert!(node::is_plain(&file));
@@ -106,8 +106,8 @@ fn a_device_that_is_unplugged_is_no_file() {
         !node::is_plain(&file.join("below")),
         "it cannot be looked at"
     );
-    for device in ["/dev/usb/lp99", "/dev/null"] {
-        assert!(!node::is_plain(device.as_ref()), "{device}");
+    for name in ["/dev/usb/lp99", "/dev/null"] {
+        assert!(!node::is_plain(name.as_ref()), "{name}");
     }
 }
 

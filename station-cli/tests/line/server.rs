@@ -456,16 +456,28 @@ impl Books {
             )
     }
 
+    fn asked_alike(&self, index: u64, request: &v1::ReprintRequest) -> bool {
+        let at = usize::try_from(index).unwrap();
+        match Entry::from_bytes(&self.entries[at]).unwrap().event {
+            Event::Reprinted { reason, .. } => reason == request.reason,
+            _ => false,
+        }
+    }
+
     fn reprint(&mut self, request: &v1::ReprintRequest) -> Result<v1::ProofResponse, CallError> {
         let row = self.open_attempt(&request.serial, request.attempt, &request.device_id)?;
         let newest = self.newest_label(&row.step);
         if let Some((number, index)) = newest
             && number == request.reprint
+            && self.asked_alike(index, request)
         {
             return Ok(self.prove(index));
         }
-        if row.state != State::Loaded || newest.is_some_and(|(n, _)| n >= request.reprint) {
+        if row.state != State::Loaded {
             return Err(refused(Reason::WrongState));
+        }
+        if newest.is_some_and(|(n, _)| n >= request.reprint) {
+            return Err(refused(Reason::VoidLabel));
         }
         let step = Step {
             operator: Some(OperatorId::parse(&request.operator).unwrap()),
@@ -482,8 +494,8 @@ impl Books {
     fn seal(&mut self, request: &v1::SealRequest) -> Result<v1::ProofResponse, CallError> {
         let row = self.open_attempt(&request.serial, request.attempt, &request.device_id)?;
         let newest = self.newest_label(&row.step).map_or(0, |(number, _)| number);
-        if self.label && request.reprint != newest {
-            return Err(refused(Reason::WrongState));
+        if self.label && row.state == State::Loaded && request.reprint != newest {
+            return Err(refused(Reason::VoidLabel));
         }
         if self.label && !request.label_scanned {
             return Err(refused(Reason::WrongState));

@@ -78,12 +78,16 @@ fn newest<V: View>(view: &V, step: &Step) -> Result<u32, V::Error> {
 }
 
 /// An attempt is sealed by the label that counts, and by no number where there is no label.
-pub(super) fn counts<V: View>(
-    view: &V,
-    step: &Step,
-    (label, scanned): (LabelProof, u32),
-    at: At,
-) -> Result<(), Stop<V::Error>> {
+pub(super) fn counts<V: View>(view: &V, sealed: &Event, at: At) -> Result<(), Stop<V::Error>> {
+    let Event::Sealed {
+        step,
+        label,
+        reprint: scanned,
+    } = sealed
+    else {
+        return refuse(Refused::Empty);
+    };
+    let scanned = *scanned;
     let newest = match label {
         LabelProof::Scanned => newest(view, step)?,
         LabelProof::NoLabel => 0,

@@ -123,9 +123,7 @@ pub(super) fn follow<V: View>(
         Event::Rework { by, .. } if by.iter().all(|person| Some(person) == by.first()) => {
             return refuse(Refused::OnePerson(unit.serial));
         }
-        Event::Sealed { label, reprint, .. } => {
-            reprint::counts(view, step, (*label, *reprint), at)?;
-        }
+        Event::Sealed { .. } => reprint::counts(view, &entry.event, at)?,
         _ => {}
     }
 
