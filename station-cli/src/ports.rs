@@ -7,6 +7,7 @@ use clap::Args;
 use nusb::hotplug::HotplugWatch;
 use serde_json::json;
 use thiserror::Error;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_stream::StreamExt;
 
@@ -27,6 +28,9 @@ pub enum PortsError {
     /// Its USB.
     #[error("what is on USB cannot be listed")]
     Usb(#[from] nusb::Error),
+    /// The program is ending.
+    #[error("the ports are not listed any more: this program ends")]
+    Stopped,
 }
 
 /// Lists the ports of this machine, by path: serial ports, and units with a vendor-class interface.
@@ -55,6 +59,7 @@ pub struct PortWatch {
     events: Option<HotplugWatch>,
     /// What was there at the newest look; nothing before the first.
     known: Vec<PortFacts>,
+    /// Whether it is the newest: no look was given up since.
     looked: bool,
     news: VecDeque<PortChange>,
 }
@@ -84,7 +89,12 @@ impl PortWatch {
             if self.looked {
                 self.wait().await;
             }
-            let now = ports()?;
+            // Cancelled here, the next call looks at once.
+            self.looked = false;
+            // In a thread of its own: a unit that does not answer keeps the list waiting.
+            let now = spawn_blocking(ports)
+                .await
+                .map_err(|_| PortsError::Stopped)??;
             self.looked = true;
             self.news = changes(&self.known, &now).into();
             self.known = now;

@@ -97,26 +97,32 @@ impl<P: Pipe> Half<P> {
         }
     }
 
+    /// Ready when no halt is being cleared. Until then the other half is to leave its pipe alone too: the
+    /// kernel asks the unit under its lock, for seconds when it does not answer, and whoever
+    /// begins or takes back a transfer waits for that lock with all of his thread.
+    pub(super) fn poll_cleared(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(Halted::Clearing(clearing)) = &mut self.halted {
+            let cleared = ready!(Pin::new(clearing).poll(cx));
+            self.halted = None;
+            self.gone = !matches!(cleared, Ok(Ok(())));
+        }
+        Poll::Ready(())
+    }
+
     /// Ready when transfers can be submitted.
     pub(super) fn poll_fit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         loop {
+            ready!(self.poll_cleared(cx));
             if self.gone {
                 return Poll::Ready(Err(Gone));
             }
-            match &mut self.halted {
-                None => return Poll::Ready(Ok(())),
-                Some(Halted::TakingBack) => {
-                    while self.pipe.pending() > 0 {
-                        wipe(ready!(self.pipe.poll_complete(cx)).buffer);
-                    }
-                    self.halted = Some(Halted::Clearing(self.pipe.clear_halt()));
-                }
-                Some(Halted::Clearing(clearing)) => {
-                    let cleared = ready!(Pin::new(clearing).poll(cx));
-                    self.halted = None;
-                    self.gone = !matches!(cleared, Ok(Ok(())));
-                }
+            if self.halted.is_none() {
+                return Poll::Ready(Ok(()));
             }
+            while self.pipe.pending() > 0 {
+                wipe(ready!(self.pipe.poll_complete(cx)).buffer);
+            }
+            self.halted = Some(Halted::Clearing(self.pipe.clear_halt()));
         }
     }
 

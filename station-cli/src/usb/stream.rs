@@ -59,7 +59,7 @@ impl AsyncWrite for UsbStream {
     }
 }
 
-/// Two pipes.
+/// Two pipes, both used by one task: what one waits for may be told to the other.
 struct Duplex<I: Pipe, O: Pipe> {
     input: Half<I>,
     /// The packet being read, and how much of it was.
@@ -85,6 +85,7 @@ impl<I: Pipe, O: Pipe> Duplex<I, O> {
             // Each turn costs of the task's budget: a unit that sends empty packets without end must
             // not keep a time-out from being seen.
             let turn = ready!(coop::poll_proceed(cx));
+            ready!(self.output.poll_cleared(cx));
             ready!(self.input.poll_fit(cx))?;
             while self.input.pipe.pending() < AHEAD {
                 let size = self.input.pipe.packet();
@@ -102,6 +103,7 @@ impl<I: Pipe, O: Pipe> Duplex<I, O> {
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let left = |Gone| io::Error::from(io::ErrorKind::BrokenPipe);
         loop {
+            ready!(self.input.poll_cleared(cx));
             ready!(self.output.poll_fit(cx)).map_err(left)?;
             if self.output.pipe.pending() == 0 {
                 return Poll::Ready(Ok(()));
@@ -173,12 +175,12 @@ impl<I: Pipe, O: Pipe> AsyncWrite for Duplex<I, O> {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::future::ready as at_once;
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use nusb::transfer::{Completion, TransferError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Semaphore;
     use tokio::time::timeout;
 
     use super::super::pipe::{Clearing, HALTS};
@@ -194,6 +196,8 @@ mod tests {
         after: Option<Deed>,
         pending: VecDeque<Buffer>,
         cancelled: bool,
+        /// Holds clearing a halt up.
+        clears: Arc<Semaphore>,
         seen: Arc<Mutex<Seen>>,
     }
 
@@ -217,6 +221,7 @@ mod tests {
                 after,
                 pending: VecDeque::new(),
                 cancelled: false,
+                clears: Arc::new(Semaphore::new(usize::from(HALTS))),
                 seen: Arc::clone(&seen),
             };
             (script, seen)
@@ -280,7 +285,11 @@ mod tests {
         fn clear_halt(&mut self) -> Clearing {
             assert_eq!(self.pending.len(), 0, "a halt is cleared with none pending");
             self.seen.lock().unwrap().cleared += 1;
-            tokio::spawn(at_once(Ok(())))
+            let clears = Arc::clone(&self.clears);
+            tokio::spawn(async move {
+                clears.acquire().await.unwrap().forget();
+                Ok(())
+            })
         }
     }
 
@@ -335,6 +344,25 @@ mod tests {
             (seen.cleared, seen.taken_back)
         };
         assert_eq!((cleared, taken_back), (1, AHEAD as u32 - 1));
+    }
+
+    /// The kernel would hold up all of this thread.
+    #[tokio::test(start_paused = true)]
+    async fn while_one_way_is_cleared_the_other_is_left_alone() {
+        let (mut input, _) = Script::new(true, &[Err(TransferError::Stall)], Some(Ok(vec![7])));
+        let (output, seen) = Script::new(false, &[], Some(Ok(vec![])));
+        input.clears = Arc::new(Semaphore::new(0));
+        let clears = Arc::clone(&input.clears);
+        let mut stream = Duplex::new(input, output);
+        let short = Duration::from_millis(10);
+        assert!(timeout(short, stream.read_u8()).await.is_err());
+        assert!(timeout(short, stream.write_all(b"a")).await.is_err());
+        assert_eq!(seen.lock().unwrap().sent.len(), 0);
+        clears.add_permits(1);
+        stream.write_all(b"b").await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(seen.lock().unwrap().sent, [b"b"]);
+        assert_eq!(stream.read_u8().await.unwrap(), 7);
     }
 
     #[tokio::test]
