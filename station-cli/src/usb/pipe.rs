@@ -3,18 +3,19 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nusb::Endpoint;
 use nusb::transfer::{Buffer, Bulk, Completion, EndpointDirection, TransferError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroize;
 
-/// Halts that are cleared on one open port: a unit that halts more often is broken.
+/// Halts that are cleared on one open port, errors on the bus counted in: a unit that halts more often is
+/// broken, or its cable is.
 pub(super) const HALTS: u8 = 8;
-/// How long a port that is closed waits for what it takes back, each way: the host controller needs a
+/// How long a port that is closed waits for all that it takes back, each way: the host controller needs a
 /// frame or two (1 ms each).
-const TAKE_BACK: Duration = Duration::from_millis(100);
+pub(super) const TAKE_BACK: Duration = Duration::from_millis(100);
 
 /// A halt being cleared.
 pub(super) type Clearing = JoinHandle<Result<(), nusb::Error>>;
@@ -136,14 +137,17 @@ impl<P: Pipe> Half<P> {
                 wipe(buffer);
                 Ok(None)
             }
-            Err(TransferError::Stall) if self.halts_left > 0 => {
+            // After an error on the bus the kernel leaves the endpoint halted as well, and the two sides
+            // at odds over the next packet's number.
+            Err(TransferError::Stall | TransferError::Fault) if self.halts_left > 0 => {
                 wipe(buffer);
                 self.halts_left -= 1;
                 self.pipe.cancel_all();
                 self.halted = Some(Halted::TakingBack);
                 Ok(None)
             }
-            // A pulled cable is a protocol error first, on some host controllers.
+            // A pulled cable is an error on the bus first, on some host controllers: then the unit is not
+            // there to be told, and clearing fails.
             Err(_) => {
                 wipe(buffer);
                 self.gone = true;
@@ -159,8 +163,10 @@ impl<P: Pipe> Drop for Half<P> {
         if self.pipe.pending() > 0 {
             self.pipe.cancel_all();
         }
+        let end = Instant::now() + TAKE_BACK;
         while self.pipe.pending() > 0 {
-            let Some(done) = self.pipe.wait(TAKE_BACK) else {
+            let left = end.saturating_duration_since(Instant::now());
+            let Some(done) = self.pipe.wait(left) else {
                 return; // the kernel keeps it until it can let go
             };
             wipe(done.buffer);
