@@ -173,8 +173,9 @@ pub(crate) async fn run(args: PortsArgs) -> anyhow::Result<u8> {
 
 fn words(port: &PortFacts) -> String {
     let location = port.location.as_deref().unwrap_or("-");
-    let what = [port.usb_id.as_deref(), port.product.as_deref()];
-    let what: Vec<&str> = what.into_iter().flatten().collect();
+    // The unit's own words: it must not write to the terminal.
+    let product = port.product.as_deref().map(printable);
+    let what: Vec<String> = port.usb_id.iter().cloned().chain(product).collect();
     let line = format!(
         "{}  {}  {location}  {}",
         port.path,
@@ -184,9 +185,28 @@ fn words(port: &PortFacts) -> String {
     line.trim_end().to_owned()
 }
 
+/// A text with its control characters spelled out.
+fn printable(text: &str) -> String {
+    let spelled = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(spelled).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_unit_calls_itself_changes_no_terminal() {
+        let mut named = port("usb:1-2", 0);
+        named.product = Some("a\u{1b}[2J\nb\u{9b}ü".to_owned());
+        assert_eq!(
+            words(&named),
+            "usb:1-2  usb-vendor  -  a\\u{1b}[2J\\nb\\u{9b}ü"
+        );
+    }
 
     fn port(path: &str, plugged: u64) -> PortFacts {
         PortFacts {

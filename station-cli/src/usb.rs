@@ -38,6 +38,8 @@ const VENDOR: u8 = 0xff;
 const LEAVES_WITHIN: Duration = Duration::from_millis(50);
 /// By then a unit that was plugged in can be opened, or never.
 const READY_WITHIN: Duration = Duration::from_secs(1);
+/// By then what held a unit in this process has let go of it, twice over.
+const FREE_WITHIN: Duration = Duration::from_millis(200);
 /// A unit that keeps the kernel waiting longer, as it is opened, is not opened: less than the 5 s that
 /// the kernel waits for one answer.
 const OPENS_WITHIN: Duration = Duration::from_secs(3);
@@ -150,12 +152,12 @@ impl Port for UsbPort {
     }
 
     async fn open(&mut self) -> Result<UsbStream, PortError> {
-        let until = Instant::now() + READY_WITHIN;
+        let begun = Instant::now();
         loop {
             let found = self.find()?;
             match self.claim(&found).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) if error.may_pass() && Instant::now() < until => sleep(AGAIN).await,
+                Err(error) if begun.elapsed() < error.may_last() => sleep(AGAIN).await,
                 Err(error) => return Err(self.failed(&found, error).await),
             }
         }
@@ -188,6 +190,7 @@ impl NotClaimed {
             NotClaimed::Node(error) => match error.kind() {
                 std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
                 std::io::ErrorKind::NotFound => ErrorKind::Disconnected,
+                std::io::ErrorKind::ResourceBusy => ErrorKind::Busy,
                 _ => ErrorKind::Other,
             },
             NotClaimed::Silent | NotClaimed::Unconfigured | NotClaimed::Unfit(_) => {
@@ -196,10 +199,15 @@ impl NotClaimed {
         }
     }
 
-    /// Whether it is so of each unit for a moment after it was plugged in: the kernel shows one before it
-    /// has configured it, and udevd allows it to its users a little later.
-    fn may_pass(&self) -> bool {
-        matches!(self, NotClaimed::Unconfigured) || self.kind() == ErrorKind::PermissionDenied
+    /// How long it may be so and pass. The kernel shows a unit before it has configured it, and udevd allows
+    /// it to its users a little later. And what this process has just left may be held for a moment more:
+    /// by transfers that come back, or by an opening that took too long.
+    fn may_last(&self) -> Duration {
+        match (self, self.kind()) {
+            (NotClaimed::Unconfigured, _) | (_, ErrorKind::PermissionDenied) => READY_WITHIN,
+            (_, ErrorKind::Busy) => FREE_WITHIN,
+            _ => Duration::ZERO,
+        }
     }
 }
 
@@ -445,6 +453,21 @@ mod tests {
             let port = UsbPort::new(name.parse().unwrap());
             assert_eq!(port.path(), "usb:1-2.3");
             assert!(port.missing().to_string().contains(name), "as it was named");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_waited_for() {
+        let node = |kind| NotClaimed::Node(std::io::Error::from(kind));
+        for (error, lasts) in [
+            (NotClaimed::Unconfigured, READY_WITHIN),
+            (node(std::io::ErrorKind::PermissionDenied), READY_WITHIN),
+            (node(std::io::ErrorKind::ResourceBusy), FREE_WITHIN),
+            (node(std::io::ErrorKind::NotFound), Duration::ZERO),
+            (NotClaimed::Silent, Duration::ZERO),
+            (NotClaimed::Unfit(String::new()), Duration::ZERO),
+        ] {
+            assert_eq!(error.may_last(), lasts, "{error}");
         }
     }
 
