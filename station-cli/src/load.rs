@@ -72,16 +72,22 @@ where
         if !matches!(error, UnitError::Cable(_)) {
             return Err(error.into());
         }
-        let Some(stream) = self.reopen(BACK_AFTER_RESET).await else {
-            return Err(error.into());
-        };
-        let mut unit = Unit::on(stream, &self.way);
-        let after = unit.greet().await?;
-        same_unit(credential, &after)?;
-        match after.boots > before.boots {
-            true => Ok(unit),
-            false => Err(error.into()), // it was the cable after all
+        let end = Instant::now() + BACK_AFTER_RESET;
+        let left = || end.saturating_duration_since(Instant::now());
+        while let Some(stream) = self.reopen(left()).await {
+            let mut unit = Unit::on(stream, &self.way);
+            let after = match unit.greet().await {
+                // It left before the kernel had taken it off its list: this was still the old one.
+                Err(UnitError::Cable(_)) => continue,
+                greeted => greeted?,
+            };
+            same_unit(credential, &after)?;
+            if after.boots > before.boots {
+                return Ok(unit);
+            }
+            break; // it was the cable after all
         }
+        Err(error.into())
     }
 
     pub(crate) async fn prove(

@@ -1,13 +1,15 @@
 //! `station-cli ports`: what units can be spoken to over, now and as they are plugged in and out.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use nusb::hotplug::HotplugWatch;
 use serde_json::json;
 use thiserror::Error;
-use tokio::time::sleep;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
 use tokio_stream::StreamExt;
 
 use crate::cli::{Format, FormatArgs, print, say};
@@ -27,6 +29,9 @@ pub enum PortsError {
     /// Its USB.
     #[error("what is on USB cannot be listed")]
     Usb(#[from] nusb::Error),
+    /// The program is ending.
+    #[error("the ports are not listed any more: this program ends")]
+    Stopped,
 }
 
 /// Lists the ports of this machine, by path: serial ports, and units with a vendor-class interface.
@@ -49,13 +54,18 @@ pub enum PortChange {
     Unplugged(PortFacts),
 }
 
+/// What lists them.
+type List = dyn Fn() -> Result<Vec<PortFacts>, PortsError> + Send + Sync;
+
 /// Watches ports come and go, by their places.
 pub struct PortWatch {
     /// Says when to look again; `None` where nothing does.
     events: Option<HotplugWatch>,
     /// What was there at the newest look; nothing before the first.
     known: Vec<PortFacts>,
-    looked: bool,
+    /// When to look again by itself: kept, so that who gives up waiting more often is told as well.
+    look: Instant,
+    list: Arc<List>,
     news: VecDeque<PortChange>,
 }
 
@@ -67,7 +77,8 @@ impl PortWatch {
             // Before the first look, so that nothing falls between the two.
             events: nusb::watch_devices().ok(),
             known: Vec::new(),
-            looked: false,
+            look: Instant::now(),
+            list: Arc::new(ports),
             news: VecDeque::new(),
         }
     }
@@ -81,11 +92,14 @@ impl PortWatch {
             if let Some(change) = self.news.pop_front() {
                 return Ok(change);
             }
-            if self.looked {
-                self.wait().await;
-            }
-            let now = ports()?;
-            self.looked = true;
+            self.wait().await;
+            // Given up here, the next call looks at once.
+            self.look = Instant::now();
+            let list = Arc::clone(&self.list);
+            // In a thread of its own: a unit that does not answer keeps the list waiting.
+            let now = spawn_blocking(move || list()).await;
+            self.look = Instant::now() + LOOK_EVERY;
+            let now = now.map_err(|_| PortsError::Stopped)??;
             self.news = changes(&self.known, &now).into();
             self.known = now;
         }
@@ -93,7 +107,7 @@ impl PortWatch {
 
     async fn wait(&mut self) {
         let Some(events) = &mut self.events else {
-            return sleep(LOOK_EVERY).await;
+            return sleep_until(self.look).await;
         };
         tokio::select! {
             event = events.next() => {
@@ -101,7 +115,7 @@ impl PortWatch {
                     self.events = None;
                 }
             }
-            () = sleep(LOOK_EVERY) => {}
+            () = sleep_until(self.look) => {}
         }
     }
 }
@@ -163,8 +177,9 @@ pub(crate) async fn run(args: PortsArgs) -> anyhow::Result<u8> {
 
 fn words(port: &PortFacts) -> String {
     let location = port.location.as_deref().unwrap_or("-");
-    let what = [port.usb_id.as_deref(), port.product.as_deref()];
-    let what: Vec<&str> = what.into_iter().flatten().collect();
+    // The unit's own words: it must not write to the terminal.
+    let product = port.product.as_deref().map(printable);
+    let what: Vec<String> = port.usb_id.iter().cloned().chain(product).collect();
     let line = format!(
         "{}  {}  {location}  {}",
         port.path,
@@ -174,9 +189,32 @@ fn words(port: &PortFacts) -> String {
     line.trim_end().to_owned()
 }
 
+/// A text with its control characters spelled out.
+fn printable(text: &str) -> String {
+    let spelled = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(spelled).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use tokio::time::timeout;
+
     use super::*;
+
+    #[test]
+    fn what_a_unit_calls_itself_changes_no_terminal() {
+        let mut named = port("usb:1-2", 0);
+        named.product = Some("a\u{1b}[2J\nb\u{9b}ü".to_owned());
+        assert_eq!(
+            words(&named),
+            "usb:1-2  usb-vendor  -  a\\u{1b}[2J\\nb\\u{9b}ü"
+        );
+    }
 
     fn port(path: &str, plugged: u64) -> PortFacts {
         PortFacts {
@@ -204,15 +242,52 @@ mod tests {
         );
     }
 
+    /// A watch of lists that are made up, one a look; the last one stays.
+    fn watch(lists: Vec<Vec<PortFacts>>) -> PortWatch {
+        let lists = Mutex::new(VecDeque::from(lists));
+        let list = move || {
+            let mut lists = lists.lock().unwrap();
+            Ok(match lists.len() {
+                1 => lists[0].clone(),
+                _ => lists.pop_front().unwrap(),
+            })
+        };
+        PortWatch {
+            events: None,
+            list: Arc::new(list),
+            ..PortWatch::new()
+        }
+    }
+
+    /// Given up more often than it looks.
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_is_given_up_loses_nothing() {
+        let (a, b) = (port("a", 1), port("b", 2));
+        let mut watch = watch(vec![
+            vec![a.clone()],
+            vec![a.clone(), b.clone()],
+            vec![b.clone()],
+        ]);
+        let mut told = Vec::new();
+        let until = Instant::now() + 4 * LOOK_EVERY;
+        while Instant::now() < until {
+            let next = timeout(LOOK_EVERY / 3, watch.next()).await;
+            told.extend(next.map(Result::unwrap).ok());
+        }
+        let expected = [
+            PortChange::Plugged(a.clone()),
+            PortChange::Plugged(b),
+            PortChange::Unplugged(a),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_already_is_told_first() {
         let mut watch = PortWatch::new();
-        let there = ports().unwrap();
-        let soon = Duration::from_millis(500);
-        for expected in there {
-            let change = tokio::time::timeout(soon, watch.next()).await.unwrap();
+        for expected in ports().unwrap() {
+            let change = timeout(LOOK_EVERY, watch.next()).await.unwrap();
             assert_eq!(change.unwrap(), PortChange::Plugged(expected));
         }
-        assert!(tokio::time::timeout(soon, watch.next()).await.is_err());
     }
 }

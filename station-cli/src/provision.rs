@@ -154,8 +154,8 @@ where
         claim: &mut Claim,
         order: &v1::OpenOrderResponse,
     ) -> Result<(), Failure> {
-        let mut unit = Unit::at(self.port, &self.way).await?;
         self.stage(Stage::Greet);
+        let mut unit = Unit::at(self.port, &self.way).await?;
         let facts = unit.greet().await?;
         self.report.device_id = Some(facts.device_id.clone());
         right_product(order, &facts)?;

@@ -4,11 +4,15 @@
 //! product ids are for people, an address or a serial number is never looked at. Whatever the kernel
 //! or another program drives is left to it: many adapters for serial lines are of class 0xFF as well.
 //!
+//! Opening one may wait for the unit, for seconds when it does not answer: it is done in a thread of
+//! its own, and all that the others wait for is their own units.
+//!
 //! Deliberately absent: libusb, a reset of the port, taking an interface away from its driver, and
-//! control requests, which a unit would have to know.
+//! control requests that not every unit has to know.
 
 mod pipe;
 mod place;
+mod socket;
 mod stream;
 
 use std::path::PathBuf;
@@ -18,9 +22,12 @@ use nusb::descriptors::{ConfigurationDescriptor, InterfaceDescriptor, TransferTy
 use nusb::transfer::{Bulk, Direction, In, Out};
 use nusb::{DeviceInfo, ErrorKind, MaybeFuture};
 use thiserror::Error;
-use tokio::time::{Instant, sleep};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::port::{Port, PortError, PortFacts, holder};
+
+use socket::Found;
 
 pub use place::{NoPlace, UsbPlace};
 pub use stream::UsbStream;
@@ -31,6 +38,11 @@ const VENDOR: u8 = 0xff;
 const LEAVES_WITHIN: Duration = Duration::from_millis(50);
 /// By then a unit that was plugged in can be opened, or never.
 const READY_WITHIN: Duration = Duration::from_secs(1);
+/// By then what held a unit in this process has let go of it, twice over.
+const FREE_WITHIN: Duration = Duration::from_millis(200);
+/// A unit that keeps the kernel waiting longer, as it is opened, is not opened: less than the 5 s that
+/// the kernel waits for one answer.
+const OPENS_WITHIN: Duration = Duration::from_secs(3);
 /// How often that is tried.
 const AGAIN: Duration = Duration::from_millis(25);
 
@@ -38,7 +50,9 @@ const AGAIN: Duration = Duration::from_millis(25);
 #[derive(Clone, Debug)]
 pub struct UsbPort {
     place: UsbPlace,
+    /// The socket alone: whichever of its interfaces is meant, one unit is in it, and one attempt.
     path: String,
+    name: String,
 }
 
 impl UsbPort {
@@ -46,43 +60,35 @@ impl UsbPort {
     #[must_use]
     pub fn new(place: UsbPlace) -> UsbPort {
         UsbPort {
-            path: place.to_string(),
+            path: place.socket().to_string(),
+            name: place.to_string(),
             place,
         }
     }
 
     fn missing(&self) -> PortError {
         PortError::Missing {
-            path: self.path.clone(),
+            path: self.name.clone(),
         }
     }
 
     fn unusable(&self, reason: String) -> PortError {
         PortError::Unusable {
-            path: self.path.clone(),
+            path: self.name.clone(),
             reason,
         }
     }
 
     /// What is plugged in there now, whatever it is.
-    fn find(&self) -> Result<DeviceInfo, PortError> {
-        if !may_be_plugged_in(&self.place) {
-            return Err(self.missing());
-        }
-        let all = plugged_in().map_err(|error| self.unusable(error.to_string()))?;
-        let here = all
-            .into_iter()
-            .find(|(place, _)| place.same_socket(&self.place));
-        here.map(|(_, info)| info).ok_or_else(|| self.missing())
+    fn find(&self) -> Result<Found, PortError> {
+        let found = Found::at(&self.place).map_err(|error| self.unusable(error.to_string()))?;
+        found.ok_or_else(|| self.missing())
     }
 
     /// What it says to an operator that a unit was found and not opened. One that leaves at that moment
     /// fails in many ways, and in all of them it is missing.
-    async fn failed(&self, info: &DeviceInfo, failed: NotClaimed) -> PortError {
-        let kind = match &failed {
-            NotClaimed::Usb(error) => error.kind(),
-            NotClaimed::Unconfigured | NotClaimed::Unfit(_) => ErrorKind::Other,
-        };
+    async fn failed(&self, found: &Found, failed: NotClaimed) -> PortError {
+        let kind = failed.kind();
         if kind == ErrorKind::Disconnected {
             return self.missing();
         }
@@ -90,41 +96,52 @@ impl UsbPort {
             sleep(LEAVES_WITHIN).await;
         }
         match self.find() {
-            Ok(now) if now.id() == info.id() => {}
+            Ok(now) if now.is(found) => {}
             Ok(_) => return self.missing(), // a moment ago: asked again, it is found
             Err(error) => return error,
         }
         match kind {
             ErrorKind::Busy => PortError::Busy {
-                path: self.path.clone(),
-                holder: holder(&node(info))
+                path: self.name.clone(),
+                holder: holder(&found.node())
                     .unwrap_or_else(|| "another slot or a process of another user".to_owned()),
             },
             ErrorKind::PermissionDenied => self.unusable(format!(
                 "this user may not use {}: allow it with a udev rule",
-                node(info).display()
+                found.node().display()
             )),
             _ => self.unusable(failed.to_string()),
         }
     }
 
-    async fn claim(&self, info: &DeviceInfo) -> Result<UsbStream, NotClaimed> {
-        let unit = info.open().await?;
-        let pair = {
-            let configuration = unit.active_configuration();
-            let configuration = configuration.map_err(|_| NotClaimed::Unconfigured)?;
-            let free = |interface| is_free(info, interface);
-            choose(&configuration, self.place.interface(), free).map_err(NotClaimed::Unfit)?
-        };
-        // Exclusive: the kernel gives an interface to one open file alone.
-        let interface = unit.claim_interface(pair.interface).await?;
-        if interface.get_alt_setting() != pair.setting {
-            interface.set_alt_setting(pair.setting).await?;
+    /// Claims it in a thread that may wait for it. What comes too late is let go of there.
+    async fn claim(&self, found: &Found) -> Result<UsbStream, NotClaimed> {
+        let (found, wanted) = (found.clone(), self.place.interface());
+        let claiming = spawn_blocking(move || claim(&found, wanted));
+        match timeout(OPENS_WITHIN, claiming).await {
+            Ok(Ok(claimed)) => claimed,
+            Ok(Err(_)) | Err(_) => Err(NotClaimed::Silent),
         }
-        let input = interface.endpoint::<Bulk, In>(pair.input)?;
-        let output = interface.endpoint::<Bulk, Out>(pair.output)?;
-        Ok(UsbStream::new(input, output))
     }
+}
+
+/// Opens it, finds its pair of endpoints and takes them. Waits for the unit, as long as the kernel does.
+fn claim(found: &Found, wanted: Option<u8>) -> Result<UsbStream, NotClaimed> {
+    let unit = found.open()?;
+    let pair = {
+        let configuration = unit.active_configuration();
+        let configuration = configuration.map_err(|_| NotClaimed::Unconfigured)?;
+        let free = |interface| found.is_free(interface);
+        choose(&configuration, wanted, free).map_err(NotClaimed::Unfit)?
+    };
+    // Exclusive: the kernel gives an interface to one open file alone.
+    let interface = unit.claim_interface(pair.interface).wait()?;
+    if interface.get_alt_setting() != pair.setting {
+        interface.set_alt_setting(pair.setting).wait()?;
+    }
+    let input = interface.endpoint::<Bulk, In>(pair.input)?;
+    let output = interface.endpoint::<Bulk, Out>(pair.output)?;
+    Ok(UsbStream::new(input, output))
 }
 
 impl Port for UsbPort {
@@ -135,13 +152,13 @@ impl Port for UsbPort {
     }
 
     async fn open(&mut self) -> Result<UsbStream, PortError> {
-        let until = Instant::now() + READY_WITHIN;
+        let begun = Instant::now();
         loop {
-            let info = self.find()?;
-            match self.claim(&info).await {
+            let found = self.find()?;
+            match self.claim(&found).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) if error.may_pass() && Instant::now() < until => sleep(AGAIN).await,
-                Err(error) => return Err(self.failed(&info, error).await),
+                Err(error) if begun.elapsed() < error.may_last() => sleep(AGAIN).await,
+                Err(error) => return Err(self.failed(&found, error).await),
             }
         }
     }
@@ -152,6 +169,12 @@ impl Port for UsbPort {
 enum NotClaimed {
     #[error(transparent)]
     Usb(#[from] nusb::Error),
+    /// The kernel's file of it.
+    #[error("its file does not open: {0}")]
+    Node(#[source] std::io::Error),
+    /// It keeps the kernel waiting.
+    #[error("it does not answer as it is opened")]
+    Silent,
     /// The kernel has not chosen a configuration, or found none that it can give power to.
     #[error("it is not configured: does it ask for more power than its hub gives?")]
     Unconfigured,
@@ -161,13 +184,29 @@ enum NotClaimed {
 }
 
 impl NotClaimed {
-    /// Whether it is so of each unit for a moment after it was plugged in: the kernel shows one before it
-    /// has configured it, and udevd allows it to its users a little later.
-    fn may_pass(&self) -> bool {
+    fn kind(&self) -> ErrorKind {
         match self {
-            NotClaimed::Usb(error) => error.kind() == ErrorKind::PermissionDenied,
-            NotClaimed::Unconfigured => true,
-            NotClaimed::Unfit(_) => false,
+            NotClaimed::Usb(error) => error.kind(),
+            NotClaimed::Node(error) => match error.kind() {
+                std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                std::io::ErrorKind::NotFound => ErrorKind::Disconnected,
+                std::io::ErrorKind::ResourceBusy => ErrorKind::Busy,
+                _ => ErrorKind::Other,
+            },
+            NotClaimed::Silent | NotClaimed::Unconfigured | NotClaimed::Unfit(_) => {
+                ErrorKind::Other
+            }
+        }
+    }
+
+    /// How long it may be so and pass. The kernel shows a unit before it has configured it, and udevd allows
+    /// it to its users a little later. And what this process has just left may be held for a moment more:
+    /// by transfers that come back, or by an opening that took too long.
+    fn may_last(&self) -> Duration {
+        match (self, self.kind()) {
+            (NotClaimed::Unconfigured, _) | (_, ErrorKind::PermissionDenied) => READY_WITHIN,
+            (_, ErrorKind::Busy) => FREE_WITHIN,
+            _ => Duration::ZERO,
         }
     }
 }
@@ -236,7 +275,7 @@ fn pair(setting: &InterfaceDescriptor<'_>) -> Option<Pair> {
     })
 }
 
-/// All that is plugged in, by place. A machine without USB has none.
+/// All that is plugged in, by place; waits for units that keep the kernel waiting. A machine without USB has none.
 fn plugged_in() -> Result<Vec<(UsbPlace, DeviceInfo)>, nusb::Error> {
     let all = match nusb::list_devices().wait() {
         Ok(all) => all,
@@ -248,13 +287,6 @@ fn plugged_in() -> Result<Vec<(UsbPlace, DeviceInfo)>, nusb::Error> {
         Some((UsbPlace::new(bus, info.port_chain())?, info))
     });
     Ok(placed.collect())
-}
-
-/// A look that costs next to nothing, for slots that wait for a unit: many at once, each several times
-/// a second, and a whole list reads a dozen files for everything on USB.
-fn may_be_plugged_in(place: &UsbPlace) -> bool {
-    let units = std::path::Path::new("/sys/bus/usb/devices");
-    cfg!(not(target_os = "linux")) || units.join(place.location()).exists()
 }
 
 /// Whether the kernel's list itself is not there.
@@ -292,14 +324,8 @@ pub(crate) fn units() -> Result<Vec<PortFacts>, nusb::Error> {
 /// The file that is opened for what is plugged in at a place; `None` when the name is none of a place or
 /// nothing is there.
 pub(crate) fn file_of(name: &str) -> Option<PathBuf> {
-    let info = UsbPort::new(name.parse().ok()?).find().ok()?;
-    Some(node(&info))
-}
-
-/// The file that is opened for it.
-fn node(info: &DeviceInfo) -> PathBuf {
-    let address = info.device_address();
-    PathBuf::from(format!("/dev/bus/usb/{}/{address:03}", info.bus_id()))
+    let found = UsbPort::new(name.parse().ok()?).find().ok()?;
+    Some(found.node())
 }
 
 /// Whether no driver of the kernel has an interface. One that a program has claimed shows as `usbfs`
@@ -419,6 +445,30 @@ mod tests {
         assert_eq!(driver(unit.path(), 0).as_deref(), Some("ftdi_sio"));
         assert_eq!(driver(unit.path(), 1), None);
         assert_eq!(driver(unit.path(), 2), None);
+    }
+
+    #[test]
+    fn an_attempt_is_bound_to_the_socket_whichever_interface_is_named() {
+        for name in ["usb:1-2.3", "usb:1-2.3:0", "usb:1-2.3:1"] {
+            let port = UsbPort::new(name.parse().unwrap());
+            assert_eq!(port.path(), "usb:1-2.3");
+            assert!(port.missing().to_string().contains(name), "as it was named");
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_is_waited_for() {
+        let node = |kind| NotClaimed::Node(std::io::Error::from(kind));
+        for (error, lasts) in [
+            (NotClaimed::Unconfigured, READY_WITHIN),
+            (node(std::io::ErrorKind::PermissionDenied), READY_WITHIN),
+            (node(std::io::ErrorKind::ResourceBusy), FREE_WITHIN),
+            (node(std::io::ErrorKind::NotFound), Duration::ZERO),
+            (NotClaimed::Silent, Duration::ZERO),
+            (NotClaimed::Unfit(String::new()), Duration::ZERO),
+        ] {
+            assert_eq!(error.may_last(), lasts, "{error}");
+        }
     }
 
     #[tokio::test]

@@ -191,6 +191,17 @@ mod tests {
         assert_eq!(report.outcome, Outcome::Sealed, "{report}");
     }
 
+    /// Once it has left, the kernel may still open what is no more.
+    #[tokio::test(start_paused = true)]
+    async fn a_unit_that_left_with_its_reset_is_not_given_up_for_what_it_left_behind() {
+        let mut line = Line::new();
+        line.fixture.dut().faults.leaves_bus = true;
+        line.fixture.dut().faults.ghosts = 2;
+        let report = line.run("A47").await;
+        line.check();
+        assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+    }
+
     const CALLS: [Call; 5] = [
         Call::OpenOrder,
         Call::Issue,

@@ -43,7 +43,10 @@ const NAMES: &[(&str, &str)] = &[
     ("station-cli/src/usb.rs", "DeviceInfo"),
     ("station-cli/src/usb.rs", "list_devices"),
     ("station-cli/src/usb.rs", "device_address"),
-    ("station-cli/src/usb.rs", "/sys/bus/usb/devices"),
+    ("station-cli/src/usb/socket.rs", "/sys/bus/usb/devices"),
+    ("station-cli/src/usb/socket.rs", "Device"),
+    ("station-cli/src/usb/socket.rs", "DeviceInfo"),
+    ("station-cli/src/usb/socket.rs", "device_address"),
     ("station-cli/src/ports.rs", "watch_devices"),
     ("crates/label/src/paper.rs", "device_gray"),
     // The kernel's, and ModemManager's.

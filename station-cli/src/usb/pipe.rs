@@ -3,18 +3,19 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nusb::Endpoint;
 use nusb::transfer::{Buffer, Bulk, Completion, EndpointDirection, TransferError};
 use tokio::task::JoinHandle;
 use zeroize::Zeroize;
 
-/// Halts that are cleared on one open port: a unit that halts more often is broken.
+/// Halts that are cleared on one open port, errors on the bus counted in: a unit that halts more often is
+/// broken, or its cable is.
 pub(super) const HALTS: u8 = 8;
-/// How long a port that is closed waits for what it takes back, each way: the host controller needs a
+/// How long a port that is closed waits for all that it takes back, each way: the host controller needs a
 /// frame or two (1 ms each).
-const TAKE_BACK: Duration = Duration::from_millis(100);
+pub(super) const TAKE_BACK: Duration = Duration::from_millis(100);
 
 /// A halt being cleared.
 pub(super) type Clearing = JoinHandle<Result<(), nusb::Error>>;
@@ -97,26 +98,32 @@ impl<P: Pipe> Half<P> {
         }
     }
 
+    /// Ready when no halt is being cleared. Until then the other half is to leave its pipe alone too: the
+    /// kernel asks the unit under its lock, for seconds when it does not answer, and whoever
+    /// begins or takes back a transfer waits for that lock with all of his thread.
+    pub(super) fn poll_cleared(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(Halted::Clearing(clearing)) = &mut self.halted {
+            let cleared = ready!(Pin::new(clearing).poll(cx));
+            self.halted = None;
+            self.gone = !matches!(cleared, Ok(Ok(())));
+        }
+        Poll::Ready(())
+    }
+
     /// Ready when transfers can be submitted.
     pub(super) fn poll_fit(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         loop {
+            ready!(self.poll_cleared(cx));
             if self.gone {
                 return Poll::Ready(Err(Gone));
             }
-            match &mut self.halted {
-                None => return Poll::Ready(Ok(())),
-                Some(Halted::TakingBack) => {
-                    while self.pipe.pending() > 0 {
-                        wipe(ready!(self.pipe.poll_complete(cx)).buffer);
-                    }
-                    self.halted = Some(Halted::Clearing(self.pipe.clear_halt()));
-                }
-                Some(Halted::Clearing(clearing)) => {
-                    let cleared = ready!(Pin::new(clearing).poll(cx));
-                    self.halted = None;
-                    self.gone = !matches!(cleared, Ok(Ok(())));
-                }
+            if self.halted.is_none() {
+                return Poll::Ready(Ok(()));
             }
+            while self.pipe.pending() > 0 {
+                wipe(ready!(self.pipe.poll_complete(cx)).buffer);
+            }
+            self.halted = Some(Halted::Clearing(self.pipe.clear_halt()));
         }
     }
 
@@ -130,14 +137,17 @@ impl<P: Pipe> Half<P> {
                 wipe(buffer);
                 Ok(None)
             }
-            Err(TransferError::Stall) if self.halts_left > 0 => {
+            // After an error on the bus the kernel leaves the endpoint halted as well, and the two sides
+            // at odds over the next packet's number.
+            Err(TransferError::Stall | TransferError::Fault) if self.halts_left > 0 => {
                 wipe(buffer);
                 self.halts_left -= 1;
                 self.pipe.cancel_all();
                 self.halted = Some(Halted::TakingBack);
                 Ok(None)
             }
-            // A pulled cable is a protocol error first, on some host controllers.
+            // A pulled cable is an error on the bus first, on some host controllers: then the unit is not
+            // there to be told, and clearing fails.
             Err(_) => {
                 wipe(buffer);
                 self.gone = true;
@@ -153,8 +163,10 @@ impl<P: Pipe> Drop for Half<P> {
         if self.pipe.pending() > 0 {
             self.pipe.cancel_all();
         }
+        let end = Instant::now() + TAKE_BACK;
         while self.pipe.pending() > 0 {
-            let Some(done) = self.pipe.wait(TAKE_BACK) else {
+            let left = end.saturating_duration_since(Instant::now());
+            let Some(done) = self.pipe.wait(left) else {
                 return; // the kernel keeps it until it can let go
             };
             wipe(done.buffer);

@@ -44,9 +44,12 @@ impl UsbPlace {
         })
     }
 
-    /// Whether both are the same socket, whichever interface is meant.
-    pub(super) fn same_socket(&self, other: &UsbPlace) -> bool {
-        (self.bus, &self.chain) == (other.bus, &other.chain)
+    /// The socket alone, whichever interface is meant.
+    pub(super) fn socket(&self) -> UsbPlace {
+        UsbPlace {
+            interface: None,
+            ..self.clone()
+        }
     }
 
     pub(super) fn interface(&self) -> Option<u8> {
@@ -125,8 +128,7 @@ mod tests {
     #[test]
     fn a_socket_is_the_same_whichever_interface_is_meant() {
         let place = |text: &str| text.parse::<UsbPlace>().unwrap();
-        assert!(place("usb:1-2:1").same_socket(&place("usb:1-2")));
-        assert!(!place("usb:1-2").same_socket(&place("usb:1-2.1")));
-        assert!(!place("usb:1-2").same_socket(&place("usb:2-2")));
+        assert_eq!(place("usb:1-2:1").socket(), place("usb:1-2"));
+        assert_ne!(place("usb:1-2").socket(), place("usb:1-2.1").socket());
     }
 }

@@ -59,13 +59,16 @@ impl AsyncWrite for UsbStream {
     }
 }
 
-/// Two pipes.
+/// Two pipes, both used by one task: what one waits for may be told to the other.
 struct Duplex<I: Pipe, O: Pipe> {
     input: Half<I>,
     /// The packet being read, and how much of it was.
     packet: Option<(Buffer, usize)>,
     output: Half<O>,
-    /// Whether the last transfer filled its last packet.
+    /// Whether the last transfer filled its last packet; more of the message may come.
+    full: bool,
+    /// Whether a message that did is yet to be ended with an empty packet. It stays so when its writer
+    /// gave up waiting: the next message must not pass for more of this one.
     unended: bool,
 }
 
@@ -75,6 +78,7 @@ impl<I: Pipe, O: Pipe> Duplex<I, O> {
             input: Half::new(input),
             packet: None,
             output: Half::new(output),
+            full: false,
             unended: false,
         }
     }
@@ -85,6 +89,7 @@ impl<I: Pipe, O: Pipe> Duplex<I, O> {
             // Each turn costs of the task's budget: a unit that sends empty packets without end must
             // not keep a time-out from being seen.
             let turn = ready!(coop::poll_proceed(cx));
+            ready!(self.output.poll_cleared(cx));
             ready!(self.input.poll_fit(cx))?;
             while self.input.pipe.pending() < AHEAD {
                 let size = self.input.pipe.packet();
@@ -102,6 +107,7 @@ impl<I: Pipe, O: Pipe> Duplex<I, O> {
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let left = |Gone| io::Error::from(io::ErrorKind::BrokenPipe);
         loop {
+            ready!(self.input.poll_cleared(cx));
             ready!(self.output.poll_fit(cx)).map_err(left)?;
             if self.output.pipe.pending() == 0 {
                 return Poll::Ready(Ok(()));
@@ -110,6 +116,16 @@ impl<I: Pipe, O: Pipe> Duplex<I, O> {
                 wipe(sent);
             }
         }
+    }
+
+    /// Ready when that is so, and a message that was flushed has its end.
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_written(cx))?;
+        if std::mem::take(&mut self.unended) {
+            self.output.pipe.submit(Buffer::new(0));
+            ready!(self.poll_written(cx))?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -147,22 +163,20 @@ impl<I: Pipe, O: Pipe> AsyncWrite for Duplex<I, O> {
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        ready!(self.poll_written(cx))?;
+        ready!(self.poll_ended(cx))?;
         let piece = &bytes[..bytes.len().min(CHUNK)];
         let mut buffer = Buffer::new(piece.len());
         buffer.extend_from_slice(piece);
-        self.unended = piece.len().is_multiple_of(self.output.pipe.packet());
+        self.full = piece.len().is_multiple_of(self.output.pipe.packet());
         self.output.pipe.submit(buffer);
         Poll::Ready(Ok(piece.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_written(cx))?;
-        if std::mem::take(&mut self.unended) {
-            self.output.pipe.submit(Buffer::new(0));
-            ready!(self.poll_written(cx))?;
+        if std::mem::take(&mut self.full) {
+            self.unended = true;
         }
-        Poll::Ready(Ok(()))
+        self.poll_ended(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -173,15 +187,16 @@ impl<I: Pipe, O: Pipe> AsyncWrite for Duplex<I, O> {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::future::ready as at_once;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use nusb::transfer::{Completion, TransferError};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Semaphore;
     use tokio::time::timeout;
 
-    use super::super::pipe::{Clearing, HALTS};
+    use super::super::pipe::{Clearing, HALTS, TAKE_BACK};
     use super::*;
 
     /// What a unit does with one transfer: bytes it sends, or how the transfer ends.
@@ -194,6 +209,10 @@ mod tests {
         after: Option<Deed>,
         pending: VecDeque<Buffer>,
         cancelled: bool,
+        /// Whether it does anything now.
+        takes: Arc<AtomicBool>,
+        /// Holds clearing a halt up.
+        clears: Arc<Semaphore>,
         seen: Arc<Mutex<Seen>>,
     }
 
@@ -203,6 +222,8 @@ mod tests {
         cleared: u32,
         taken_back: u32,
         deeds: u32,
+        /// How long closing was ready to wait for each.
+        waits: Vec<Duration>,
     }
 
     /// A stream that goes round for ever fails here, and not by what it takes of the machine.
@@ -217,6 +238,8 @@ mod tests {
                 after,
                 pending: VecDeque::new(),
                 cancelled: false,
+                takes: Arc::new(AtomicBool::new(true)),
+                clears: Arc::new(Semaphore::new(usize::from(HALTS))),
                 seen: Arc::clone(&seen),
             };
             (script, seen)
@@ -266,6 +289,9 @@ mod tests {
         }
 
         fn poll_complete(&mut self, _: &mut Context<'_>) -> Poll<Completion> {
+            if !self.takes.load(Ordering::Relaxed) {
+                return Poll::Pending;
+            }
             self.complete().map_or(Poll::Pending, Poll::Ready)
         }
 
@@ -273,14 +299,19 @@ mod tests {
             self.cancelled = !self.pending.is_empty();
         }
 
-        fn wait(&mut self, _: Duration) -> Option<Completion> {
+        fn wait(&mut self, within: Duration) -> Option<Completion> {
+            self.seen.lock().unwrap().waits.push(within);
             self.complete()
         }
 
         fn clear_halt(&mut self) -> Clearing {
             assert_eq!(self.pending.len(), 0, "a halt is cleared with none pending");
             self.seen.lock().unwrap().cleared += 1;
-            tokio::spawn(at_once(Ok(())))
+            let clears = Arc::clone(&self.clears);
+            tokio::spawn(async move {
+                clears.acquire().await.unwrap().forget();
+                Ok(())
+            })
         }
     }
 
@@ -325,6 +356,31 @@ mod tests {
         assert!(heard.is_err());
     }
 
+    #[test]
+    fn a_port_that_is_closed_waits_once_for_all_that_it_takes_back() {
+        let (mut pipe, seen) = Script::new(true, &[], None);
+        (0..AHEAD).for_each(|_| pipe.submit(Buffer::new(64)));
+        drop(Half::new(pipe));
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.taken_back, AHEAD as u32);
+        let waits = &seen.waits;
+        assert!(
+            waits[0] <= TAKE_BACK && waits[AHEAD - 1] < waits[0],
+            "{waits:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_error_on_the_bus_is_cleared_as_a_halt_is_and_counts_as_one() {
+        let deeds = [Err(TransferError::Fault)];
+        let (mut stream, seen) = reading(&deeds, Some(Ok(b"x".to_vec())));
+        assert_eq!(stream.read_u8().await.unwrap(), b'x');
+        assert_eq!(seen.lock().unwrap().cleared, 1);
+        let (mut stream, seen) = reading(&[], Some(Err(TransferError::Fault)));
+        assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+        assert_eq!(seen.lock().unwrap().cleared, u32::from(HALTS));
+    }
+
     #[tokio::test]
     async fn a_halt_is_cleared_and_what_comes_after_it_is_heard() {
         let deeds = [Err(TransferError::Stall)];
@@ -335,6 +391,25 @@ mod tests {
             (seen.cleared, seen.taken_back)
         };
         assert_eq!((cleared, taken_back), (1, AHEAD as u32 - 1));
+    }
+
+    /// The kernel would hold up all of this thread.
+    #[tokio::test(start_paused = true)]
+    async fn while_one_way_is_cleared_the_other_is_left_alone() {
+        let (mut input, _) = Script::new(true, &[Err(TransferError::Stall)], Some(Ok(vec![7])));
+        let (output, seen) = Script::new(false, &[], Some(Ok(vec![])));
+        input.clears = Arc::new(Semaphore::new(0));
+        let clears = Arc::clone(&input.clears);
+        let mut stream = Duplex::new(input, output);
+        let short = Duration::from_millis(10);
+        assert!(timeout(short, stream.read_u8()).await.is_err());
+        assert!(timeout(short, stream.write_all(b"a")).await.is_err());
+        assert_eq!(seen.lock().unwrap().sent.len(), 0);
+        clears.add_permits(1);
+        stream.write_all(b"b").await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(seen.lock().unwrap().sent, [b"b"]);
+        assert_eq!(stream.read_u8().await.unwrap(), 7);
     }
 
     #[tokio::test]
@@ -362,6 +437,25 @@ mod tests {
         check_write(65, &[65]).await;
         check_write(CHUNK, &[CHUNK, 0]).await;
         check_write(CHUNK + 1, &[CHUNK, 1]).await;
+    }
+
+    /// Or the unit would read the next message as more of this one.
+    #[tokio::test(start_paused = true)]
+    async fn a_message_whose_flush_was_given_up_is_ended_before_the_next() {
+        let (mut output, seen) = Script::new(false, &[], None);
+        let takes = Arc::clone(&output.takes);
+        output.after = Some(Ok(vec![]));
+        takes.store(false, Ordering::Relaxed);
+        let mut stream = Duplex::new(Script::new(true, &[], None).0, output);
+        stream.write_all(&[1; 64]).await.unwrap();
+        let short = Duration::from_millis(10);
+        assert!(timeout(short, stream.flush()).await.is_err());
+        takes.store(true, Ordering::Relaxed);
+        stream.write_all(&[2; 3]).await.unwrap();
+        stream.flush().await.unwrap();
+        let seen = seen.lock().unwrap();
+        let lengths: Vec<usize> = seen.sent.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [64, 0, 3]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -110,6 +110,8 @@ pub struct UnitFaults {
     pub pull_after: Option<usize>,
     /// The unit leaves the bus with its reset, as one on its own USB port does.
     pub leaves_bus: bool,
+    /// And so many openings after that still find what left.
+    pub ghosts: u32,
     /// Another unit stands there after the next reset, blank.
     pub swap: Option<[u8; 8]>,
 }
@@ -127,6 +129,8 @@ pub struct Dut {
     /// Opened so often; a stream of an older opening is dead.
     opening: u32,
     pub plugged: bool,
+    /// Whether it left the bus with a reset.
+    left: bool,
     /// Openings that fail before the cable is back.
     pub back_after: u32,
     reader: Option<Waker>,
@@ -156,6 +160,7 @@ impl Dut {
             faults: UnitFaults::default(),
             opening: 0,
             plugged: true,
+            left: false,
             back_after: 0,
             reader: None,
         }
@@ -196,6 +201,7 @@ impl Dut {
         self.said = b"\r\nboot rom v2.3, flash 4MB\r\n".to_vec();
         if self.faults.leaves_bus {
             self.opening += 1;
+            self.left = true;
         }
         let said = &mut self.said;
         self.unit
@@ -258,8 +264,13 @@ impl Port for Fixture {
             return Err(self.missing());
         }
         dut.opening += 1;
+        let opening = dut.opening;
+        if dut.left && dut.faults.ghosts > 0 {
+            dut.faults.ghosts -= 1;
+            dut.opening += 1;
+        }
         Ok(Cable {
-            opening: dut.opening,
+            opening,
             dut: Arc::clone(&self.dut),
             moved: false,
         })

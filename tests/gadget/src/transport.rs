@@ -9,11 +9,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Result;
+use rustix::io::Errno;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 use crate::cable::Cable;
 use crate::functionfs::{self, Endpoints, HIGH};
 use crate::gadget::Gadget;
+use crate::say;
 
 /// What a simulated unit says first after each boot.
 const BOOT_LOG: &[u8] = b"\r\nets boot rom";
@@ -48,8 +50,17 @@ pub(crate) fn echo(name: &str) -> Result<Arc<Cable>> {
 fn answer(to_host: &mut File, message: &[u8]) -> io::Result<()> {
     match message {
         [HALT, rest @ ..] => {
-            let _ = to_host.read(&mut [0]); // the wrong way: "bad message", and it is halted
-            to_host.write_all(rest)
+            // The wrong way: FunctionFS halts it with a bad message. Whatever else comes is no halt, and
+            // the byte that shows one is not said.
+            match to_host.read(&mut [0]) {
+                Err(error) if error.raw_os_error() == Some(Errno::BADMSG.raw_os_error()) => {
+                    to_host.write_all(rest)
+                }
+                not_halted => {
+                    say(&format!("no halt: {not_halted:?}"));
+                    Ok(())
+                }
+            }
         }
         [EMPTY, rest @ ..] => {
             let _ = to_host.write(&[])?;

@@ -8,7 +8,8 @@
 //! each round, so that all see the same machine.
 //!
 //! *Server* is what of a cycle goes by while nothing is asked of the unit: the server's calls, and the
-//! journal that goes ahead of them. A *turn* is one answer of the unit that the station waited for.
+//! journal that goes ahead of them. A *turn* is one answer of the unit that the station waited for, and a
+//! *resend* one more than the fewest of any cycle: all do the same, so something was asked for again.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -90,14 +91,16 @@ pub(crate) async fn run(args: Args, format: Format) -> Result<ExitCode> {
     }
     town.stop().await?;
 
-    let facts: Vec<Value> = settings.iter().map(Setting::fact).collect();
+    let all = settings.iter().flat_map(|setting| &setting.cycles);
+    let fewest = all.map(|cycle| cycle.turns).min().unwrap_or(0);
+    let facts: Vec<Value> = settings.iter().map(|one| one.fact(fewest)).collect();
     let fact = json!({
         "rounds": args.rounds,
         "units_per_slot": args.units,
         "settings": facts,
     });
-    let head = "  baud slots  units   cycle ms    wire ms  cycle/wire p50   p95  goal  server ms  turns  bytes  units/s\n";
-    let text: String = settings.iter().map(Setting::text).collect();
+    let head = "  baud slots  units   cycle ms    wire ms  cycle/wire p50   p95         goal  server ms  turns  resends  bytes  units/s\n";
+    let text: String = settings.iter().map(|one| one.text(fewest)).collect();
     print(format, &fact, &format!("{head}{text}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -193,7 +196,16 @@ impl Setting {
         self.cycles.len() as f64 / self.took.as_secs_f64()
     }
 
-    fn fact(&self) -> Value {
+    fn resends(&self, fewest: u64) -> u64 {
+        let more = self.cycles.iter().map(|cycle| cycle.turns - fewest);
+        more.sum()
+    }
+
+    fn is_met(&self) -> bool {
+        !self.cycles.is_empty() && self.ratio(0.5) <= self.goal
+    }
+
+    fn fact(&self, fewest: u64) -> Value {
         json!({
             "baud": self.baud,
             "slots": self.slots,
@@ -204,15 +216,18 @@ impl Setting {
             "cycle_over_wire_p50": self.ratio(0.5),
             "cycle_over_wire_p95": self.ratio(0.95),
             "goal_p50": self.goal,
+            "goal_is_met": self.is_met(),
             "turns_p50": self.at(0.5, |cycle| cycle.turns as f64),
+            "resends": self.resends(fewest),
             "bytes_p50": self.at(0.5, |cycle| cycle.bytes as f64),
             "units_per_s": self.units_per_s(),
         })
     }
 
-    fn text(&self) -> String {
+    fn text(&self, fewest: u64) -> String {
+        let met = if self.is_met() { "met" } else { "missed" };
         format!(
-            "{:>6} {:>5} {:>6} {:>10.1} {:>10.1} {:>15.3} {:>5.2} {:>5.2} {:>10.1} {:>6.0} {:>6.0} {:>8.1}\n",
+            "{:>6} {:>5} {:>6} {:>10.1} {:>10.1} {:>15.3} {:>5.2} {:>5.2} {met:<6} {:>10.1} {:>6.0} {:>8} {:>6.0} {:>8.1}\n",
             self.baud,
             self.slots,
             self.cycles.len(),
@@ -223,6 +238,7 @@ impl Setting {
             self.goal,
             self.ms(|cycle| cycle.off_line),
             self.at(0.5, |cycle| cycle.turns as f64),
+            self.resends(fewest),
             self.at(0.5, |cycle| cycle.bytes as f64),
             self.units_per_s(),
         )
@@ -313,4 +329,40 @@ async fn powered(folder: &Path, number: u32, baud: Option<u32>) -> Result<SimUni
     config.baud = baud;
     config.boot = Duration::ZERO; // no time of the station's, nor of the wire's
     Ok(tokio::task::spawn_blocking(move || SimUnit::spawn(config)).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(turns: &[(u64, u64)]) -> Setting {
+        let mut setting = Setting::new(115_200, 1.5, 1);
+        setting
+            .cycles
+            .extend(turns.iter().map(|&(turns, took)| Cycle {
+                took: Duration::from_millis(took),
+                wire: Duration::from_millis(100),
+                off_line: Duration::ZERO,
+                bytes: 1,
+                turns,
+            }));
+        setting.took = Duration::from_secs(1);
+        setting
+    }
+
+    #[test]
+    fn a_goal_that_is_missed_is_said_so_and_so_is_what_was_asked_for_again() {
+        let met = setting(&[(6, 120), (7, 150), (8, 900)]);
+        assert_eq!(met.resends(6), 3);
+        assert!(met.text(6).contains(" 1.50 met "), "{}", met.text(6));
+        assert_eq!(met.fact(6)["resends"], 3);
+        let missed = setting(&[(6, 151)]);
+        assert!(
+            missed.text(6).contains(" 1.50 missed "),
+            "{}",
+            missed.text(6)
+        );
+        assert_eq!(missed.fact(6)["goal_is_met"], false);
+        assert!(!setting(&[]).is_met(), "nothing was measured");
+    }
 }
