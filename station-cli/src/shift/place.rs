@@ -65,7 +65,7 @@ impl Place {
     pub(crate) fn name(&self) -> String {
         match self {
             Place::Path(path) => path.clone(),
-            Place::Usb(place) => place.to_string(),
+            Place::Usb(place) => place.socket().to_string(),
         }
     }
 

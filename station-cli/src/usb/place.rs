@@ -45,7 +45,7 @@ impl UsbPlace {
     }
 
     /// The socket alone, whichever interface is meant.
-    pub(super) fn socket(&self) -> UsbPlace {
+    pub(crate) fn socket(&self) -> UsbPlace {
         UsbPlace {
             interface: None,
             ..self.clone()
