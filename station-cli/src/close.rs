@@ -224,7 +224,7 @@ where
         self.report.certificate_sha256 = Some(issued.certificate_sha256);
         if facts.state != UnitState::Locked {
             self.stage(Stage::Lock);
-            unit.lock(issued.bundle_sha256).await?;
+            unit.lock(&open.device_id, issued.bundle_sha256).await?;
             claim.reach(Reached::Locked)?;
         }
         let label_scanned = issued.reached >= Reached::Matched;

@@ -186,7 +186,8 @@ where
         // Crash here: the server has it as loaded, the unit is not locked; it is written again,
         // proven again, and the server answers the same.
         self.stage(Stage::Lock);
-        unit.lock(credential.bundle_sha256).await?;
+        let device_id = &credential.open.device_id;
+        unit.lock(device_id, credential.bundle_sha256).await?;
         claim.reach(Reached::Locked)?;
         self.label(claim, &mut unit, order, &credential).await?;
         self.seal(claim, &credential.open, credential.attempt, order.label)

@@ -39,8 +39,22 @@ pub(crate) async fn greet(unit: &mut impl Steps) -> Result<Facts, UnitError> {
     Ok(facts(&who, &what, unit.states())?)
 }
 
+/// Greets, and goes no further with another unit than this one.
+async fn expect(unit: &mut impl Steps, device_id: &DeviceId) -> Result<Facts, UnitError> {
+    let facts = greet(unit).await?;
+    if facts.device_id == *device_id {
+        return Ok(facts);
+    }
+    Err(UnitError::Wire(WireError::Swapped {
+        expected: device_id.clone(),
+        found: Some(facts.device_id),
+    }))
+}
+
 pub(crate) async fn load(unit: &mut impl Steps, credential: &Credential) -> Result<(), UnitError> {
     unit.holds(credential);
+    // The server was waited for: whoever stands here now is asked before anything is typed.
+    expect(unit, &credential.open.device_id).await?;
     unit.step(Step::Write).await?;
     unit.step(Step::Persist).await?;
     let found = unit.step(Step::Verify).await?;
@@ -64,13 +78,7 @@ pub(crate) async fn prove(
     credential: &Credential,
 ) -> Result<Receipt, UnitError> {
     unit.holds(credential);
-    let facts = greet(unit).await?;
-    if facts.device_id != credential.open.device_id {
-        return Err(UnitError::Wire(WireError::Swapped {
-            expected: credential.open.device_id.clone(),
-            found: Some(facts.device_id),
-        }));
-    }
+    let facts = expect(unit, &credential.open.device_id).await?;
     let found = unit.step(Step::VerifyAgain).await?;
     whole(unit.parts(), &found)?;
     Ok(Receipt {
@@ -82,13 +90,17 @@ pub(crate) async fn prove(
     })
 }
 
-pub(crate) async fn lock(unit: &mut impl Steps) -> Result<(), UnitError> {
+/// Locks this unit and no other: a lock cannot be taken back.
+pub(crate) async fn lock(unit: &mut impl Steps, device_id: &DeviceId) -> Result<(), UnitError> {
     if !unit.locks() {
         return Ok(()); // the profile says why, and the log names the profile
     }
+    if expect(unit, device_id).await?.state == UnitState::Locked {
+        return Ok(());
+    }
     unit.step(Step::Lock).await?;
     // Its word for it is asked for again: locked is what `precheck` says is locked.
-    match greet(unit).await?.state {
+    match expect(unit, device_id).await?.state {
         UnitState::Locked => Ok(()),
         _ => Err(unclear(Step::Lock, "it is not locked").into()),
     }
@@ -193,7 +205,83 @@ fn state(states: &States, marker: &str) -> Result<UnitState, ConsoleError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use wire::profile::{Driver, Profile};
+
     use super::*;
+
+    /// A slot where a hand exchanges the units: one after the other, as often as they are asked.
+    struct Slot {
+        ids: VecDeque<&'static str>,
+        did: Vec<Step>,
+        states: States,
+    }
+
+    impl Slot {
+        fn with(ids: &[&'static str]) -> Slot {
+            let text = Profile::shipped("at-modem").unwrap();
+            let Driver::Console(console) = Profile::parse(text).unwrap().driver else {
+                panic!("no console");
+            };
+            Slot {
+                ids: ids.iter().copied().collect(),
+                did: Vec::new(),
+                states: console.scripts.states.clone(),
+            }
+        }
+    }
+
+    impl Steps for Slot {
+        fn holds(&mut self, _: &Credential) {}
+
+        async fn step(&mut self, step: Step) -> Result<Found, UnitError> {
+            let mut found = Found::default();
+            match step {
+                Step::Identify => {
+                    let id = self.ids.pop_front().unwrap();
+                    found.answers.insert(Says::DeviceId, id.to_owned());
+                }
+                Step::Precheck => {
+                    let locked = self.did.contains(&Step::Lock);
+                    let marker = if locked { "locked" } else { "loaded" };
+                    found.answers.insert(Says::Marker, marker.to_owned());
+                }
+                _ => {}
+            }
+            self.did.push(step);
+            Ok(found)
+        }
+
+        fn states(&self) -> &States {
+            &self.states
+        }
+
+        fn parts(&self) -> &[Part] {
+            &[]
+        }
+
+        fn locks(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unit_that_took_anothers_place_is_not_locked_nor_passes_for_it() {
+        for (ids, locked, passes) in [
+            (&["00112233", "00112233"][..], true, true),
+            (&["44556677"][..], false, false),
+            (&["00112233", "44556677"][..], true, false),
+        ] {
+            let mut slot = Slot::with(ids);
+            let device_id = DeviceId::parse("00112233").unwrap();
+            let ended = lock(&mut slot, &device_id).await;
+            assert_eq!(slot.did.contains(&Step::Lock), locked, "{ids:?}");
+            assert_eq!(ended.is_ok(), passes, "{ids:?}");
+            let swapped = matches!(ended, Err(UnitError::Wire(WireError::Swapped { .. })));
+            assert_eq!(swapped, !passes, "{ids:?}");
+        }
+    }
 
     #[test]
     fn ids_are_hexadecimal_however_they_are_written() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use credential::Password;
 use tokio::io::{AsyncRead, AsyncWrite};
+use traveler::{DeviceId, Digest};
 use wire::profile::{Driver, Profile};
 use wire::{Answer, Check, Facts, Greet, Load, Lock, Prove, Receipt, Reset};
 
@@ -101,11 +102,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
     }
 
     /// Sees to it that it never takes another bundle, where it can do that.
-    pub(crate) async fn lock(&mut self, bundle: traveler::Digest) -> Result<(), UnitError> {
+    pub(crate) async fn lock(
+        &mut self,
+        device_id: &DeviceId,
+        bundle: Digest,
+    ) -> Result<(), UnitError> {
         match self {
+            // It locks what it holds itself: another unit does not hold this bundle.
             Unit::Native(line) => line.drive(Lock::new(bundle)).await,
-            Unit::Console(console) => steps::lock(console.as_mut()).await,
-            Unit::Exec(tool) => steps::lock(tool).await,
+            Unit::Console(console) => steps::lock(console.as_mut(), device_id).await,
+            Unit::Exec(tool) => steps::lock(tool, device_id).await,
         }
     }
 
