@@ -162,6 +162,7 @@ impl Console {
         };
         line.asks += 1;
         let number = line.number;
+        let passing = line.is_passing;
         let proves = line.rule.proves.is_some() && matches!(why, Unclear::Refused);
         if proves && line.asks >= REFUSALS {
             return Err(ConsoleError::Mismatch { step });
@@ -187,7 +188,11 @@ impl Console {
             // what it found is found again.
             self.lines.retain(|line| !line.is_passing);
             self.at = 0;
-            self.logins = 0;
+            // The lines of a login are made anew, and what was counted of them goes with them: only
+            // the logins themselves say that this one never works.
+            if !passing {
+                self.logins = 0;
+            }
             self.found = Found::default();
         } else if !matches!(why, Unclear::Once) {
             self.lines.insert(self.at, Line::attach().passing());

@@ -331,6 +331,43 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_fails_is_not_tried_for_ever() {
+        let mut console = Console::new(shipped("linux-login"));
+        console.begin(Step::Identify).unwrap();
+        let mut now = Duration::ZERO;
+        let mut event = Event::Opened;
+        let mut said: Vec<u8>;
+        let mut typed = 0;
+        let ended = loop {
+            match console.on(event, now) {
+                Err(error) => break error,
+                Ok(Action::Finish(_)) => panic!("nobody is logged in"),
+                Ok(Action::Wait(within)) => {
+                    now += within;
+                    event = Event::TimedOut;
+                }
+                // The unit lets nobody in: it asks again, whoever it is told.
+                Ok(Action::Send(bytes, _)) => {
+                    typed += 1;
+                    now += Duration::from_millis(1);
+                    said = bytes.to_vec();
+                    said.retain(|byte| *byte != 0x15);
+                    if said.ends_with(b"\r") {
+                        said.extend_from_slice(b"\nLogin incorrect\r\nunit login: ");
+                    }
+                    event = match said.is_empty() {
+                        true => Event::TimedOut,
+                        false => Event::Received(&said),
+                    };
+                }
+            }
+            assert!(typed < 1_000, "it goes on for ever");
+        };
+        assert!(matches!(ended, ConsoleError::NoPrompt { .. }), "{ended}");
+        assert!(now < Duration::from_secs(240), "{now:?}");
+    }
+
+    #[test]
     fn mistakes_in_a_profile_are_named_where_they_stand() {
         let good = Profile::shipped("zephyr-shell").unwrap();
         let check = |from: &str, to: &str, expected: &str| {
