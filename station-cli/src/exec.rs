@@ -3,8 +3,8 @@
 //!
 //! The tool gets a process group of its own, which is killed with everything in it when the time is
 //! over or the station stops waiting: a flasher that hangs must not hold the port, nor go on writing
-//! behind the station's back. What it prints is read back and compared; of an error only a masked
-//! end is shown. Deliberately absent: a shell, secrets in arguments or environment (a profile with
+//! behind the station's back. What it prints is read back and compared, and never shown: it may be
+//! a secret that an earlier run wrote, or one spelt as no mask knows. Deliberately absent: a shell, secrets in arguments or environment (a profile with
 //! one is not read), files with secrets.
 
 use std::io;
@@ -29,10 +29,8 @@ use crate::steps::Steps;
 const WITHIN: Duration = Duration::from_secs(120);
 /// What is kept of a tool's output, in bytes; the rest is read and dropped.
 const OUTPUT_MAX: usize = 64 * 1024;
-/// What an error shows of it, in characters.
-const SHOWN: usize = 160;
 
-/// Why a tool's run did not do a step. Never a secret: what the tool said is masked.
+/// Why a tool's run did not do a step. Never what the tool said: that may be a secret.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum ToolError {
     /// It is not there, or may not be run.
@@ -69,14 +67,12 @@ pub enum ToolError {
         step: Step,
     },
     /// It ended otherwise than its profile knows.
-    #[error("{step}: the tool ended with {code}: {said}")]
+    #[error("{step}: the tool ended with {code}; run it by hand to see what it says")]
     Failed {
         /// In which step.
         step: Step,
         /// Exit code, or the signal.
         code: String,
-        /// The masked end of what it said.
-        said: String,
     },
     /// It ended well and did not say what it should.
     #[error("{step}: the tool's output is not understood: {what}")]
@@ -178,7 +174,6 @@ impl ToolUnit {
                 step,
                 code: code
                     .map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}")),
-                said: self.shown(&out),
             }),
         }
     }
@@ -204,18 +199,6 @@ impl ToolUnit {
             program,
             reason: error.to_string(),
         })
-    }
-
-    fn shown(&self, output: &[u8]) -> String {
-        let masked = self.values.mask(output);
-        let text = String::from_utf8_lossy(&masked);
-        let text: Vec<char> = text
-            .trim()
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        let from = text.len().saturating_sub(SHOWN);
-        text[from..].iter().collect()
     }
 }
 

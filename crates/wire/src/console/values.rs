@@ -141,11 +141,14 @@ impl Values {
         Ok(out)
     }
 
-    /// Replaces every secret, however it is spelt, and every larger fragment of one.
+    /// Replaces every secret of this bundle as a [`Form`] spells it, in capitals or not, and every
+    /// larger fragment of that.
     ///
     /// Done over all that a unit said in one answer, so that a secret which came in two reads, in
-    /// the echo, in a boot log or in an error message is found. What a reader of a transcript may
-    /// still see is fragments of three symbols.
+    /// the echo, in a boot log or in an error message is found. For a bench unit's transcript: what
+    /// it cannot know is the secret of an earlier bundle, nor one in a hex dump with spaces, in
+    /// base64 that begins elsewhere, or in UTF-16. Nothing that a production unit said is shown
+    /// because it was masked.
     #[must_use]
     pub fn mask(&self, said: &[u8]) -> Vec<u8> {
         let mut out = said.to_vec();
