@@ -8,7 +8,7 @@ use std::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::ConsoleError;
-use super::values::{Values, pieces};
+use super::values::{Values, is_safe, pieces};
 use crate::profile::{ConsoleLine, Form, Manner, Piece, Step, Value};
 
 /// What one line does.
@@ -89,6 +89,8 @@ impl Line {
             None => vec![(values.render(send, b"")?, send.text.clone())],
             Some(value) => {
                 let whole = values.get(value);
+                // Judged whole: a piece of it may look like text where all of it does not.
+                let whole = whole.filter(|text| value.form != Form::Plain || is_safe(text));
                 let whole = whole.ok_or(ConsoleError::Unwritable { part: value.part })?;
                 let mut texts = Vec::new();
                 for piece in pieces(&whole, rule.width) {
@@ -142,4 +144,48 @@ fn said_of(send: &crate::profile::Template, value: Value, piece: &[u8]) -> Strin
         }
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::tests::sample;
+    use super::*;
+    use crate::profile::{Driver, Profile, Script};
+
+    /// The lines of the write step of a shell's profile that types its password in pieces.
+    fn write(password: &str) -> Result<Vec<Line>, ConsoleError> {
+        let text = Profile::shipped("zephyr-shell").unwrap();
+        let split = "{ send = \"settings append factory/password {piece}\", split = \"password\", width = 4 }";
+        let plain = "{ send = \"settings write string factory/password {password}\" }";
+        assert!(text.contains(plain));
+        let profile = Profile::parse(&text.replace(plain, split)).unwrap();
+        let Driver::Console(console) = profile.driver else {
+            panic!("no console");
+        };
+        let Script::Run(lines) = console.scripts.step(Step::Write) else {
+            panic!("nothing is written");
+        };
+        Line::render(
+            &lines[0],
+            &sample(password),
+            &console.manner,
+            Step::Write,
+            1,
+        )
+    }
+
+    #[test]
+    fn what_a_shell_would_act_on_is_not_typed_in_pieces_either() {
+        assert_eq!(write("K7QDM2X9TR4W").unwrap().len(), 3);
+        for password in [
+            "K7QDM2X9;cat",
+            "K7QD$(id)TR4W",
+            "K7QDM2X9#R4W",
+            "K7QD*2X9?R4W",
+        ] {
+            let error = write(password).err();
+            let part = crate::profile::Part::Password;
+            assert_eq!(error, Some(ConsoleError::Unwritable { part }), "{password}");
+        }
+    }
 }

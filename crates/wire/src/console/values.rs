@@ -174,7 +174,7 @@ fn bytes(raw: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// Text that no shell, AT parser or boot loader takes for anything but itself.
-fn is_safe(text: &[u8]) -> bool {
+pub(super) fn is_safe(text: &[u8]) -> bool {
     !text.is_empty()
         && text
             .iter()
