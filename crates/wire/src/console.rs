@@ -168,6 +168,8 @@ pub struct Console {
     size: usize,
     /// Tries of the line under way, of every size.
     tries: u32,
+    /// Bytes that may stand in a line which was not ended, for a console that erases one by one.
+    half: usize,
     logins: u32,
     found: Found,
 }
@@ -177,6 +179,7 @@ impl Console {
     #[must_use]
     pub fn new(profile: Arc<ConsoleProfile>) -> Console {
         Console {
+            half: profile.manner.max_line, // whoever was here before may have gone while typing
             profile,
             values: Values::none(),
             transcript: Transcript::default(),

@@ -219,8 +219,10 @@ pub struct Manner {
     pub line_end: String,
     /// What brings the prompt back, from a half-typed line as well.
     pub wake: String,
-    /// What takes back a line that was not ended; may be empty.
+    /// What takes back a line that was not ended; empty where `erase` does, or nothing is echoed.
     pub cancel: String,
+    /// What takes back one byte of such a line, where nothing takes back all of it.
+    pub erase: String,
     /// Whether the unit sends back what is typed.
     pub echo: bool,
     /// Bytes typed at once, while all goes well.

@@ -76,6 +76,8 @@ pub struct ConsoleUnit {
     repeats: String,
     at: At,
     said: Vec<u8>,
+    /// Every line that it took for a command.
+    pub carried_out: Vec<String>,
     /// All that ever came in, as the station sent it: to look for secrets where none belong.
     pub heard: Vec<u8>,
 }
@@ -97,6 +99,7 @@ impl ConsoleUnit {
             at: At::Login,
             said: Vec::new(),
             heard: Vec::new(),
+            carried_out: Vec::new(),
         };
         unit.boot();
         unit
@@ -175,9 +178,16 @@ impl ConsoleUnit {
             b'\r' | b'\n' => {
                 self.put("\r\n");
                 let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
+                self.carried_out.push(line.trim().to_owned());
                 self.command(line.trim());
             }
-            0x15 | 0x03 => {
+            // A modem knows no key that discards a line, only S5 of V.250.
+            0x08 if self.kind == Kind::At => {
+                if self.line.pop().is_some() {
+                    self.put("\u{8} \u{8}");
+                }
+            }
+            0x15 | 0x03 if self.kind != Kind::At => {
                 self.line.clear();
                 if byte == 0x03 {
                     let prompt = self.prompt();

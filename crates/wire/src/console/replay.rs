@@ -61,6 +61,7 @@ pub fn replay(
     let values = Values::of(bundle);
     let mut console = Console::new(Arc::clone(profile));
     console.holds(Values::of(bundle));
+    console.half = 0; // a transcript begins at a line that has nothing in it
     let mut steps: Vec<(Step, Exchanges<'_>)> = Vec::new();
     for said in &transcript.events {
         match (said, steps.last_mut()) {

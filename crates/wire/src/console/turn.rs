@@ -22,6 +22,8 @@ pub(super) enum Phase {
         woken: Option<Duration>,
         end: Duration,
     },
+    /// What may be half typed is erased; so many keys are left, the next ones at `due`.
+    Erasing { left: usize, due: Duration },
     /// The unit should be quiet before anything is typed; after `end` it is typed all the same.
     Quiet { end: Duration },
     /// Bytes before `from` came back right; those up to `to` are out, due back by `end`.
@@ -40,6 +42,7 @@ impl Console {
         match self.phase {
             Phase::Next => Ok(self.next(now)),
             Phase::Attaching { woken, end } => self.attaching(woken, end, now),
+            Phase::Erasing { left, due } => Ok(self.erasing(left, due, now)),
             Phase::Quiet { end } => Ok(self.quiet(end, now)),
             Phase::Typing { from, to, end } => self.typing(from, to, end, now),
             Phase::Answering { end } => self.answering(end, now),
@@ -68,6 +71,7 @@ impl Console {
     pub(super) fn advance(&mut self) {
         self.record();
         self.heard.clear();
+        self.half = 0; // not before: the byte that ends the line may have been lost
         self.at += 1;
         self.phase = Phase::Next;
         self.tries = 0;
@@ -96,6 +100,9 @@ impl Console {
         let profile = Arc::clone(&self.profile);
         let manner = &profile.manner;
         let Some(woken) = woken else {
+            if self.must_erase(now) {
+                return Ok(None);
+            }
             self.heard.clear();
             self.heard.count = 0;
             return Ok(Some(self.wake(end, now)));
@@ -148,6 +155,40 @@ impl Console {
         };
         let wake = self.profile.manner.wake.clone().into_bytes();
         Action::Send(Zeroizing::new(wake), WAKE_EVERY.min(wait(end, now)))
+    }
+
+    /// Where one byte at a time is taken back, that is done with every byte that may stand there, and
+    /// as many more: some of the keys are lost, and one too many does nothing.
+    fn must_erase(&mut self, now: Duration) -> bool {
+        if self.half == 0 || self.profile.manner.erase.is_empty() {
+            return false;
+        }
+        self.phase = Phase::Erasing {
+            left: 2 * self.half,
+            due: now,
+        };
+        true
+    }
+
+    /// In pieces that the unit's receiver takes.
+    fn erasing(&mut self, left: usize, due: Duration, now: Duration) -> Option<Action> {
+        if now < due {
+            return Some(Action::Wait(wait(due, now)));
+        }
+        if left == 0 {
+            self.half = 0;
+            self.last_heard = now;
+            self.phase = Phase::Next;
+            return None;
+        }
+        let manner = &self.profile.manner;
+        let keys = left.min(sizes(manner.chunk)[self.size]);
+        let (erase, settle) = (manner.erase.repeat(keys).into_bytes(), manner.settle);
+        self.phase = Phase::Erasing {
+            left: left - keys,
+            due: now + settle,
+        };
+        Some(Action::Send(Zeroizing::new(erase), settle))
     }
 
     fn quiet(&mut self, end: Duration, now: Duration) -> Option<Action> {
@@ -214,6 +255,7 @@ impl Console {
             let piece = Zeroizing::new(text[from..to].to_vec());
             let end = now + within;
             self.phase = Phase::Typing { from, to, end };
+            self.half = (self.half + piece.len()).min(manner.max_line);
             self.heard.clear();
             return Ok(Some(Action::Send(piece, within)));
         }
@@ -243,6 +285,9 @@ impl Console {
         }
         if self.tries.is_multiple_of(TRIES) && self.size + 1 < sizes as usize {
             self.size += 1;
+        }
+        if self.must_erase(now) {
+            return Ok(None);
         }
         self.phase = Phase::Quiet {
             end: now + QUIET_AT_MOST,

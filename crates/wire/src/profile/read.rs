@@ -105,6 +105,7 @@ fn manner(table: MannerTable) -> Result<Manner, ProfileError> {
     if table.line_end.is_empty() || table.wake.is_empty() {
         return Err(field("console", "`line_end` and `wake` cannot be empty"));
     }
+    taken_back(&table)?;
     if table.chunk > table.max_line {
         return Err(field("console.chunk", "is longer than `max_line`"));
     }
@@ -115,6 +116,7 @@ fn manner(table: MannerTable) -> Result<Manner, ProfileError> {
         line_end: table.line_end,
         wake: table.wake,
         cancel: table.cancel,
+        erase: table.erase,
         echo: table.echo,
         chunk: table.chunk,
         max_line: table.max_line,
@@ -131,6 +133,31 @@ fn manner(table: MannerTable) -> Result<Manner, ProfileError> {
             read.collect()
         },
     })
+}
+
+/// A line whose echo is wrong is taken back. What ends a line would carry it out instead.
+fn taken_back(table: &MannerTable) -> Result<(), ProfileError> {
+    let (cancel, erase) = (&table.cancel, &table.erase);
+    for (name, keys) in [("console.cancel", cancel), ("console.erase", erase)] {
+        if keys.contains(['\r', '\n']) || keys.contains(&table.line_end) {
+            let message = "ends the line, and so carries out what it should take back: name the key \
+                           that discards a line, or in `erase` the one that takes back one byte";
+            return Err(field(name, message));
+        }
+    }
+    match (cancel.is_empty(), erase.is_empty()) {
+        (false, false) => Err(field("console.erase", "`cancel` is there: remove one")),
+        (true, true) if table.echo => {
+            let message =
+                "a console that echoes needs it, or `erase`: a garbled line must be taken back";
+            Err(field("console.cancel", message))
+        }
+        (false, true) if !table.wake.starts_with(cancel.as_str()) => {
+            let message = "begins with `cancel`: it must not carry out a line that was half typed";
+            Err(field("console.wake", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn scripts<L: Asks + Clone>(file: File<L>) -> Result<(String, u32, Scripts<L>), ProfileError> {

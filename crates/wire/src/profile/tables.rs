@@ -98,6 +98,8 @@ pub(super) struct MannerTable {
     pub(super) wake: String,
     #[serde(default)]
     pub(super) cancel: String,
+    #[serde(default)]
+    pub(super) erase: String,
     #[serde(default = "yes")]
     pub(super) echo: bool,
     #[serde(default = "chunk", deserialize_with = "small")]

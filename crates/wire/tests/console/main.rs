@@ -331,6 +331,27 @@ mod tests {
     }
 
     #[test]
+    fn a_modem_carries_out_no_line_that_was_garbled_or_half_typed() {
+        for seed in 1..40 {
+            let faults = Faults {
+                lost_per_mille: 10,
+                ..Faults::default()
+            };
+            let mut bench = Bench::new("at-modem", Kind::At, seed, faults);
+            // Someone went away in the middle of a line that stores a password.
+            bench.unit.hear(b"AT+FACT=1,\"WRONGWRONG");
+            bench
+                .all()
+                .unwrap_or_else(|error| panic!("{seed}: {error}"));
+            for line in &bench.unit.carried_out {
+                let whole = line.starts_with("AT+") && line.matches("AT").count() == 1;
+                assert!(whole || !line.contains('+'), "{seed}: {line}");
+                assert!(!line.contains("WRONG"), "{seed}: {line}");
+            }
+        }
+    }
+
+    #[test]
     fn a_login_that_fails_is_not_tried_for_ever() {
         let mut console = Console::new(shipped("linux-login"));
         console.begin(Step::Identify).unwrap();
@@ -388,6 +409,21 @@ mod tests {
             "prompt = 'uart",
             "prompt = '(uart",
             "line 9, column 10: not a pattern",
+        );
+        check(
+            "cancel = \"\\u0015\"",
+            "cancel = \"\\r\"",
+            "console.cancel: ends the line",
+        );
+        check(
+            "cancel = \"\\u0015\"",
+            "",
+            "console.cancel: a console that echoes needs it",
+        );
+        check(
+            "wake = \"\\u0015\\r\"",
+            "wake = \"\\r\"",
+            "console.wake: begins with `cancel`",
         );
         check("version = 1", "version = 0", "versions begin with 1");
         check("{password}", "{pass}", "`pass` is no part");
