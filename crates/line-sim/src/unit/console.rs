@@ -163,7 +163,8 @@ impl ConsoleUnit {
 
     fn prompt(&self) -> &'static str {
         match (self.kind, &self.at) {
-            (Kind::At, _) | (_, At::Reading) => "",
+            (Kind::At, _) => "",
+            (_, At::Reading) => "owner? ",
             (Kind::Zephyr, _) => "\u{1b}[1;32muart:~$ \u{1b}[m",
             (Kind::UBoot, _) => "=> ",
             (Kind::Linux, At::Login) => "\r\nunit login: ",

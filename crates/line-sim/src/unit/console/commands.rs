@@ -186,7 +186,7 @@ impl ConsoleUnit {
                 let lost = format!("cat: can't open '{path}': No such file or directory");
                 Some(self.read(name).unwrap_or(lost))
             }
-            ["read", ..] if line.ends_with("| chpasswd") => {
+            ["printf", ..] if line.ends_with("| chpasswd") => {
                 self.at = At::Reading;
                 Some(String::new())
             }
