@@ -39,6 +39,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ConsoleUnit<S> {
         self.console.holds(Values::of(bundle));
     }
 
+    pub(crate) fn has_reset(&self) -> bool {
+        self.console.has_reset()
+    }
+
     pub(crate) fn transcript(&self) -> &Transcript {
         self.console.transcript()
     }

@@ -40,17 +40,18 @@ pub(crate) fn json(facts: &Facts) -> serde_json::Value {
 /// The facts for people. What a unit says of itself cannot move the cursor or add a line.
 pub(crate) fn words(facts: &Facts) -> String {
     let revision = facts.revision.as_deref().unwrap_or("-");
+    let boots = facts.boots;
+    let boots = boots.map_or_else(String::new, |boots| format!(", boot {boots}"));
     let held = facts.held.as_ref();
     let held = held.map_or_else(String::new, |held| {
         format!(", holds {} attempt {}", held.serial, held.attempt)
     });
     format!(
-        "{} revision {}, firmware {}, device id {}, {}{held}, boot {}",
+        "{} revision {}, firmware {}, device id {}, {}{held}{boots}",
         facts.model.escape_debug(),
         revision.escape_debug(),
         facts.firmware.escape_debug(),
         facts.device_id,
         facts.state,
-        facts.boots
     )
 }

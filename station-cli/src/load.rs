@@ -16,6 +16,9 @@ use crate::unit::Unit;
 
 /// How often a bundle is written before the unit's memory counts as bad.
 const WRITES: u32 = 2;
+/// How often a job writes in all, pulled cables included: flash wears, and a port that goes away at
+/// the same step each time would have it written for as long as cables are waited for.
+pub(crate) const WRITES_MAX: u32 = 10;
 /// A unit on its own USB port leaves the bus with its reset and comes back within this.
 const BACK_AFTER_RESET: Duration = Duration::from_secs(10);
 /// How often a port that went away is looked for.
@@ -50,6 +53,7 @@ where
         unit: &mut Unit<P::Stream>,
         credential: &Credential,
     ) -> Result<Receipt, Failure> {
+        self.writes_left = self.writes_left.saturating_sub(1);
         self.stage(Stage::Load);
         unit.load(credential).await?;
         self.stage(Stage::Reset);
@@ -57,7 +61,8 @@ where
         let before = unit.greet().await?;
         same_unit(credential, &before)?;
         if let Err(error) = unit.reset(&before).await {
-            *unit = self.after_reset(error, &before, credential).await?;
+            let reset = unit.has_reset();
+            *unit = self.after_reset(error, &before, reset, credential).await?;
         }
         self.prove(unit, credential).await
     }
@@ -67,6 +72,7 @@ where
         &mut self,
         error: UnitError,
         before: &Facts,
+        reset: bool,
         credential: &Credential,
     ) -> Result<Unit<P::Stream>, Failure> {
         if !matches!(error, UnitError::Cable(_)) {
@@ -82,7 +88,11 @@ where
                 greeted => greeted?,
             };
             same_unit(credential, &after)?;
-            if after.boots > before.boots {
+            let booted = match before.boots {
+                Some(boots) => after.boots.is_some_and(|after| after > boots),
+                None => reset,
+            };
+            if booted {
                 return Ok(unit);
             }
             break; // it was the cable after all

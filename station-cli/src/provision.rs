@@ -22,6 +22,7 @@ use crate::drive::UnitError;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::journal::{Claim, Reached};
+use crate::load::WRITES_MAX;
 use crate::port::Port;
 use crate::report::{Doubt, Report};
 use crate::seams::{Labels, Progress, Scanner, Stage};
@@ -88,6 +89,7 @@ where
         progress: &mut bench.progress,
         report: Report::new(&job.serial, &job.order),
         reconnect_left: job.reconnect,
+        writes_left: WRITES_MAX,
         way: None,
     };
     let ended = run.unit().await;
@@ -106,6 +108,8 @@ pub(crate) struct Run<'a, S, P, C, L, O> {
     pub(crate) report: Report,
     /// Of the time for pulled cables.
     pub(crate) reconnect_left: Duration,
+    /// Of the writes of this job.
+    pub(crate) writes_left: u32,
     /// How the units of the order are spoken to.
     pub(crate) way: Way,
 }
@@ -140,7 +144,7 @@ where
         self.finish_withdrawal(claim).await?;
         loop {
             match self.pass(claim, &order).await {
-                Err(Failure::Unit(UnitError::Cable(error))) => {
+                Err(Failure::Unit(UnitError::Cable(error))) if self.writes_left > 0 => {
                     self.wait_for_cable(UnitError::Cable(error)).await?;
                 }
                 ended => return ended,

@@ -64,8 +64,9 @@ pub(crate) async fn load(unit: &mut impl Steps, credential: &Credential) -> Resu
 pub(crate) async fn reset(unit: &mut impl Steps, before: &Facts) -> Result<(), UnitError> {
     unit.step(Step::Reset).await?;
     // Where the unit counts its boots, its word for one is not enough.
-    let boots = before.boots;
-    if boots > 0 && greet(unit).await?.boots <= boots {
+    if let Some(boots) = before.boots
+        && greet(unit).await?.boots.is_none_or(|after| after <= boots)
+    {
         return Err(WireError::NotReset { boots }.into());
     }
     Ok(())
@@ -83,7 +84,7 @@ pub(crate) async fn prove(
     whole(unit.parts(), &found)?;
     Ok(Receipt {
         device_id: facts.device_id,
-        boots: facts.boots,
+        boots: facts.boots.unwrap_or(0),
         digest: credential.bundle_sha256,
         signature: None,
         public_key: None,
@@ -167,9 +168,11 @@ fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts, ConsoleErr
         revision: text(Says::Revision)?,
         firmware: text(Says::Firmware)?.unwrap_or_default(),
         state: state(states, marker)?,
-        boots: said(Says::Boots)
-            .and_then(|boots| boots.parse().ok())
-            .unwrap_or(0),
+        boots: match said(Says::Boots).map(str::parse) {
+            None => None,
+            Some(Ok(boots)) => Some(boots),
+            Some(Err(_)) => return Err(unclear(Step::Precheck, "boots")),
+        },
         held,
         csr: None,
         public_key: None,
@@ -214,6 +217,7 @@ mod tests {
     /// A slot where a hand exchanges the units: one after the other, as often as they are asked.
     struct Slot {
         ids: VecDeque<&'static str>,
+        boots: VecDeque<&'static str>,
         did: Vec<Step>,
         states: States,
     }
@@ -226,6 +230,7 @@ mod tests {
             };
             Slot {
                 ids: ids.iter().copied().collect(),
+                boots: VecDeque::new(),
                 did: Vec::new(),
                 states: console.scripts.states.clone(),
             }
@@ -241,6 +246,9 @@ mod tests {
                 Step::Identify => {
                     let id = self.ids.pop_front().unwrap();
                     found.answers.insert(Says::DeviceId, id.to_owned());
+                    if let Some(boots) = self.boots.pop_front() {
+                        found.answers.insert(Says::Boots, boots.to_owned());
+                    }
                 }
                 Step::Precheck => {
                     let locked = self.did.contains(&Step::Lock);
@@ -280,6 +288,26 @@ mod tests {
             assert_eq!(ended.is_ok(), passes, "{ids:?}");
             let swapped = matches!(ended, Err(UnitError::Wire(WireError::Swapped { .. })));
             assert_eq!(swapped, !passes, "{ids:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_count_of_boots_that_is_told_must_go_up() {
+        for (boots, passes) in [
+            (&["", ""][..], true), // it tells none: its reset step alone says so
+            (&["0", "1"], true),
+            (&["0", "0"], false),
+            (&["7", "7"], false),
+            (&["7", ""], false),
+            (&["seven", "eight"], false),
+        ] {
+            let mut slot = Slot::with(&["00112233", "00112233"]);
+            slot.boots = boots.iter().copied().collect();
+            let ended = match greet(&mut slot).await {
+                Ok(before) => reset(&mut slot, &before).await,
+                Err(error) => Err(error),
+            };
+            assert_eq!(ended.is_ok(), passes, "{boots:?}");
         }
     }
 

@@ -88,6 +88,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
         }
     }
 
+    /// Whether a port that went away did so with the reset, where the unit counts no boots.
+    pub(crate) fn has_reset(&self) -> bool {
+        match self {
+            Unit::Native(_) | Unit::Exec(_) => false, // one counts, the other has no port to lose
+            Unit::Console(console) => console.has_reset(),
+        }
+    }
+
     /// Shows what it holds: the unit itself, or the station by reading it back.
     pub(crate) async fn prove(&mut self, credential: &Credential) -> Result<Receipt, UnitError> {
         match self {

@@ -212,7 +212,7 @@ fn a_unit_outlives_its_stations_and_is_the_same_after_a_restart() {
     for _ in 0..5 {
         drop(station); // as when it is killed: it leaves the port exclusive
         station = Station::open(unit.port().unwrap());
-        assert_eq!(station.greet().boots, 1);
+        assert_eq!(station.greet().boots, Some(1));
     }
     let bundle = bundle(None);
     station.load(&bundle).unwrap();
@@ -222,7 +222,7 @@ fn a_unit_outlives_its_stations_and_is_the_same_after_a_restart() {
     let unit = SimUnit::spawn(config(folder.path(), 1)).unwrap();
     let mut station = Station::open(unit.port().unwrap());
     let facts = station.greet();
-    assert_eq!((facts.boots, facts.state), (2, UnitState::Loaded));
+    assert_eq!((facts.boots, facts.state), (Some(2), UnitState::Loaded));
     assert_eq!(facts.public_key, key);
     assert!(station.prove(&bundle).is_ok());
 }
@@ -240,9 +240,9 @@ fn a_pulled_cable_ends_the_file_and_comes_back_under_another_name() {
     let path = unit.plug_cable().unwrap().to_owned();
     let mut again = Station::open(&path);
     let facts = again.greet();
-    assert_eq!((facts.boots, facts.state), (1, UnitState::Loaded));
+    assert_eq!((facts.boots, facts.state), (Some(1), UnitState::Loaded));
     unit.power_cycle().unwrap();
-    assert_eq!(again.greet().boots, 2);
+    assert_eq!(again.greet().boots, Some(2));
 }
 
 #[test]

@@ -229,6 +229,15 @@ impl Console {
         Ok(())
     }
 
+    /// Whether the line that resets the unit was ended: a port that goes away then has gone with it.
+    #[must_use]
+    pub fn has_reset(&self) -> bool {
+        let before = self.lines.iter().take(self.at).any(|line| line.rule.booted);
+        let here = self.lines.get(self.at).is_some_and(|line| line.rule.booted);
+        let ended = matches!(self.phase, Phase::Answering { .. });
+        self.step == Step::Reset && (before || (here && ended))
+    }
+
     /// What was said so far, with every secret hidden.
     #[must_use]
     pub fn transcript(&self) -> &Transcript {

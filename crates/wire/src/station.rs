@@ -191,8 +191,8 @@ pub struct Facts {
     pub firmware: String,
     /// What its flash holds.
     pub state: UnitState,
-    /// How often it has booted.
-    pub boots: u32,
+    /// How often it has booted; `None` where a console or a tool does not tell.
+    pub boots: Option<u32>,
     /// What a whole bundle in its flash says it is for.
     pub held: Option<Held>,
     /// PKCS#10 (DER), when the unit has a key of its own. Not checked here.
@@ -333,7 +333,7 @@ impl Facts {
             revision: facts.revision.map(ToString::to_string),
             firmware: facts.firmware.to_string(),
             state: facts.state,
-            boots: facts.boots,
+            boots: Some(facts.boots),
             held,
             csr: facts.csr.map(<[u8]>::to_vec),
             public_key: facts.public_key.map(<[u8]>::to_vec),

@@ -177,7 +177,7 @@ impl Reset {
         Reset {
             nonce,
             device_id: before.device_id.clone(),
-            boots: before.boots,
+            boots: before.boots.unwrap_or_default(), // a unit of this protocol tells always
             polls_left: BOOT_POLLS,
             asking: Asking::new("reset"),
         }
@@ -205,7 +205,7 @@ impl Exchange for Reset {
             }
             Event::Received(Reply::Facts(facts)) if facts.nonce == self.nonce => Booted {
                 device_id: facts.device_id,
-                boots: facts.boots,
+                boots: facts.boots.unwrap_or_default(),
             },
             Event::Received(Reply::Booted(booted)) => booted,
             Event::Received(reply) => return self.asking.out_of_turn(&reply),
