@@ -7,6 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 use traveler::{Attempt, DeviceId, OrderId, Serial, StationName};
 use wire::WireError;
+use wire::console::ConsoleError;
 
 use crate::calls::CallError;
 use crate::drive::UnitError;
@@ -316,6 +317,8 @@ fn at_unit(error: &UnitError) -> Advice {
     match error { // no `_` arm: a new error must choose
         UnitError::Cable(_) =>
             row(Rework, "CABLE", "RECONNECT UNIT", "reconnect the same unit, run again"),
+        UnitError::Console(ConsoleError::Unwritable { .. } | ConsoleError::TooLong { .. }) =>
+            row(Refused, "NO_PROFILE", "DEVICE PROFILE NOT USABLE", "call an engineer: it cannot type the password"),
         UnitError::Wire(_) | UnitError::Console(_) | UnitError::Tool(ToolError::Absent { .. }
             | ToolError::Refused { .. } | ToolError::Unclear { .. }) =>
             row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),

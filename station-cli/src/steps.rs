@@ -179,9 +179,15 @@ fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts, ConsoleErr
     })
 }
 
-/// An id as hexadecimal digits, whatever stands between them; one digit short of a byte gets a zero
+/// An id as hexadecimal digits, whatever marks stand between them. Letters beyond them are no mark:
+/// without them two units could have one id. One may begin with 0x; one digit short of a byte gets a zero
 /// in front, as the 15 decimal digits of an IMEI do.
 fn device_id(said: &str) -> Result<DeviceId, ConsoleError> {
+    let said = said.strip_prefix("0x").unwrap_or(said);
+    let letter = |c: char| c.is_alphanumeric() && !c.is_ascii_hexdigit();
+    if said.contains(letter) {
+        return Err(unclear(Step::Identify, "device_id"));
+    }
     let digits = said.chars().filter(char::is_ascii_hexdigit);
     let mut id: String = digits.map(|digit| digit.to_ascii_lowercase()).collect();
     if id.len() % 2 == 1 {
@@ -317,6 +323,9 @@ mod tests {
             ("00:11:22:33", Some("00112233")),
             ("0011-AABB", Some("0011aabb")),
             ("867962041234567", Some("0867962041234567")),
+            ("0x0011AABB", Some("0011aabb")),
+            ("SN-0011AABB", None),
+            ("0011AABBG", None),
             ("12", None),
             ("", None),
         ] {

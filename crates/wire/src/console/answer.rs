@@ -164,7 +164,9 @@ impl Console {
         let number = line.number;
         let passing = line.is_passing;
         let proves = line.rule.proves.is_some() && matches!(why, Unclear::Refused);
-        if proves && line.asks >= REFUSALS {
+        // A wrong password that was not even answered is no refusal.
+        line.refusals += u32::from(proves);
+        if proves && line.refusals >= REFUSALS {
             return Err(ConsoleError::Mismatch { step });
         }
         if line.asks >= ASKS {

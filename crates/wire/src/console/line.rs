@@ -37,6 +37,8 @@ pub(super) struct Line {
     pub(super) is_passing: bool,
     /// How often it was asked, over every restart of its step.
     pub(super) asks: u32,
+    /// How often the unit said no to it.
+    pub(super) refusals: u32,
     /// Its answers that are not settled yet.
     pub(super) unsettled: Vec<Zeroizing<Vec<u8>>>,
 }
@@ -51,6 +53,7 @@ impl Line {
             is_piece: rule.split.is_some(),
             is_passing: false,
             asks: 0,
+            refusals: 0,
             unsettled: Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ use super::{Part, Pattern, Template, Value};
 /// Something a unit says of itself.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Answer {
-    /// The silicon's own id; other than hexadecimal digits are dropped.
+    /// The silicon's own id, in hexadecimal digits; marks between them are dropped.
     DeviceId,
     /// A MAC address.
     Mac,

@@ -213,6 +213,10 @@ fn script<L: Clone>(
                 )),
             }
         }
+        (None, None, Some(_)) if step != Step::VerifyAgain => Err(field(
+            step,
+            "only verify_again is `like` another: say what it does",
+        )),
         (None, None, Some(like)) => {
             let known = before.iter().find(|(step, _)| step.as_str() == like);
             let script = known.map(|(_, script)| script.clone());
