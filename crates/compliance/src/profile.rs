@@ -98,15 +98,11 @@ pub fn embed(
         reason,
     };
     let text = find(name).map_err(unusable)?;
-    if is_native(&text) {
-        return Err(unusable(
-            "native units need no file: write profile = \"native\"".to_owned(),
-        ));
-    }
     if text.len() > PROFILE_MAX {
         let reason = format!("it has {} bytes, shorten it to {PROFILE_MAX}", text.len());
         return Err(unusable(reason));
     }
+    not_native(&text).map_err(unusable)?;
     let sha256 = sha256_of(text.as_bytes());
     let text = toml::Value::String(text);
     let end = if product.ends_with('\n') { "" } else { "\n" };
@@ -115,12 +111,16 @@ pub fn embed(
     ))
 }
 
-/// Whether a profile is for units that prove themselves what they hold: then no station reads back
-/// under it, and no entry may say so.
-fn is_native(text: &str) -> bool {
+/// Refuses a profile for units that prove themselves what they hold, and one that does not say for
+/// which it is: under the first no station reads back, and no entry may say so.
+fn not_native(text: &str) -> Result<(), String> {
     let table: Option<toml::Table> = toml::from_str(text).ok();
     let driver = table.as_ref().and_then(|table| table.get("driver"));
-    driver.and_then(toml::Value::as_str) == Some(NATIVE)
+    match driver.and_then(toml::Value::as_str) {
+        Some(NATIVE) => Err("native units need no file: write profile = \"native\"".to_owned()),
+        Some(_) => Ok(()),
+        None => Err("it is no TOML with a `driver`, such as driver = \"console\"".to_owned()),
+    }
 }
 
 /// What a definition says of its profile, when it says it soundly.
@@ -136,9 +136,7 @@ pub(crate) fn of(
              it there"
         )),
         (Some(name), Some(Table { sha256, text })) if name != NATIVE => {
-            if is_native(&text) {
-                return Err("native units need no file: write profile = \"native\"".to_owned());
-            }
+            not_native(&text)?;
             if sha256_of(text.as_bytes()) != sha256 {
                 return Err("the device profile is not the one of its digest".to_owned());
             }
@@ -195,6 +193,13 @@ mod tests {
         let native = PRODUCT.replace("NAME", "native");
         assert_eq!(embed(&native, |_| panic!()).unwrap(), native);
         assert_eq!(Product::parse(&native).unwrap().profile, None);
+        for text in ["driver = 1", "driver = [\"native\"]", "name = \"x\"", "}"] {
+            let refused = embed(PRODUCT, |_| Ok(text.to_owned())).unwrap_err();
+            assert!(
+                refused.to_string().contains("no TOML with a `driver`"),
+                "{refused}"
+            );
+        }
         let long = embed(PRODUCT, |_| Ok("#".repeat(PROFILE_MAX + 1)));
         assert!(long.unwrap_err().to_string().contains("shorten it"));
     }

@@ -254,11 +254,18 @@ fn whole<L: Asks>(scripts: &Scripts<L>) -> Result<(), ProfileError> {
     }
     for step in Step::ALL {
         let lines = scripts.step(step).lines();
-        let proven = lines.iter().position(|line| line.proves().is_some());
-        if proven.is_some_and(|at| !lines[..at].iter().any(Asks::decoys)) {
-            let message = "`proves` needs a line before it that sends {decoy} and is refused: a unit \
-                           that says yes to everything proves nothing";
-            return Err(field(step, message));
+        for (at, line) in lines.iter().enumerate() {
+            let Some(part) = line.proves() else { continue };
+            if part != Part::Password || !line.writes().contains(&part) {
+                let message = "`proves` is for the password, on the line that sends it";
+                return Err(field(step, message));
+            }
+            let refused = |before: &L| before.decoys() && before.expects() != line.expects();
+            if !lines[..at].iter().any(refused) {
+                let message = "`proves` needs a line before it that sends {decoy} and expects something \
+                               else: a unit that says yes to everything proves nothing";
+                return Err(field(step, message));
+            }
         }
     }
     must_capture(scripts, Step::Identify, Answer::DeviceId)?;
@@ -297,6 +304,7 @@ trait Asks {
     fn captures(&self) -> &BTreeMap<Answer, Capture>;
     fn proves(&self) -> Option<Part>;
     fn decoys(&self) -> bool;
+    fn expects(&self) -> Option<&str>;
     fn boots(&self) -> bool;
 }
 
@@ -332,6 +340,10 @@ impl Asks for ConsoleLine {
             .is_some_and(|send| send.has(&Piece::Decoy))
     }
 
+    fn expects(&self) -> Option<&str> {
+        self.expect.as_ref().map(|expect| expect.anywhere.as_str())
+    }
+
     fn boots(&self) -> bool {
         self.booted
     }
@@ -356,6 +368,10 @@ impl Asks for ToolLine {
 
     fn decoys(&self) -> bool {
         false
+    }
+
+    fn expects(&self) -> Option<&str> {
+        None
     }
 
     fn boots(&self) -> bool {

@@ -458,6 +458,28 @@ mod tests {
             "within_ms = 9",
             "identify: no line captures device_id",
         );
+        check(
+            "[persist]\nrun = [{ send = \"settings write string factory/state loaded\" }]",
+            "[persist]\nlike = \"write\"",
+            "persist: only verify_again is `like` another",
+        );
+        let linux = Profile::shipped("linux-login").unwrap();
+        for (from, to, expected) in [
+            (
+                "{decoy}\", hidden = true, expect = 'login: $'",
+                "{decoy}\", expect = '\\$ $'",
+                "expects something else",
+            ),
+            (
+                "send = \"{password}\", hidden",
+                "send = \"x\", hidden",
+                "on the line that sends it",
+            ),
+        ] {
+            assert!(linux.contains(from), "{from}");
+            let error = Profile::parse(&linux.replacen(from, to, 1)).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
         check("([0-9a-f]{16})", "[0-9a-f]{16}", "has 0 groups");
         assert!(Profile::parse(&"#".repeat(20_000)).is_err());
         let native = Profile::parse("name = \"n\"\nversion = 1\ndriver = \"native\"\n").unwrap();
