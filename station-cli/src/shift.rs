@@ -86,6 +86,8 @@ pub(crate) struct ShiftArgs {
 
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.
 pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
+    // First of all: a label that is scanned while the station starts must not be shown.
+    let _quiet = Quiet::terminal();
     let home = Arc::new(Home::open(&args.data.data)?);
     let _alone = alone(&home).await?;
     let file = args.slots.clone();
@@ -99,7 +101,6 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
 
     let words = Words::of(args.language.unwrap_or(slots.language));
     let json = args.format.format == Format::Json;
-    let _quiet = Quiet::terminal();
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
@@ -247,6 +248,7 @@ impl Shift {
         let scan = match line {
             Line::Scan(text) => self.slots.reading.tell(&text),
             Line::TooLong => Scan::Unknown,
+            Line::Etx => return,
             Line::Here(here) => return self.show.scanner(self.now(), here),
         };
         let (kind, serial) = (scan.kind(), scan.serial().cloned());

@@ -116,7 +116,7 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
 
 /// The slots file of a bench whose ports are links.
 fn slots(bench: &Bench, slots: u16) -> String {
-    let mut text = "[scan]\nserial = \"CAM2-#####\"\n".to_owned();
+    let mut text = "[scan]\nserial = \"CAM2-#####\"\nleads = [\"L-1\"]\n".to_owned();
     for at in 0..slots {
         let path = bench.port(at.into());
         let _ = write!(

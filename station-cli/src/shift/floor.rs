@@ -161,10 +161,12 @@ pub(crate) struct Floor {
     lead: Option<Lead>,
     /// The slot that was scanned last, and until when it is meant.
     focus: Option<(usize, Duration)>,
-    /// A serial that waits for a slot to be scanned.
-    pending: Option<Serial>,
-    /// The slot that got the last serial by itself; another may still be scanned for it.
-    given: Option<usize>,
+    /// Whether its own code was scanned, not the serial of its unit.
+    named: bool,
+    /// A serial that waits for a slot to be scanned, and until when.
+    pending: Option<(Serial, Duration)>,
+    /// The slot that got the last serial by itself; another may still be scanned for it, until then.
+    given: Option<(usize, Duration)>,
     /// Why the line has stopped, by reason.
     stopped: Option<&'static str>,
     /// Begun at a place that is no slot of this bench.
@@ -187,6 +189,7 @@ impl Floor {
             operator: None,
             lead: None,
             focus: None,
+            named: false,
             pending: None,
             given: None,
             stopped: None,
@@ -257,6 +260,8 @@ impl Floor {
     pub(crate) fn advance(&mut self, now: Duration) {
         self.lead.take_if(|lead| lead.until < now);
         self.focus.take_if(|(_, until)| *until < now);
+        self.pending.take_if(|(_, until)| *until < now);
+        self.given.take_if(|(_, until)| *until < now);
         let Some(operator) = self.operator.clone() else {
             return;
         };
@@ -268,7 +273,7 @@ impl Floor {
             let Some((serial, order, tries)) = slot.ready(&self.rules, now) else {
                 continue;
             };
-            self.given.take_if(|given| *given == at);
+            self.given.take_if(|(given, _)| *given == at);
             self.start(at, serial, order, tries, operator.clone(), now);
         }
     }

@@ -15,7 +15,7 @@ impl Floor {
             Command::Help => Ok(self.help()),
             Command::Logout => {
                 self.lead = None;
-                self.pending = None;
+                (self.pending, self.given) = (None, None);
                 match self.operator.take() {
                     Some(_) => Ok(("GOODBYE", None)),
                     None => Err(("SCAN_BADGE", None)),
@@ -157,7 +157,7 @@ impl Floor {
         if self.pending.take().is_some() {
             return Ok(("SCAN_SERIAL", None));
         }
-        let given = self.given.take();
+        let given = self.given.take().map(|(at, _)| at);
         let waiting = |slot: &Slot| matches!(slot.state, State::Waiting { .. });
         let at = match given.filter(|at| self.focus.is_none() && waiting(&self.slots[*at])) {
             Some(at) => at,

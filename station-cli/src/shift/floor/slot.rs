@@ -87,6 +87,8 @@ pub(super) enum State {
 pub(super) enum WrongLabel {
     /// The unit, or what was issued, says no.
     Other,
+    /// It is one that does not count any more.
+    Void,
     /// It has the label of this slot's unit, and that one has its.
     SwappedWith(u32),
 }

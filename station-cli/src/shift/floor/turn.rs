@@ -124,14 +124,18 @@ impl Floor {
         let unit = turned.device_id.clone();
         let card = card::of(turned.reason, turned.outcome);
         self.slots[at].presence = Presence::Unknown;
+        let goes_on = !self.ending && self.stopped.is_none();
         match card.then {
-            Then::Retry if tries < self.rules.retries && !self.ending => {
+            Then::Retry if tries < self.rules.retries && goes_on => {
                 self.again(at, serial, order, tries + 1, now);
             }
-            Then::Relabel if !self.ending => {
+            Then::Relabel if goes_on => {
                 self.again(at, serial, order, tries, now);
                 if let State::Running { wrong, .. } = &mut self.slots[at].state {
-                    *wrong = Some(WrongLabel::Other);
+                    *wrong = Some(match turned.reason {
+                        Some("VOID_LABEL") => WrongLabel::Void,
+                        _ => WrongLabel::Other,
+                    });
                 }
                 self.sound(Sound::Fail);
             }

@@ -73,7 +73,18 @@ pub(crate) struct Banner {
 impl Floor {
     /// All tiles, as the slots stand on the bench.
     pub(crate) fn tiles(&self, now: Duration) -> Vec<Tile> {
-        self.slots.iter().map(|slot| slot.tile(now)).collect()
+        let several = self.labels_wanted() > 1 || self.rules.slot_before_label;
+        let tile = |(at, slot): (usize, &Slot)| {
+            let mut tile = slot.tile(now);
+            let shown = self.focus.is_some_and(|(focus, _)| focus == at);
+            if let Some(said) = tile.says.as_mut().filter(|_| several && !shown)
+                && said.key == "SCAN_LABEL"
+            {
+                said.key = "SCAN_SLOT_FIRST";
+            }
+            tile
+        };
+        self.slots.iter().enumerate().map(tile).collect()
     }
 
     /// Who and what, and what everybody has to know.
@@ -179,6 +190,7 @@ impl Slot {
             since,
             tries,
             wrong,
+            labelled,
             ..
         } = &self.state
         else {
@@ -204,7 +216,11 @@ impl Slot {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 304);
                 tile.says = say("WRONG_LABEL", self.number);
             }
-            (Some(Stage::Label), None) => {
+            (Some(Stage::Label | Stage::Printer), Some(WrongLabel::Void)) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 307);
+                tile.says = say("VOID_LABEL", self.number);
+            }
+            (Some(Stage::Label), None) if !labelled => {
                 (tile.tone, tile.word) = (Tone::Action, "LABEL");
                 tile.says = say("SCAN_LABEL", self.number);
             }
