@@ -165,7 +165,8 @@ fn workers(
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let patience = args.wait.patience();
         let (labels, order) = (printer.clone(), args.order.clone());
-        Worker::start(format!("slot {}", slot.number), move || Kit {
+        let name = format!("slot {}", slot.number);
+        Worker::start(at, name, news.clone(), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
             server: Server::of(&home).expect("the station's keys were read a moment ago"),
@@ -249,7 +250,12 @@ impl Shift {
             Line::Scan(text) => self.slots.reading.tell(&text),
             Line::TooLong => Scan::Unknown,
             Line::Etx => return,
-            Line::Here(here) => return self.show.scanner(self.now(), here),
+            Line::Here(here) => {
+                if self.floor.scanner_is_here(here) {
+                    self.show.scanner(self.now(), here);
+                }
+                return;
+            }
         };
         let (kind, serial) = (scan.kind(), scan.serial().cloned());
         let heard = self.floor.scan(scan, self.now());

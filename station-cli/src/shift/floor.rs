@@ -16,6 +16,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use traveler::{DeviceId, OperatorId, OrderId, Serial};
@@ -171,7 +172,10 @@ pub(crate) struct Floor {
     stopped: Option<&'static str>,
     /// Begun at a place that is no slot of this bench.
     elsewhere: Vec<Serial>,
+    /// Serials whose tries are spent: a lead goes on with them, wherever they are scanned.
+    spent: BTreeSet<Serial>,
     clock_is_wrong: bool,
+    scanner_lost: bool,
     ending: bool,
     said: Said,
     todo: Vec<Do>,
@@ -194,7 +198,9 @@ impl Floor {
             given: None,
             stopped: None,
             elsewhere: Vec::new(),
+            spent: BTreeSet::new(),
             clock_is_wrong: false,
+            scanner_lost: false,
             ending: false,
             said: Said::plain("SCAN_BADGE"),
             todo: Vec::new(),
@@ -209,7 +215,7 @@ impl Floor {
                 self.elsewhere.push(open.serial.clone());
                 continue;
             };
-            if slot.is_busy() {
+            if !slot.may_be_called_back() {
                 continue;
             }
             slot.state = State::Held {
@@ -218,6 +224,7 @@ impl Floor {
                 card: crate::shift::card::of(Some("PUT_BACK"), Outcome::Rework),
                 until: Held::Unit(Some(open.device_id.clone())),
                 tries: 0,
+                open: true,
             };
             slot.presence = Presence::Unknown;
         }
@@ -249,6 +256,16 @@ impl Floor {
     /// This machine's clock and the server's differ by more than anybody should accept.
     pub(crate) fn clock_is_wrong(&mut self, wrong: bool) {
         self.clock_is_wrong = wrong;
+    }
+
+    /// The scanner does not answer, or does again; gives whether that is new.
+    pub(crate) fn scanner_is_here(&mut self, here: bool) -> bool {
+        let new = self.scanner_lost == here;
+        self.scanner_lost = !here;
+        if new && !here {
+            self.sound(Sound::Action);
+        }
+        new
     }
 
     /// What is to be done since this was asked last.

@@ -72,12 +72,14 @@ impl Floor {
             serial,
             order,
             card,
+            open,
             ..
         }
         | State::Done {
             serial,
             order,
             card,
+            open,
             ..
         }) = &self.slots[at].state
         else {
@@ -89,6 +91,7 @@ impl Floor {
             card: *card,
             until: Held::At(now),
             tries: self.rules.retries,
+            open: *open,
         };
     }
 
@@ -158,7 +161,10 @@ impl Floor {
             return Ok(("SCAN_SERIAL", None));
         }
         let given = self.given.take().map(|(at, _)| at);
-        let waiting = |slot: &Slot| matches!(slot.state, State::Waiting { .. });
+        let waiting = |slot: &Slot| {
+            let begun = matches!(slot.state, State::Held { open: true, .. });
+            matches!(slot.state, State::Waiting { .. } | State::Held { .. }) && !begun
+        };
         let at = match given.filter(|at| self.focus.is_none() && waiting(&self.slots[*at])) {
             Some(at) => at,
             None => self.target(|slot| waiting(slot) || slot.wants_label())?,

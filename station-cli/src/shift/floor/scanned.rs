@@ -84,6 +84,10 @@ impl Floor {
             .slots
             .iter()
             .position(|slot| slot.serial() == Some(&serial));
+        let out = |at: usize| matches!(self.slots[at].state, State::Done { out: true, .. });
+        if self.spent.contains(&serial) && known.is_none_or(out) {
+            self.lead.take().ok_or(("NEEDS_LEAD", known))?;
+        }
         if let Some(at) = known {
             let slot = &mut self.slots[at];
             match &mut slot.state {

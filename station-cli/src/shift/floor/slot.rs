@@ -55,6 +55,8 @@ pub(super) enum State {
         card: Card,
         until: Held,
         tries: u32,
+        /// An attempt is under way.
+        open: bool,
     },
     /// A result that sticks.
     Done {
@@ -138,6 +140,18 @@ impl Slot {
         )
     }
 
+    /// Whether what the journal has for its place may be asked of it. What it does itself, and a
+    /// result that waits for a lead, stay.
+    pub(super) fn may_be_called_back(&self) -> bool {
+        match &self.state {
+            State::Free | State::Waiting { .. } => true,
+            State::Done {
+                card, open, out, ..
+            } => card.then == Then::Journal || (*out && !*open),
+            _ => false,
+        }
+    }
+
     /// Whether a new serial may be given to it.
     pub(super) fn is_free(&self) -> bool {
         let free = match &self.state {
@@ -194,7 +208,11 @@ impl Slot {
     pub(super) fn ready(&self, rules: &Rules, now: Duration) -> Option<(Serial, OrderId, u32)> {
         match &self.state {
             State::Waiting { serial, since } => {
-                let unheard = matches!(self.presence, Presence::Silent | Presence::Unknown);
+                // A port that does not open says why when it is used.
+                let unheard = matches!(
+                    self.presence,
+                    Presence::Silent | Presence::Unknown | Presence::Busy
+                );
                 let silent = unheard && now >= *since + rules.answer_within;
                 let there = matches!(self.presence, Presence::Unit(_) | Presence::Locked(_));
                 (there || silent).then(|| (serial.clone(), rules.order.clone(), 0))

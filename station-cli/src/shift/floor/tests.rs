@@ -1,5 +1,7 @@
 //! A shift without a terminal, a port or a clock.
 
+mod doubt;
+
 use super::*;
 use crate::shift::card::Tone;
 use crate::shift::scan::tests::reading;
@@ -211,91 +213,6 @@ fn the_slot_may_be_scanned_before_or_after_the_serial() {
     bench.scan("A50", false, "NO_FREE_SLOT");
     bench.scan("CANCEL", true, "SLOT");
     bench.tile(1, Tone::Empty, "EMPTY", None);
-}
-
-#[test]
-fn a_serial_stays_with_the_slot_that_a_unit_was_put_in() {
-    let mut bench = Bench::staffed();
-    bench.scan("A47", true, "PUT_IN_SLOT");
-    bench.hear(1, SlotEvent::Present(Presence::Silent)); // it starts
-    bench.scan("SLOT2", true, "SLOT");
-    bench.scan("A48", true, "PUT_IN_SLOT");
-    bench.tile(1, Tone::Ready, "READY", Some("PUT_IN"));
-    bench.unit(2, "00000002");
-    bench.unit(1, "00000001");
-    assert_eq!(bench.done(), ["start 2 A48 B-7", "start 1 A47 B-7"]);
-}
-
-#[test]
-fn a_slot_that_is_scanned_late_or_by_another_gets_no_serial() {
-    let mut bench = Bench::staffed();
-    bench.scan("A47", true, "PUT_IN_SLOT");
-    bench.gone(1);
-    bench.later(31);
-    bench.scan("SLOT2", true, "SLOT");
-    bench.tile(1, Tone::Ready, "READY", Some("PUT_IN"));
-    bench.scan("CANCEL", false, "NOT_NOW"); // slot 2 has none
-    bench.later(31);
-    bench.scan("A48", true, "PUT_IN_SLOT");
-    bench.scan("B-8", true, "HELLO");
-    bench.scan("SLOT3", true, "SLOT");
-    bench.tile(2, Tone::Ready, "READY", Some("PUT_IN"));
-    // So is a serial that waits for a slot.
-    let mut bench = Bench::staffed();
-    for slot in 1..=2 {
-        bench.unit(slot, &format!("0000000{slot}"));
-    }
-    bench.scan("A47", true, "SCAN_SLOT");
-    bench.later(31);
-    bench.scan("SLOT1", true, "SLOT");
-    assert_eq!(bench.done(), [""; 0]);
-}
-
-#[test]
-fn a_slot_that_was_named_and_is_not_free_gets_no_serial_nor_does_another() {
-    let mut bench = Bench::staffed();
-    bench.start(1, "A47");
-    bench.scan("SLOT1", true, "SLOT");
-    bench.scan("A48", false, "SLOT_NOT_FREE");
-    bench.tile(2, Tone::Empty, "EMPTY", None);
-    bench.scan("A48", true, "PUT_IN_SLOT"); // said again, it names none
-    bench.tile(2, Tone::Ready, "READY", Some("PUT_IN"));
-}
-
-#[test]
-fn a_serial_is_in_one_slot_alone() {
-    let mut bench = Bench::staffed();
-    bench.start(1, "A47");
-    bench.end(1, Some("WRONG_PRODUCT"), Outcome::Refused, false);
-    bench.gone(1);
-    bench.scan("SLOT2", true, "SLOT");
-    bench.start(2, "A47");
-    bench.tile(1, Tone::Empty, "EMPTY", None);
-    bench.label(2);
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
-    assert_eq!(bench.done(), ["label 2 20"]);
-}
-
-/// A label names the unit it was printed for, not the one it was stuck on.
-#[test]
-fn with_two_labels_at_hand_the_slot_is_scanned_first() {
-    let mut bench = Bench::staffed();
-    for (slot, serial) in [(1, "A47"), (2, "A48")] {
-        bench.start(slot, serial);
-        bench.label(slot);
-    }
-    bench.tile(1, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
-    bench.scan("BM1:A47:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
-    bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
-    assert_eq!(bench.done(), [""; 0]);
-    bench.scan("SLOT1", true, "SCAN_LABEL");
-    bench.tile(1, Tone::Action, "LABEL", Some("SCAN_LABEL"));
-    bench.tile(2, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
-    bench.tile(1, Tone::Running, "RUNNING", None);
-    bench.tile(2, Tone::Action, "LABEL", Some("SCAN_LABEL"));
-    bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
-    assert_eq!(bench.done(), ["label 1 20", "label 2 20"]);
 }
 
 #[test]
@@ -634,39 +551,4 @@ fn a_turn_that_hangs_is_seen() {
     bench.hear(1, SlotEvent::Stage(Stage::Load));
     bench.later(91);
     bench.tile(1, Tone::Action, "ACTION", Some("SLOT_SLOW"));
-}
-
-#[test]
-fn a_void_label_is_told_from_a_wrong_one() {
-    let mut bench = Bench::staffed();
-    bench.start(1, "A47");
-    bench.label(1);
-    bench.end(1, Some("VOID_LABEL"), Outcome::Loaded, true);
-    bench.label(1);
-    bench.tile(1, Tone::Fail, "LABEL", Some("VOID_LABEL"));
-    assert_eq!(bench.floor.tiles(bench.now)[0].number, 307);
-}
-
-#[test]
-fn a_line_that_has_stopped_begins_nothing_again() {
-    let mut bench = Bench::staffed();
-    bench.start(1, "A47");
-    bench.start(2, "A48");
-    bench.end(1, Some("GENERATOR_UNFIT"), Outcome::Stop, false);
-    bench.comm(2);
-    assert_eq!(bench.done(), [""; 0]);
-}
-
-#[test]
-fn with_nobody_there_only_a_badge_counts() {
-    let mut bench = Bench::staffed();
-    bench.start(1, "A47");
-    bench.label(1);
-    bench.scan("LOGOUT", true, "GOODBYE");
-    for text in ["SLOT1", "BM1:A47:K7QDM2X9TR4W", "A48", "CANCEL", "REPRINT"] {
-        bench.scan(text, false, "SCAN_BADGE");
-    }
-    assert_eq!(bench.done(), [""; 0]);
-    bench.scan("B-8", true, "HELLO");
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
 }

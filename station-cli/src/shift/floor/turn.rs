@@ -17,10 +17,18 @@ impl Floor {
             return;
         }
         match event {
-            SlotEvent::Present(presence) => self.slots[at].sees(presence),
+            SlotEvent::Present(presence) => {
+                let slot = &mut self.slots[at];
+                let waits = matches!(slot.state, State::Waiting { .. });
+                let blocked = presence == Presence::Busy && slot.presence != Presence::Busy;
+                slot.sees(presence);
+                if waits && blocked {
+                    self.sound(Sound::Action);
+                }
+            }
             SlotEvent::Stage(stage) => self.stage(at, stage, now),
             SlotEvent::Ended(turned) => self.ended(at, &turned, now),
-            SlotEvent::Withdrawn(done) => self.withdrawn(at, done),
+            SlotEvent::Withdrawn(done) => self.withdrawn(at, done, now),
             SlotEvent::Reprinted(done) => self.reprinted(at, done, now),
             SlotEvent::Died => {
                 self.slots[at].locked = Some("SLOT_DIED");
@@ -139,8 +147,24 @@ impl Floor {
                 }
                 self.sound(Sound::Fail);
             }
-            Then::Cable => self.hold(at, (serial, order, tries), card, Held::Unit(unit)),
-            Then::Wait => self.hold(at, (serial, order, tries), card, Held::At(now + AGAIN)),
+            Then::Cable if tries < self.rules.retries => {
+                let until = Held::Unit(unit);
+                self.hold(at, (serial, order, tries + 1), card, until, turned.open);
+            }
+            // It drops whenever it is spoken to: that is no cable.
+            Then::Cable => {
+                let reason = Some("FAIL_COMM");
+                let card = card::of(reason, Outcome::Rework);
+                let turned = Turned {
+                    reason,
+                    ..turned.clone()
+                };
+                self.done(at, (serial, order), card, &turned, unit);
+            }
+            Then::Wait => {
+                let until = Held::At(now + AGAIN);
+                self.hold(at, (serial, order, tries), card, until, turned.open);
+            }
             Then::Journal => {
                 self.done(at, (serial, order), card, turned, unit);
                 self.todo.push(Do::Journal);
@@ -161,12 +185,12 @@ impl Floor {
             Some(operator) => self.start(at, serial, order, tries, operator, now),
             None => {
                 let card = card::of(Some("NO_SCAN"), Outcome::Loaded);
-                self.hold(at, (serial, order, tries), card, Held::At(now));
+                self.hold(at, (serial, order, tries), card, Held::At(now), true);
             }
         }
     }
 
-    fn hold(&mut self, at: usize, of: (Serial, OrderId, u32), card: Card, until: Held) {
+    fn hold(&mut self, at: usize, of: (Serial, OrderId, u32), card: Card, until: Held, open: bool) {
         let (serial, order, tries) = of;
         self.slots[at].state = State::Held {
             serial,
@@ -174,6 +198,7 @@ impl Floor {
             card,
             until,
             tries,
+            open,
         };
         if card.tone == Tone::Action {
             self.sound(Sound::Action);
@@ -198,6 +223,11 @@ impl Floor {
             slot.locked = Some("CHECK_PINS");
         }
         let (serial, order) = of;
+        match card.then {
+            Then::Retry | Then::Cable => drop(self.spent.insert(serial.clone())),
+            _ if card.tone == Tone::Pass => drop(self.spent.remove(&serial)),
+            _ => {}
+        }
         slot.state = State::Done {
             serial,
             order,
@@ -214,7 +244,7 @@ impl Floor {
         });
     }
 
-    fn withdrawn(&mut self, at: usize, done: Result<(), &'static str>) {
+    fn withdrawn(&mut self, at: usize, done: Result<(), &'static str>, now: Duration) {
         let State::Withdrawing {
             serial,
             order,
@@ -227,7 +257,19 @@ impl Floor {
         let (key, reason, open) = match done {
             Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
             Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),
-            Err(reason) => (reason, Some(reason), true),
+            // The journal has it: the next turn does that, and nothing else.
+            Err(reason) if card::of(Some(reason), Outcome::Refused).then == Then::Wait => {
+                let card = card::of(Some(reason), Outcome::Refused);
+                let tries = self.rules.retries;
+                return self.hold(
+                    at,
+                    (serial, order, tries),
+                    card,
+                    Held::At(now + AGAIN),
+                    true,
+                );
+            }
+            Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);
         let card = Card {

@@ -94,6 +94,8 @@ impl Floor {
             Some((Tone::Stop, Said::text("STOPPED", reason.to_owned(), 0)))
         } else if let Some((serial, number)) = self.to_put_back() {
             Some((Tone::Action, Said::about("PUT_BACK_IN", &serial, number)))
+        } else if self.scanner_lost {
+            Some((Tone::Action, Said::plain("SCANNER_LOST")))
         } else if self.slots.iter().any(offline) {
             Some((Tone::Offline, Said::plain("OFFLINE")))
         } else if self.clock_is_wrong {
@@ -139,6 +141,10 @@ impl Slot {
                     }
                     _ => {}
                 }
+            }
+            State::Waiting { .. } if self.presence == Presence::Busy => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "ACTION", 103);
+                tile.says = say("PORT_BUSY");
             }
             State::Waiting { since, .. } => {
                 (tile.tone, tile.word) = (Tone::Ready, "READY");
