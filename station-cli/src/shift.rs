@@ -12,6 +12,7 @@ mod floor;
 mod glyph;
 mod mask;
 mod noise;
+mod outlet;
 mod place;
 mod scan;
 mod scanner;
@@ -36,7 +37,8 @@ use traveler::{OrderId, Serial};
 use zeroize::Zeroizing;
 
 use crate::calls::{Patience, Server};
-use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, put_all_away};
+use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away};
+use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::printer::PrinterArgs;
 use crate::sync::sync;
@@ -109,6 +111,8 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
         labels: slots.slots.iter().map(|_| None).collect(),
         workers: workers(&args, &home, &slots.slots, &news)?,
         codes: BTreeMap::new(),
+        withdrawing: BTreeMap::new(),
+        died: false,
         began: Instant::now(),
         slots,
         home,
@@ -116,7 +120,15 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     };
     let code = shift.work(heard).await;
     let _ = std::panic::take_hook();
-    code
+    match code {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            // Whoever reads the events learns it too.
+            let code = exit_code(&error);
+            shift.show.end(shift.now(), code, 0);
+            Err(error)
+        }
+    }
 }
 
 /// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
@@ -203,13 +215,17 @@ struct Shift {
     labels: Vec<Option<mpsc::Sender<Zeroizing<String>>>>,
     /// The newest exit code of each serial.
     codes: BTreeMap<Serial, u8>,
+    /// What a withdrawal that is under way will make of its slot's unit.
+    withdrawing: BTreeMap<usize, (Serial, u8)>,
+    /// Whether a slot broke off.
+    died: bool,
     began: Instant,
     show: Show,
 }
 
 impl Shift {
     async fn work(&mut self, mut news: mpsc::UnboundedReceiver<News>) -> anyhow::Result<u8> {
-        let open = self.home.journal().open()?;
+        let open = self.home.journal().open().map_err(Failure::from)?;
         self.floor.replay(&open);
         self.show.begin(self.now(), self.slots.slots.len());
         let mut scans = scanner::listen(&self.slots.scanner);
@@ -269,6 +285,13 @@ impl Shift {
                 if matches!(event, SlotEvent::Ended(_) | SlotEvent::Died) {
                     self.labels[at] = None;
                 }
+                self.died |= matches!(event, SlotEvent::Died);
+                if let SlotEvent::Withdrawn(done) = &event
+                    && let Some((serial, code)) = self.withdrawing.remove(&at)
+                    && done.is_ok()
+                {
+                    self.codes.insert(serial, code);
+                }
                 self.floor.hear(at, event, now);
             }
             News::Report(at, report) => {
@@ -323,14 +346,23 @@ impl Shift {
                 serial,
                 operator,
                 scrap,
-            } => self.order(
-                slot,
-                Order::Withdraw {
-                    serial,
-                    operator,
-                    scrap,
-                },
-            ),
+            } => {
+                let outcome = if scrap {
+                    Outcome::Scrap
+                } else {
+                    Outcome::Rework
+                };
+                let made = (serial.clone(), outcome.exit_code());
+                self.withdrawing.insert(slot, made);
+                self.order(
+                    slot,
+                    Order::Withdraw {
+                        serial,
+                        operator,
+                        scrap,
+                    },
+                );
+            }
             Do::Reprint {
                 slot,
                 serial,
@@ -346,15 +378,17 @@ impl Shift {
 
     fn order(&mut self, at: usize, order: Order) {
         if self.workers[at].orders.send(order).is_err() {
+            self.died = true;
             self.floor.hear(at, SlotEvent::Died, self.now());
         }
     }
 
     /// The exit code: the worst of what became of the units, and of what is left open.
     async fn close(&mut self) -> anyhow::Result<u8> {
-        let left = self.home.journal().open()?.len();
+        let left = self.home.journal().open().map_err(Failure::from)?.len();
         let worst = self.codes.values().copied().max().unwrap_or(0);
-        let code = if left > 0 { worst.max(10) } else { worst };
+        let unsettled = left > 0 || self.died;
+        let code = if unsettled { worst.max(10) } else { worst };
         self.show.end(self.now(), code, left);
         for worker in self.workers.drain(..) {
             drop(worker.orders);
