@@ -149,8 +149,12 @@ fn command(data: &Path, order: &str) -> Result<String> {
     ))
 }
 
+/// From the scanner to the keyboard.
+const HAND: Duration = Duration::from_millis(400);
+
 /// Ends the station as its operator does; gives its exit code.
 fn end(terminal: &Terminal) -> Result<u8> {
+    std::thread::sleep(HAND); // sooner after a scan it would be the scanner's
     terminal.interrupt()?;
     let give_up = Instant::now() + ENDS;
     loop {

@@ -27,7 +27,7 @@ const WAITING: usize = 64;
 const STX: u8 = 0x02;
 const ETX: u8 = 0x03;
 /// A Ctrl-C (which is an ETX) that follows a scan sooner is the scanner's.
-const BY_HAND: Duration = Duration::from_secs(1);
+const BY_HAND: Duration = Duration::from_millis(200);
 /// How often a serial scanner that was unplugged is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
