@@ -13,7 +13,7 @@ use super::noise::Noise;
 use super::outlet::Outlet;
 use super::slots::Sounds;
 use super::wall::Wall;
-use super::words::Words;
+use super::words::{Language, Words};
 use crate::cli::say;
 use crate::home::Home;
 use crate::report::Report;
@@ -106,7 +106,16 @@ impl Show {
     pub(super) fn result(&mut self, now: Duration, slot: u32, report: &Report) {
         self.events
             .tell(now, "result", &events::result(slot, report));
-        self.say(format!("{slot}  {report}"));
+        // The report's own words are English, and say more.
+        let line = match self.words.language {
+            Language::En => format!("{slot}  {report}"),
+            Language::ZhCn => {
+                let serial = report.serial.as_str();
+                let key = report.reason.unwrap_or("PASS");
+                format!("{slot}  {serial}  {}", self.words.fill(key, serial, slot))
+            }
+        };
+        self.say(line);
     }
 
     /// The scanner was lost, or is back.
