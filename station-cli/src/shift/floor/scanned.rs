@@ -88,43 +88,10 @@ impl Floor {
         if self.spent.contains(&serial) && known.is_none_or(out) {
             self.lead.take().ok_or(("NEEDS_LEAD", known))?;
         }
-        if let Some(at) = known {
-            let slot = &mut self.slots[at];
-            match &mut slot.state {
-                State::Running {
-                    stage: Some(Stage::Label | Stage::Printer),
-                    ..
-                } => {
-                    self.mean(at, now);
-                    return Ok(("SCAN_LABEL", Some(at)));
-                }
-                State::Held {
-                    until: Held::Unit(_),
-                    ..
-                } => {
-                    self.mean(at, now);
-                    return Ok(("PUT_BACK_IN", Some(at)));
-                }
-                // It was taken out and comes back: it goes on where it was begun.
-                State::Done {
-                    open: true,
-                    out: true,
-                    ..
-                } if slot.locked.is_none() => {
-                    slot.state = State::Waiting { serial, since: now };
-                    return Ok(("PUT_IN_SLOT", Some(at)));
-                }
-                State::Done {
-                    out: true,
-                    open: false,
-                    ..
-                } => {}
-                State::Done { .. } => {
-                    self.mean(at, now);
-                    return Err(("IN_WORK", Some(at)));
-                }
-                _ => return Err(("IN_WORK", Some(at))),
-            }
+        if let Some(at) = known
+            && let Some(answer) = self.known(at, &serial, now)
+        {
+            return answer;
         }
         let focus = self.focus.take().map(|(at, _)| at);
         if let Some(at) = focus.filter(|at| self.slots[*at].is_free()) {
@@ -146,6 +113,47 @@ impl Floor {
                 Ok(("SCAN_SLOT", None))
             }
             Err(says) => Err((says, None)),
+        }
+    }
+
+    /// What is said of a serial that slot `at` has; `None` when it is to be given to a slot anew.
+    fn known(&mut self, at: usize, serial: &Serial, now: Duration) -> Option<Answer> {
+        let slot = &mut self.slots[at];
+        match &mut slot.state {
+            State::Running {
+                stage: Some(Stage::Label | Stage::Printer),
+                ..
+            } => {
+                self.mean(at, now);
+                Some(Ok(("SCAN_LABEL", Some(at))))
+            }
+            State::Held {
+                until: Held::Unit(_),
+                ..
+            } => {
+                self.mean(at, now);
+                Some(Ok(("PUT_BACK_IN", Some(at))))
+            }
+            // It was taken out and comes back: it goes on where it was begun.
+            State::Done {
+                open: true,
+                out: true,
+                ..
+            } if slot.locked.is_none() => {
+                let serial = serial.clone();
+                slot.state = State::Waiting { serial, since: now };
+                Some(Ok(("PUT_IN_SLOT", Some(at))))
+            }
+            State::Done {
+                out: true,
+                open: false,
+                ..
+            } => None,
+            State::Done { .. } => {
+                self.mean(at, now);
+                Some(Err(("IN_WORK", Some(at))))
+            }
+            _ => Some(Err(("IN_WORK", Some(at)))),
         }
     }
 

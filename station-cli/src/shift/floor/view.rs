@@ -128,20 +128,7 @@ impl Slot {
             serial: serial.clone(),
         };
         match &self.state {
-            State::Free => {
-                match self.presence {
-                    Presence::Unit(_) => {
-                        (tile.tone, tile.word) = (Tone::Ready, "READY");
-                        tile.says = say("SCAN_SERIAL");
-                    }
-                    // Left in while the station was off.
-                    Presence::Locked(_) => {
-                        (tile.tone, tile.word, tile.number) = (Tone::Action, "SAME_UNIT", 201);
-                        tile.says = say("TAKE_OUT");
-                    }
-                    _ => {}
-                }
-            }
+            State::Free => self.free(&mut tile),
             State::Waiting { .. } if self.presence == Presence::Busy => {
                 (tile.tone, tile.word, tile.number) = (Tone::Action, "ACTION", 103);
                 tile.says = say("PORT_BUSY");
@@ -187,6 +174,21 @@ impl Slot {
             tile.says = say(why);
         }
         tile
+    }
+
+    fn free(&self, tile: &mut Tile) {
+        match self.presence {
+            Presence::Unit(_) => {
+                (tile.tone, tile.word) = (Tone::Ready, "READY");
+                tile.says = Some(Said::text("SCAN_SERIAL", String::new(), self.number));
+            }
+            // Left in while the station was off.
+            Presence::Locked(_) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "SAME_UNIT", 201);
+                tile.says = Some(Said::text("TAKE_OUT", String::new(), self.number));
+            }
+            _ => {}
+        }
     }
 
     fn running(&self, tile: &mut Tile, now: Duration) {
