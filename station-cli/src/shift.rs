@@ -7,6 +7,7 @@
 
 mod card;
 mod draw;
+mod ends;
 mod events;
 mod floor;
 mod glyph;
@@ -43,6 +44,7 @@ use crate::home::Home;
 use crate::printer::PrinterArgs;
 use crate::sync::sync;
 
+use ends::Ends;
 use floor::{Do, Floor, Rules, SlotEvent};
 use place::SlotPort;
 use scan::Scan;
@@ -120,15 +122,11 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     };
     let code = shift.work(heard).await;
     let _ = std::panic::take_hook();
-    match code {
-        Ok(code) => Ok(code),
-        Err(error) => {
-            // Whoever reads the events learns it too.
-            let code = exit_code(&error);
-            shift.show.end(shift.now(), code, 0);
-            Err(error)
-        }
+    if let Err(error) = &code {
+        // Whoever reads the events learns it too.
+        shift.show.end(shift.now(), exit_code(error), 0);
     }
+    code
 }
 
 /// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
@@ -398,28 +396,5 @@ impl Shift {
             }
         }
         Ok(code)
-    }
-}
-
-/// The signals that end a shift in good order.
-struct Ends {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Ends {
-    fn new() -> std::io::Result<Ends> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Ends {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }
