@@ -551,4 +551,7 @@ fn a_turn_that_hangs_is_seen() {
     bench.hear(1, SlotEvent::Stage(Stage::Load));
     bench.later(91);
     bench.tile(1, Tone::Action, "ACTION", Some("SLOT_SLOW"));
+    bench.hear(1, SlotEvent::Stage(Stage::Lock)); // it waits for the printer
+    bench.later(91);
+    bench.tile(1, Tone::Action, "PRINTER", Some("PRINTER"));
 }

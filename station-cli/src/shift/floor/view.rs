@@ -240,6 +240,11 @@ impl Slot {
                 (tile.tone, tile.word, tile.number) = (Tone::Action, "RECONNECT", 101);
                 tile.says = say("CABLE", self.number);
             }
+            // Its label: one printer for all slots, one label after the other.
+            (Some(Stage::Lock), _) if now.saturating_sub(*since) > HANGS => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "PRINTER", 301);
+                tile.says = say("PRINTER", self.number);
+            }
             _ if now.saturating_sub(*since) > HANGS => {
                 (tile.tone, tile.word, tile.number) = (Tone::Action, "ACTION", 702);
                 tile.says = say("SLOT_SLOW", self.number);
