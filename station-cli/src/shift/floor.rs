@@ -279,6 +279,7 @@ impl Floor {
         self.focus.take_if(|(_, until)| *until < now);
         self.pending.take_if(|(_, until)| *until < now);
         self.given.take_if(|(_, until)| *until < now);
+        self.withdraw_again(now);
         let Some(operator) = self.operator.clone() else {
             return;
         };
@@ -292,6 +293,28 @@ impl Floor {
             };
             self.given.take_if(|(given, _)| *given == at);
             self.start(at, serial, order, tries, operator.clone(), now);
+        }
+    }
+
+    /// Tells the server again what it was not there to hear.
+    fn withdraw_again(&mut self, now: Duration) {
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if let State::Withdrawing {
+                serial,
+                scrap,
+                operator,
+                away,
+                ..
+            } = &mut slot.state
+                && away.take_if(|(_, then)| *then <= now).is_some()
+            {
+                self.todo.push(Do::Withdraw {
+                    slot: at,
+                    serial: serial.clone(),
+                    operator: operator.clone(),
+                    scrap: *scrap,
+                });
+            }
         }
     }
 

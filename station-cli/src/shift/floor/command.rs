@@ -116,7 +116,7 @@ impl Floor {
         self.todo.push(Do::Withdraw {
             slot: at,
             serial: serial.clone(),
-            operator: lead.badge,
+            operator: lead.badge.clone(),
             scrap,
         });
         self.focus = None;
@@ -124,6 +124,8 @@ impl Floor {
             serial,
             order,
             scrap,
+            operator: lead.badge,
+            away: None,
         };
         Ok(("WITHDRAWING", Some(at)))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use traveler::{DeviceId, OrderId, Serial};
+use traveler::{DeviceId, OperatorId, OrderId, Serial};
 
 use super::{Presence, Rules};
 use crate::seams::Stage;
@@ -81,6 +81,10 @@ pub(super) enum State {
         serial: Serial,
         order: OrderId,
         scrap: bool,
+        /// Who decided it.
+        operator: OperatorId,
+        /// What was away, and when it is asked again.
+        away: Option<(Card, Duration)>,
     },
 }
 
@@ -188,6 +192,10 @@ impl Slot {
                 stage: None | Some(Stage::Server),
                 ..
             } => *was_away,
+            State::Withdrawing {
+                away: Some((card, _)),
+                ..
+            } => Some(*card),
             _ => None,
         }
     }

@@ -249,26 +249,23 @@ impl Floor {
             serial,
             order,
             scrap,
-        } = &self.slots[at].state
+            away,
+            ..
+        } = &mut self.slots[at].state
         else {
             return;
         };
+        if let Err(reason) = &done {
+            let card = card::of(Some(reason), Outcome::Refused);
+            if card.then == Then::Wait && !self.ending {
+                *away = Some((card, now + AGAIN));
+                return;
+            }
+        }
         let (serial, order) = (serial.clone(), order.clone());
         let (key, reason, open) = match done {
             Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
             Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),
-            // The journal has it: the next turn does that, and nothing else.
-            Err(reason) if card::of(Some(reason), Outcome::Refused).then == Then::Wait => {
-                let card = card::of(Some(reason), Outcome::Refused);
-                let tries = self.rules.retries;
-                return self.hold(
-                    at,
-                    (serial, order, tries),
-                    card,
-                    Held::At(now + AGAIN),
-                    true,
-                );
-            }
             Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);

@@ -167,6 +167,10 @@ impl Slot {
             State::Withdrawing { .. } => {
                 (tile.tone, tile.word) = (Tone::Running, "RUNNING");
                 tile.says = say("WITHDRAWING");
+                if let Some(card) = self.away() {
+                    (tile.tone, tile.number) = (card.tone, card.number);
+                    tile.word = card.word.unwrap_or(word(card.tone));
+                }
             }
         }
         if let Some(why) = self.locked {

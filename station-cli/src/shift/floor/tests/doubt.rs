@@ -178,10 +178,14 @@ fn a_unit_that_was_never_begun_can_be_given_up() {
     bench.scan("L-1", true, "LEAD_HERE");
     bench.scan("SCRAP", true, "WITHDRAWING");
     bench.hear(1, SlotEvent::Withdrawn(Err("NO_SERVER")));
-    bench.tile(1, Tone::Offline, "OFFLINE", Some("NO_SERVER"));
+    bench.tile(1, Tone::Offline, "OFFLINE", Some("WITHDRAWING"));
     bench.done();
-    bench.later(5);
-    assert_eq!(bench.done(), ["start 1 A49 B-7"]);
+    bench.later(4);
+    assert_eq!(bench.done(), [""; 0]);
+    bench.later(1);
+    assert_eq!(bench.done(), ["withdraw 1 A49 L-1 true"]);
+    bench.hear(1, SlotEvent::Withdrawn(Ok(())));
+    bench.tile(1, Tone::Fail, "FAIL", Some("SCRAPPED"));
 }
 
 #[test]
