@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Outcome;
 use crate::journal::Open;
+use crate::report::PortTrouble;
 use crate::seams::Stage;
 
 use slot::{Held, Slot, State};
@@ -93,6 +94,8 @@ pub(crate) struct Turned {
     pub(crate) device_id: Option<DeviceId>,
     /// Whether an attempt is under way still.
     pub(crate) open: bool,
+    /// What keeps its port shut.
+    pub(crate) port: Option<PortTrouble>,
 }
 
 /// What is to be done outside. No `Debug`: a label is secret.

@@ -274,6 +274,7 @@ where
             outcome: report.outcome,
             device_id: report.device_id.clone(),
             open: report.doubt != Doubt::None,
+            port: report.port.clone(),
         };
         let _ = self.news.send(News::Report(self.at, Box::new(report)));
         self.tell(SlotEvent::Ended(turned));

@@ -103,6 +103,7 @@ impl Bench {
                 outcome,
                 device_id,
                 open,
+                port: None,
             }),
         );
     }

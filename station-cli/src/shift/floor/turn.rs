@@ -7,6 +7,7 @@ use traveler::{DeviceId, OrderId, Serial};
 use super::slot::{Held, State, WrongLabel};
 use super::{AGAIN, Do, Floor, Presence, Said, SlotEvent, Sound, Turned};
 use crate::failure::Outcome;
+use crate::report::PortTrouble;
 use crate::seams::Stage;
 use crate::shift::card::{self, Card, Then, Tone};
 
@@ -69,13 +70,26 @@ impl Floor {
             order,
             tries,
             reprint,
+            was_away,
             ..
         } = &self.slots[at].state
         else {
             return;
         };
+        let first = was_away.is_none();
         let (of, tries) = ((serial.clone(), order.clone()), *tries);
         let label_alone = turned.outcome == Outcome::Loaded && *reprint;
+        let number = self.slots[at].number;
+        // Once: it is tried every few seconds.
+        match turned.port.as_ref().filter(|_| first) {
+            Some(PortTrouble::Held(holder)) => {
+                self.said = Said::text("PORT_HELD", holder.clone(), number);
+            }
+            Some(PortTrouble::NotPermitted) => {
+                self.said = Said::text("NO_PERMISSION", String::new(), number);
+            }
+            None => {}
+        }
         match self.operator.clone().filter(|_| label_alone) {
             Some(operator) => {
                 let (serial, order) = of;
@@ -113,6 +127,7 @@ impl Floor {
                     outcome: Outcome::Loaded,
                     device_id: None,
                     open: true,
+                    port: None,
                 };
                 self.conclude(at, of, tries, &turned, now);
             }

@@ -202,6 +202,18 @@ fn a_port_that_does_not_open_is_amber_and_heard() {
     assert_eq!(bench.done(), ["start 1 A47 B-7"]);
     bench.end(1, Some("PORT_UNUSABLE"), Outcome::Refused, false);
     bench.tile(1, Tone::Action, "ACTION", Some("PORT_UNUSABLE"));
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    let turned = Turned {
+        reason: Some("PORT_BUSY"),
+        outcome: Outcome::Refused,
+        device_id: None,
+        open: false,
+        port: Some(PortTrouble::Held("modem (7)".to_owned())),
+    };
+    bench.hear(1, SlotEvent::Ended(turned));
+    let said = bench.floor.banner().said;
+    assert_eq!((said.key, said.serial.as_str()), ("PORT_HELD", "modem (7)"));
 }
 
 #[test]
