@@ -233,7 +233,7 @@ pub async fn run() -> u8 {
 }
 
 /// What went wrong decides, wherever it is in the chain; unusable input otherwise.
-fn exit_code(error: &anyhow::Error) -> u8 {
+pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     let failure = error.downcast_ref::<Failure>();
     let outcome = failure.map_or(Outcome::Refused, |failure| failure.advice().outcome);
     outcome.exit_code()

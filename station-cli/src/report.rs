@@ -5,6 +5,7 @@ use std::time::Duration;
 use traveler::{Attempt, DeviceId, Digest, OrderId, Serial};
 
 use crate::failure::{Failure, Outcome};
+use crate::port::PortError;
 
 /// How a unit's turn ended. Never a secret.
 #[derive(Clone, Debug, Serialize)]
@@ -36,6 +37,9 @@ pub struct Report {
     /// How far this machine's clock and the server's were apart, when the server told its time.
     #[serde(skip)]
     pub(crate) clock_off: Option<Duration>,
+    /// Why the port does not open: the process that has it, or what the system says.
+    #[serde(skip)]
+    pub(crate) port: Option<PortTrouble>,
     /// For people: what the operator sees.
     #[serde(skip)]
     pub says: &'static str,
@@ -45,6 +49,32 @@ pub struct Report {
     /// How deep in the unit's turn is.
     #[serde(skip)]
     pub(crate) doubt: Doubt,
+}
+
+/// What keeps a port shut, for whoever can end that.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum PortTrouble {
+    /// This process has it.
+    Held(String),
+    /// This user may not open it.
+    NotPermitted,
+}
+
+impl PortTrouble {
+    fn of(failure: &Failure) -> Option<PortTrouble> {
+        match failure {
+            Failure::Port(PortError::Busy { holder, .. }) => {
+                // A process names itself: that must not move a cursor.
+                let name = holder.chars().filter(|c| !c.is_control());
+                Some(PortTrouble::Held(name.collect()))
+            }
+            Failure::Port(PortError::Unusable { reason, .. }) => {
+                let refused = reason.to_ascii_lowercase().contains("permi");
+                refused.then_some(PortTrouble::NotPermitted)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Who says what a unit holds.
@@ -83,6 +113,7 @@ impl Report {
             not_locked: None,
             cycle_ms: 0,
             clock_off: None,
+            port: None,
             says: "PASS",
             words: String::new(),
             doubt: Doubt::None,
@@ -96,6 +127,7 @@ impl Report {
         let Err(failure) = ended else {
             return self;
         };
+        self.port = PortTrouble::of(&failure);
         let advice = failure.advice();
         self.outcome = match (advice.outcome, self.doubt) {
             (Outcome::Refused, Doubt::Open) => Outcome::Rework,
@@ -147,6 +179,31 @@ mod tests {
         report.doubt = doubt;
         let report = report.end(failure.map_or(Ok(()), Err), Duration::from_millis(7));
         assert_eq!((report.outcome, report.exit_code()), expected);
+    }
+
+    #[test]
+    fn who_has_a_port_is_told() {
+        let path = || "p".to_owned();
+        let busy = PortError::Busy {
+            path: path(),
+            holder: "mod\u{1b}em (7)".to_owned(),
+        };
+        let held = PortTrouble::Held("modem (7)".to_owned());
+        assert_eq!(PortTrouble::of(&Failure::Port(busy)), Some(held));
+        for (reason, expected) in [
+            ("Permission denied", Some(PortTrouble::NotPermitted)),
+            (
+                "Operation not permitted (os error 1)",
+                Some(PortTrouble::NotPermitted),
+            ),
+            ("Input/output error", None),
+        ] {
+            let unusable = PortError::Unusable {
+                path: path(),
+                reason: reason.to_owned(),
+            };
+            assert_eq!(PortTrouble::of(&Failure::Port(unusable)), expected);
+        }
     }
 
     #[test]

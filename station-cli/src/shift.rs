@@ -7,11 +7,13 @@
 
 mod card;
 mod draw;
+mod ends;
 mod events;
 mod floor;
 mod glyph;
 mod mask;
 mod noise;
+mod outlet;
 mod place;
 mod scan;
 mod scanner;
@@ -36,11 +38,13 @@ use traveler::{OrderId, Serial};
 use zeroize::Zeroizing;
 
 use crate::calls::{Patience, Server};
-use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, put_all_away};
+use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away};
+use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::printer::PrinterArgs;
 use crate::sync::sync;
 
+use ends::Ends;
 use floor::{Do, Floor, Rules, SlotEvent};
 use place::SlotPort;
 use scan::Scan;
@@ -86,6 +90,8 @@ pub(crate) struct ShiftArgs {
 
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.
 pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
+    // First of all: a label that is scanned while the station starts must not be shown.
+    let _quiet = Quiet::terminal();
     let home = Arc::new(Home::open(&args.data.data)?);
     let _alone = alone(&home).await?;
     let file = args.slots.clone();
@@ -99,7 +105,6 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
 
     let words = Words::of(args.language.unwrap_or(slots.language));
     let json = args.format.format == Format::Json;
-    let _quiet = Quiet::terminal();
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
@@ -108,6 +113,8 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
         labels: slots.slots.iter().map(|_| None).collect(),
         workers: workers(&args, &home, &slots.slots, &news)?,
         codes: BTreeMap::new(),
+        withdrawing: BTreeMap::new(),
+        died: false,
         began: Instant::now(),
         slots,
         home,
@@ -115,6 +122,10 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     };
     let code = shift.work(heard).await;
     let _ = std::panic::take_hook();
+    if let Err(error) = &code {
+        // Whoever reads the events learns it too.
+        shift.show.end(shift.now(), exit_code(error), 0);
+    }
     code
 }
 
@@ -164,7 +175,8 @@ fn workers(
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let patience = args.wait.patience();
         let (labels, order) = (printer.clone(), args.order.clone());
-        Worker::start(format!("slot {}", slot.number), move || Kit {
+        let name = format!("slot {}", slot.number);
+        Worker::start(at, name, news.clone(), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
             server: Server::of(&home).expect("the station's keys were read a moment ago"),
@@ -201,13 +213,17 @@ struct Shift {
     labels: Vec<Option<mpsc::Sender<Zeroizing<String>>>>,
     /// The newest exit code of each serial.
     codes: BTreeMap<Serial, u8>,
+    /// What a withdrawal that is under way will make of its slot's unit.
+    withdrawing: BTreeMap<usize, (Serial, u8)>,
+    /// Whether a slot broke off.
+    died: bool,
     began: Instant,
     show: Show,
 }
 
 impl Shift {
     async fn work(&mut self, mut news: mpsc::UnboundedReceiver<News>) -> anyhow::Result<u8> {
-        let open = self.home.journal().open()?;
+        let open = self.home.journal().open().map_err(Failure::from)?;
         self.floor.replay(&open);
         self.show.begin(self.now(), self.slots.slots.len());
         let mut scans = scanner::listen(&self.slots.scanner);
@@ -247,7 +263,13 @@ impl Shift {
         let scan = match line {
             Line::Scan(text) => self.slots.reading.tell(&text),
             Line::TooLong => Scan::Unknown,
-            Line::Here(here) => return self.show.scanner(self.now(), here),
+            Line::Etx => return,
+            Line::Here(here) => {
+                if self.floor.scanner_is_here(here) {
+                    self.show.scanner(self.now(), here);
+                }
+                return;
+            }
         };
         let (kind, serial) = (scan.kind(), scan.serial().cloned());
         let heard = self.floor.scan(scan, self.now());
@@ -260,6 +282,13 @@ impl Shift {
             News::Slot(at, event) => {
                 if matches!(event, SlotEvent::Ended(_) | SlotEvent::Died) {
                     self.labels[at] = None;
+                }
+                self.died |= matches!(event, SlotEvent::Died);
+                if let SlotEvent::Withdrawn(done) = &event
+                    && let Some((serial, code)) = self.withdrawing.remove(&at)
+                    && done.is_ok()
+                {
+                    self.codes.insert(serial, code);
                 }
                 self.floor.hear(at, event, now);
             }
@@ -315,14 +344,23 @@ impl Shift {
                 serial,
                 operator,
                 scrap,
-            } => self.order(
-                slot,
-                Order::Withdraw {
-                    serial,
-                    operator,
-                    scrap,
-                },
-            ),
+            } => {
+                let outcome = if scrap {
+                    Outcome::Scrap
+                } else {
+                    Outcome::Rework
+                };
+                let made = (serial.clone(), outcome.exit_code());
+                self.withdrawing.insert(slot, made);
+                self.order(
+                    slot,
+                    Order::Withdraw {
+                        serial,
+                        operator,
+                        scrap,
+                    },
+                );
+            }
             Do::Reprint {
                 slot,
                 serial,
@@ -338,15 +376,17 @@ impl Shift {
 
     fn order(&mut self, at: usize, order: Order) {
         if self.workers[at].orders.send(order).is_err() {
+            self.died = true;
             self.floor.hear(at, SlotEvent::Died, self.now());
         }
     }
 
     /// The exit code: the worst of what became of the units, and of what is left open.
     async fn close(&mut self) -> anyhow::Result<u8> {
-        let left = self.home.journal().open()?.len();
+        let left = self.home.journal().open().map_err(Failure::from)?.len();
         let worst = self.codes.values().copied().max().unwrap_or(0);
-        let code = if left > 0 { worst.max(10) } else { worst };
+        let unsettled = left > 0 || self.died;
+        let code = if unsettled { worst.max(10) } else { worst };
         self.show.end(self.now(), code, left);
         for worker in self.workers.drain(..) {
             drop(worker.orders);
@@ -356,28 +396,5 @@ impl Shift {
             }
         }
         Ok(code)
-    }
-}
-
-/// The signals that end a shift in good order.
-struct Ends {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Ends {
-    fn new() -> std::io::Result<Ends> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Ends {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }

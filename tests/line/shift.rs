@@ -79,7 +79,10 @@ fn a_shift_is_a_step_inside_a_script() {
     let order = site.order("PLUG-1", 2, 2);
     let station = site.station("bench-1");
     let port = site.path("port");
-    let slots = format!("[[slot]]\nnumber = 1\npath = \"{}\"\n", text(&port));
+    let slots = format!(
+        "[scan]\nserial = \"P-#####\"\n[[slot]]\nnumber = 1\npath = \"{}\"\n",
+        text(&port)
+    );
     std::fs::write(station.join("slots.toml"), slots).unwrap();
     let out = site.path("logs/out");
     let mut child = Command::new(&binaries().station_cli)

@@ -116,7 +116,7 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
 
 /// The slots file of a bench whose ports are links.
 fn slots(bench: &Bench, slots: u16) -> String {
-    let mut text = "[scan]\nserial = \"CAM2-#####\"\n".to_owned();
+    let mut text = "[scan]\nserial = \"CAM2-#####\"\nleads = [\"L-1\"]\n".to_owned();
     for at in 0..slots {
         let path = bench.port(at.into());
         let _ = write!(
@@ -149,8 +149,12 @@ fn command(data: &Path, order: &str) -> Result<String> {
     ))
 }
 
+/// From the scanner to the keyboard.
+const HAND: Duration = Duration::from_millis(400);
+
 /// Ends the station as its operator does; gives its exit code.
 fn end(terminal: &Terminal) -> Result<u8> {
+    std::thread::sleep(HAND); // sooner after a scan it would be the scanner's
     terminal.interrupt()?;
     let give_up = Instant::now() + ENDS;
     loop {

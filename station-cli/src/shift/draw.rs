@@ -6,7 +6,7 @@ use console::{Alignment, Style, measure_text_width, pad_str, truncate_str};
 use super::card::Tone;
 use super::floor::{Banner, Said, Tile};
 use super::glyph;
-use super::words::Words;
+use super::words::{Language, Words};
 use crate::seams::Stage;
 
 /// Everything that is drawn.
@@ -69,6 +69,10 @@ pub(super) fn lines(
         }
     }
     lines.truncate(height);
+    if words.language == Language::ZhCn {
+        let narrow = |line: &mut String| *line = line.chars().map(glyph::narrow).collect();
+        lines.iter_mut().for_each(narrow);
+    }
     lines
 }
 
@@ -273,7 +277,6 @@ fn pad(text: &str, wide: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shift::words::Language;
 
     fn tile(slot: u32, tone: Tone, word: &'static str) -> Tile {
         Tile {
@@ -372,6 +375,15 @@ mod tests {
         assert!(text.contains("E-105"), "{text}");
         let chinese = draw_all(Language::ZhCn, 80, 24, 8).join("\n");
         assert!(chinese.contains("\u{5408}\u{683c}"), "{chinese}");
+    }
+
+    /// A terminal for Chinese may draw these two cells wide, and no tile would stand where it belongs.
+    #[test]
+    fn nothing_of_doubtful_width_is_drawn_in_chinese() {
+        let text = draw_all(Language::ZhCn, 120, 40, 16).join("\n");
+        let doubtful = |c: char| matches!(c, '\u{2580}'..='\u{258f}' | '\u{25a0}'..='\u{25ff}' | '\u{b7}' | '\u{2026}');
+        assert!(!text.contains(doubtful), "{text}");
+        assert!(text.contains("\u{28ff}"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! provision` prints.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,28 +16,32 @@ use traveler::Serial;
 use super::card::Tone;
 use super::draw::key;
 use super::floor::{Heard, Tile};
+use super::outlet::Outlet;
 use crate::output::print_line;
 use crate::report::Report;
 
+/// How long the end of a shift waits for a slow reader.
+pub(super) const LAST: Duration = Duration::from_secs(2);
+
 /// Where lines go.
 pub(super) struct Events {
-    stdout: bool,
+    stdout: Option<Outlet>,
     file: Option<File>,
 }
 
 impl Events {
     /// To standard output, or to the end of a file, or both.
     pub(super) fn open(stdout: bool, file: Option<&Path>) -> io::Result<Events> {
-        let append = |path| OpenOptions::new().create(true).append(true).open(path);
+        let write = |line: String| drop(print_line(&line));
         Ok(Events {
-            stdout,
+            stdout: stdout.then(|| Outlet::new(write)),
             file: file.map(append).transpose()?,
         })
     }
 
     /// Writes one; whoever does not take it must not cost a unit.
     pub(super) fn tell(&mut self, now: Duration, event: &str, facts: &Value) {
-        if !self.stdout && self.file.is_none() {
+        if self.stdout.is_none() && self.file.is_none() {
             return;
         }
         let at_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
@@ -46,13 +50,39 @@ impl Events {
             line.extend(facts.clone());
         }
         let line = line.to_string();
-        if self.stdout {
-            let _ = print_line(&line);
-        }
         if let Some(file) = &mut self.file {
-            let _ = writeln!(file, "{line}");
+            let _ = file.write_all(format!("{line}\n").as_bytes()); // whole, or cut by a power cut
+        }
+        if let Some(stdout) = &mut self.stdout {
+            let missed = |count| json!({ "event": "dropped", "at_ms": at_ms, "lines": count });
+            stdout.send(line, |count| missed(count).to_string());
         }
     }
+
+    /// Nothing comes any more.
+    pub(super) fn end(&mut self) {
+        if let Some(stdout) = &mut self.stdout {
+            stdout.end(LAST);
+        }
+    }
+}
+
+/// The end of a file; what a power cut left of a line stays a line of its own.
+fn append(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)?;
+    let mut last = [b'\n'];
+    // A pipe has no end to look at.
+    if file.metadata()?.is_file() && file.seek(SeekFrom::End(-1)).is_ok() {
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 /// What became of a scan.
@@ -142,5 +172,20 @@ mod tests {
                        "attempt": null, "index": null, "certificate_sha256": null, "cycle_ms": 7}),
             ]
         );
+    }
+
+    #[test]
+    fn half_a_line_of_before_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events");
+        for (before, expected) in [("", 1), ("{}\n", 2), ("{}\n{\"eve", 3)] {
+            std::fs::write(&path, before).unwrap();
+            let mut events = Events::open(false, Some(&path)).unwrap();
+            events.tell(Duration::ZERO, "end", &json!({}));
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text.lines().count(), expected, "{text}");
+            let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+            assert_eq!(last["event"], "end");
+        }
     }
 }

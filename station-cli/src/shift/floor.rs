@@ -16,6 +16,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use traveler::{DeviceId, OperatorId, OrderId, Serial};
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Outcome;
 use crate::journal::Open;
+use crate::report::PortTrouble;
 use crate::seams::Stage;
 
 use slot::{Held, Slot, State};
@@ -92,6 +94,8 @@ pub(crate) struct Turned {
     pub(crate) device_id: Option<DeviceId>,
     /// Whether an attempt is under way still.
     pub(crate) open: bool,
+    /// What keeps its port shut.
+    pub(crate) port: Option<PortTrouble>,
 }
 
 /// What is to be done outside. No `Debug`: a label is secret.
@@ -161,15 +165,20 @@ pub(crate) struct Floor {
     lead: Option<Lead>,
     /// The slot that was scanned last, and until when it is meant.
     focus: Option<(usize, Duration)>,
-    /// A serial that waits for a slot to be scanned.
-    pending: Option<Serial>,
-    /// The slot that got the last serial by itself; another may still be scanned for it.
-    given: Option<usize>,
+    /// Whether its own code was scanned, not the serial of its unit.
+    named: bool,
+    /// A serial that waits for a slot to be scanned, and until when.
+    pending: Option<(Serial, Duration)>,
+    /// The slot that got the last serial by itself; another may still be scanned for it, until then.
+    given: Option<(usize, Duration)>,
     /// Why the line has stopped, by reason.
     stopped: Option<&'static str>,
     /// Begun at a place that is no slot of this bench.
     elsewhere: Vec<Serial>,
+    /// Serials whose tries are spent: a lead goes on with them, wherever they are scanned.
+    spent: BTreeSet<Serial>,
     clock_is_wrong: bool,
+    scanner_lost: bool,
     ending: bool,
     said: Said,
     todo: Vec<Do>,
@@ -187,11 +196,14 @@ impl Floor {
             operator: None,
             lead: None,
             focus: None,
+            named: false,
             pending: None,
             given: None,
             stopped: None,
             elsewhere: Vec::new(),
+            spent: BTreeSet::new(),
             clock_is_wrong: false,
+            scanner_lost: false,
             ending: false,
             said: Said::plain("SCAN_BADGE"),
             todo: Vec::new(),
@@ -206,7 +218,7 @@ impl Floor {
                 self.elsewhere.push(open.serial.clone());
                 continue;
             };
-            if slot.is_busy() {
+            if !slot.may_be_called_back() {
                 continue;
             }
             slot.state = State::Held {
@@ -215,6 +227,7 @@ impl Floor {
                 card: crate::shift::card::of(Some("PUT_BACK"), Outcome::Rework),
                 until: Held::Unit(Some(open.device_id.clone())),
                 tries: 0,
+                open: true,
             };
             slot.presence = Presence::Unknown;
         }
@@ -248,6 +261,16 @@ impl Floor {
         self.clock_is_wrong = wrong;
     }
 
+    /// The scanner does not answer, or does again; gives whether that is new.
+    pub(crate) fn scanner_is_here(&mut self, here: bool) -> bool {
+        let new = self.scanner_lost == here;
+        self.scanner_lost = !here;
+        if new && !here {
+            self.sound(Sound::Action);
+        }
+        new
+    }
+
     /// What is to be done since this was asked last.
     pub(crate) fn todo(&mut self) -> Vec<Do> {
         std::mem::take(&mut self.todo)
@@ -257,6 +280,9 @@ impl Floor {
     pub(crate) fn advance(&mut self, now: Duration) {
         self.lead.take_if(|lead| lead.until < now);
         self.focus.take_if(|(_, until)| *until < now);
+        self.pending.take_if(|(_, until)| *until < now);
+        self.given.take_if(|(_, until)| *until < now);
+        self.withdraw_again(now);
         let Some(operator) = self.operator.clone() else {
             return;
         };
@@ -268,8 +294,30 @@ impl Floor {
             let Some((serial, order, tries)) = slot.ready(&self.rules, now) else {
                 continue;
             };
-            self.given.take_if(|given| *given == at);
+            self.given.take_if(|(given, _)| *given == at);
             self.start(at, serial, order, tries, operator.clone(), now);
+        }
+    }
+
+    /// Tells the server again what it was not there to hear.
+    fn withdraw_again(&mut self, now: Duration) {
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if let State::Withdrawing {
+                serial,
+                scrap,
+                operator,
+                away,
+                ..
+            } = &mut slot.state
+                && away.take_if(|(_, then)| *then <= now).is_some()
+            {
+                self.todo.push(Do::Withdraw {
+                    slot: at,
+                    serial: serial.clone(),
+                    operator: operator.clone(),
+                    scrap: *scrap,
+                });
+            }
         }
     }
 

@@ -52,6 +52,22 @@ pub(super) fn small(tone: Tone) -> &'static str {
     }
 }
 
+/// What a terminal for Chinese may draw two cells wide (Unicode annex 11, "ambiguous"), by what is
+/// one cell wide everywhere.
+pub(super) fn narrow(c: char) -> char {
+    match c {
+        '\u{2580}' => '\u{281b}',
+        '\u{2584}' => '\u{28e4}',
+        '\u{2588}' => '\u{28ff}',
+        '\u{25cb}' => 'o',
+        '\u{25a0}' => '#',
+        '\u{25cf}' => '@',
+        '\u{25b6}' => '>',
+        '\u{b7}' => '.',
+        other => other,
+    }
+}
+
 /// Shape and word, as big as fits into so many cells; `None` when nothing does. A long word stands
 /// without the shape; one that is longer still, or has no big letters, leaves the shape alone.
 pub(super) fn big(tone: Tone, word: &str, width: usize, height: usize) -> Option<Vec<String>> {

@@ -1,6 +1,8 @@
 //! Noises for people who do not look: a program for each, or the terminal's bell.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,18 +15,36 @@ const LONGEST: Duration = Duration::from_secs(3);
 /// How often one that plays is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Plays one noise at a time; what comes meanwhile is not heard.
+/// Noises that wait for the one that plays; more would only tell of the past.
+const WAITING: usize = 4;
+
+/// Plays one noise after the other.
 pub(super) struct Noise {
     sounds: Sounds,
-    player: SyncSender<Vec<String>>,
+    player: SyncSender<(Vec<String>, usize)>,
+    /// Rings in place of noises that could not be played.
+    missed: Arc<AtomicUsize>,
 }
 
 impl Noise {
     pub(super) fn new(sounds: Sounds) -> Noise {
-        let (player, wanted) = sync_channel::<Vec<String>>(0);
+        let (player, wanted) = sync_channel::<(Vec<String>, usize)>(WAITING);
+        let missed = Arc::new(AtomicUsize::new(0));
+        let miss = Arc::clone(&missed);
         // A program that hangs must not hold up anything else.
-        thread::spawn(move || wanted.iter().for_each(|command| play(&command)));
-        Noise { sounds, player }
+        thread::spawn(move || {
+            wanted.into_iter().for_each(|one| play_or_miss(&one, &miss));
+        });
+        Noise {
+            sounds,
+            player,
+            missed,
+        }
+    }
+
+    /// How often to ring for a noise whose program does not start.
+    pub(super) fn missed(&self) -> usize {
+        self.missed.swap(0, Ordering::Relaxed)
     }
 
     /// Makes a noise; gives how often to ring when no program is named for it.
@@ -37,14 +57,23 @@ impl Noise {
         if command.is_empty() {
             return rings;
         }
-        let _ = self.player.try_send(command.clone()); // one plays already
-        0
+        match self.player.try_send((command.clone(), rings)) {
+            Ok(()) => 0,
+            Err(_) => rings,
+        }
     }
 }
 
-fn play(command: &[String]) {
+fn play_or_miss((command, rings): &(Vec<String>, usize), missed: &AtomicUsize) {
+    if !play(command) {
+        missed.store(*rings, Ordering::Relaxed);
+    }
+}
+
+/// Whether it could be started.
+fn play(command: &[String]) -> bool {
     let Some((program, arguments)) = command.split_first() else {
-        return;
+        return false;
     };
     let started = Command::new(program)
         .args(arguments)
@@ -52,9 +81,9 @@ fn play(command: &[String]) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    if let Ok(mut child) = started {
-        end(&mut child, Instant::now() + LONGEST);
-    }
+    let Ok(mut child) = started else { return false };
+    end(&mut child, Instant::now() + LONGEST);
+    true
 }
 
 fn end(child: &mut Child, by: Instant) {
@@ -77,6 +106,15 @@ mod tests {
         let noise = Noise::new(Sounds::default());
         let rings = [Sound::Pass, Sound::Fail, Sound::Action].map(|sound| noise.make(sound));
         assert_eq!(rings, [1, 2, 3]);
+    }
+
+    #[test]
+    fn where_the_program_does_not_start_the_bell_rings() {
+        let noise = Noise::new(Sounds::default());
+        play_or_miss(&(vec!["no-such-player".to_owned()], 2), &noise.missed);
+        assert_eq!((noise.missed(), noise.missed()), (2, 0), "once");
+        play_or_miss(&(vec!["true".to_owned()], 2), &noise.missed);
+        assert_eq!(noise.missed(), 0);
     }
 
     #[test]

@@ -58,10 +58,11 @@ pub(crate) enum Scan {
 pub(crate) struct Reading {
     pub(crate) prefix: String,
     pub(crate) suffix: String,
-    pub(crate) serial: Option<Mask>,
+    pub(crate) serial: Mask,
     pub(crate) check: Option<Check>,
     pub(crate) badge: Mask,
-    pub(crate) lead: Mask,
+    /// Each by name: a form of badges would let anybody print one.
+    pub(crate) leads: Vec<OperatorId>,
     /// Whether a label counts only after the slot (or the serial on the unit) it was stuck on.
     pub(crate) slot_before_label: bool,
 }
@@ -86,12 +87,10 @@ impl Reading {
         {
             return Scan::Badge(badge);
         }
-        if self.lead.matches(text)
-            && let Ok(lead) = OperatorId::parse(text)
-        {
-            return Scan::Lead(lead);
+        if let Some(lead) = self.leads.iter().find(|lead| lead.as_str() == text) {
+            return Scan::Lead(lead.clone());
         }
-        let form = self.serial.as_ref().is_none_or(|mask| mask.matches(text));
+        let form = self.serial.matches(text);
         let checked = self.check.is_none_or(|check| check.holds(text));
         match Serial::parse(text) {
             Ok(serial) if form && checked => Scan::Serial(serial),
@@ -131,10 +130,10 @@ pub(crate) mod tests {
         Reading {
             prefix: String::new(),
             suffix: String::new(),
-            serial: Some(Mask::parse("A##").unwrap()),
+            serial: Mask::parse("A##").unwrap(),
             check: None,
             badge: Mask::parse("B-*").unwrap(),
-            lead: Mask::parse("L-*").unwrap(),
+            leads: vec![OperatorId::parse("L-1").unwrap()],
             slot_before_label: false,
         }
     }
@@ -152,6 +151,7 @@ pub(crate) mod tests {
         check(&plain, "X47", "unknown");
         check(&plain, "B-7", "badge");
         check(&plain, "L-1", "lead");
+        check(&plain, "L-2", "unknown");
         check(&plain, "SLOT2", "slot");
         check(&plain, "SLOT", "unknown");
         check(&plain, "SCRAP", "command");
@@ -167,7 +167,7 @@ pub(crate) mod tests {
         let own = Reading {
             prefix: "~".to_owned(),
             suffix: "#".to_owned(),
-            serial: None,
+            serial: Mask::parse("*").unwrap(),
             check: Some(Check::Luhn),
             ..reading()
         };

@@ -5,9 +5,12 @@
 //! reads; what was typed before the shift began is thrown away.
 
 use std::io::{self, IsTerminal, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::process::{Signal, getpid, kill_process};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -20,6 +23,11 @@ use crate::port::{Port, SerialPort};
 const LONGEST: usize = 1_024;
 /// Scans that wait; a scanner that is faster than that waits itself.
 const WAITING: usize = 64;
+/// The control characters that some scanners put around a scan.
+const STX: u8 = 0x02;
+const ETX: u8 = 0x03;
+/// A Ctrl-C (which is an ETX) that follows a scan sooner is the scanner's.
+const BY_HAND: Duration = Duration::from_millis(200);
 /// How often a serial scanner that was unplugged is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -29,6 +37,8 @@ pub(super) enum Line {
     Scan(Zeroizing<String>),
     /// More than a scan can be; dropped.
     TooLong,
+    /// An ETX that ends no scan: a scanner's second end, or a person's Ctrl-C.
+    Etx,
     /// The scanner does not answer, or does again.
     Here(bool),
 }
@@ -50,6 +60,7 @@ pub(super) fn listen(at: &ScannerAt) -> mpsc::Receiver<Line> {
 fn from_stdin(lines: &mpsc::Sender<Line>) {
     let mut splitter = Splitter::default();
     let mut bytes = Zeroizing::new([0; LONGEST]);
+    let mut scanned: Option<Instant> = None;
     loop {
         let length = match io::stdin().read(&mut *bytes) {
             Ok(0) => break,
@@ -58,6 +69,13 @@ fn from_stdin(lines: &mpsc::Sender<Line>) {
             Err(_) => break,
         };
         for line in splitter.push(&bytes[..length]) {
+            if matches!(line, Line::Etx) {
+                if io::stdin().is_terminal() && scanned.is_none_or(|at| at.elapsed() > BY_HAND) {
+                    let _ = kill_process(getpid(), Signal::INT);
+                }
+                continue;
+            }
+            scanned = Some(Instant::now());
             if lines.blocking_send(line).is_err() {
                 return;
             }
@@ -95,7 +113,7 @@ async fn from_port(mut port: SerialPort, lines: mpsc::Sender<Line>) {
     }
 }
 
-/// Cuts bytes into scans; a scan ends with CR, LF or both.
+/// Cuts bytes into scans; a scan ends with CR, LF or both, or stands between STX and ETX.
 #[derive(Default)]
 struct Splitter {
     begun: Zeroizing<Vec<u8>>,
@@ -109,6 +127,8 @@ impl Splitter {
         for byte in bytes {
             match byte {
                 b'\r' | b'\n' => lines.extend(self.end()),
+                &ETX => lines.push(self.end().unwrap_or(Line::Etx)),
+                &STX if self.begun.is_empty() && !self.too_long => {}
                 _ if self.begun.len() == LONGEST => {
                     self.too_long = true;
                     self.begun.zeroize();
@@ -139,7 +159,7 @@ impl Splitter {
     }
 }
 
-/// A terminal that shows nothing of what is typed, until this is dropped.
+/// A terminal that shows nothing of what is typed and obeys no byte of it, until this is dropped.
 pub(super) struct Quiet(Termios);
 
 impl Quiet {
@@ -147,13 +167,21 @@ impl Quiet {
     pub(super) fn terminal() -> Option<Quiet> {
         let stdin = io::stdin();
         let before = stdin.is_terminal().then(|| tcgetattr(&stdin).ok())??;
-        let mut quiet = before.clone();
-        quiet.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
-        // A code with a Ctrl-S in it must not stop the screen.
-        quiet.input_modes -= InputModes::IXON;
-        tcsetattr(&stdin, OptionalActions::Flush, &quiet).ok()?;
+        tcsetattr(&stdin, OptionalActions::Flush, &quiet(&before)).ok()?;
         Some(Quiet(before))
     }
+}
+
+/// A code with a Ctrl-S in it must not stop the screen, nor one with a Ctrl-C, -D, -V, -Z or -\ the
+/// shift: every byte is only read.
+fn quiet(before: &Termios) -> Termios {
+    let mut quiet = before.clone();
+    quiet.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+    quiet.local_modes -= LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
+    quiet.input_modes -= InputModes::IXON;
+    quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+    quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+    quiet
 }
 
 impl Drop for Quiet {
@@ -174,6 +202,7 @@ mod tests {
             .map(|line| match line {
                 Line::Scan(text) => text.to_string(),
                 Line::TooLong => "too long".to_owned(),
+                Line::Etx => "etx".to_owned(),
                 Line::Here(_) => unreachable!("a splitter knows no scanner"),
             })
             .collect();
@@ -188,6 +217,38 @@ mod tests {
         );
         check(&[b"A47"], &[]);
         check(&[b"\xff\n"], &["\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_scan_between_stx_and_etx_is_one_and_no_end_of_the_shift() {
+        check(&[b"\x02A47\x03\x02A4", b"8\x03"], &["A47", "A48"]);
+        check(&[b"A47\r\x03"], &["A47", "etx"]);
+        check(&[b"\x03"], &["etx"]);
+    }
+
+    /// Any control character can be in a code, and a terminal would act on it.
+    #[test]
+    fn a_terminal_obeys_no_byte_of_a_scan() {
+        use std::io::Write as _;
+
+        use rustix::fs::{Mode, OFlags};
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let terminal = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        let before = tcgetattr(&terminal).unwrap();
+        tcsetattr(&terminal, OptionalActions::Flush, &quiet(&before)).unwrap();
+        let sent = b"A\x03\x04\x16\x1a\x1c\x13\x15B";
+        let mut master = std::fs::File::from(master);
+        master.write_all(sent).unwrap();
+        let mut terminal = std::fs::File::from(terminal);
+        let mut read = [0; 9];
+        terminal.read_exact(&mut read).unwrap();
+        assert_eq!(&read, sent);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use super::draw::{self, Picture, fill};
 use super::events::{self, Events};
 use super::floor::{Floor, Heard, Sound, Tile};
 use super::noise::Noise;
+use super::outlet::Outlet;
 use super::slots::Sounds;
 use super::wall::Wall;
-use super::words::Words;
+use super::words::{Language, Words};
 use crate::cli::say;
 use crate::home::Home;
 use crate::report::Report;
@@ -24,7 +25,7 @@ pub(super) struct Show {
     words: Words,
     wall: Option<Wall>,
     /// Whether words go to standard error, line by line.
-    plain: bool,
+    plain: Option<Outlet>,
     events: Events,
     noise: Noise,
     /// What was shown before, without the seconds.
@@ -53,13 +54,20 @@ impl Show {
             station: home.station().to_string(),
             order: args.order.to_string(),
             words,
-            plain: wall.is_none() && !json,
+            plain: (wall.is_none() && !json).then(|| Outlet::new(|line| say(&line))),
             wall,
             events,
             noise: Noise::new(sounds),
             before: Vec::new(),
             drawn: None,
         })
+    }
+
+    /// A line of words, where there is no screen.
+    fn say(&mut self, line: String) {
+        if let Some(plain) = &mut self.plain {
+            plain.send(line, |count| format!("... {count}"));
+        }
     }
 
     pub(super) fn begin(&mut self, now: Duration, slots: usize) {
@@ -70,6 +78,10 @@ impl Show {
     pub(super) fn end(&mut self, now: Duration, code: u8, left: usize) {
         self.events
             .tell(now, "end", &json!({ "code": code, "open": left }));
+        self.events.end();
+        if let Some(plain) = &mut self.plain {
+            plain.end(events::LAST);
+        }
         self.wall = None;
     }
 
@@ -82,21 +94,28 @@ impl Show {
     ) {
         self.events
             .tell(now, "scan", &events::scan(kind, serial, heard));
-        if self.plain {
+        if self.plain.is_some() {
             let serial = serial.map(ToString::to_string).unwrap_or_default();
             let text = self
                 .words
                 .fill(heard.says, &serial, heard.slot.unwrap_or_default());
-            say(&format!("> {text}"));
+            self.say(format!("> {text}"));
         }
     }
 
     pub(super) fn result(&mut self, now: Duration, slot: u32, report: &Report) {
         self.events
             .tell(now, "result", &events::result(slot, report));
-        if self.plain {
-            say(&format!("{slot}  {report}"));
-        }
+        // The report's own words are English, and say more.
+        let line = match self.words.language {
+            Language::En => format!("{slot}  {report}"),
+            Language::ZhCn => {
+                let serial = report.serial.as_str();
+                let key = report.reason.unwrap_or("PASS");
+                format!("{slot}  {serial}  {}", self.words.fill(key, serial, slot))
+            }
+        };
+        self.say(line);
     }
 
     /// The scanner was lost, or is back.
@@ -107,9 +126,7 @@ impl Show {
     /// Something broke off in this program.
     pub(super) fn broke(&mut self, now: Duration, place: &str) {
         self.events.tell(now, "broke", &json!({ "place": place }));
-        if self.plain {
-            say(&format!("broke off at {place}"));
-        }
+        self.say(format!("broke off at {place}"));
     }
 
     pub(super) fn noise(&mut self, sound: Sound) {
@@ -121,6 +138,9 @@ impl Show {
 
     /// Shows what has changed.
     pub(super) fn show(&mut self, now: Duration, floor: &Floor) {
+        if let (Some(wall), rings @ 1..) = (&self.wall, self.noise.missed()) {
+            wall.ring(rings);
+        }
         let tiles = floor.tiles(now);
         self.changes(now, &tiles);
         let due = self.drawn.is_none_or(|drawn| now >= drawn + FRAME);
@@ -150,14 +170,14 @@ impl Show {
                 continue;
             }
             self.events.tell(now, "tile", &events::tile(tile));
-            if self.plain {
+            if self.plain.is_some() {
                 let says = tile.says.as_ref().map(|said| fill(&self.words, said));
                 let word = self.words.tile(tile.word);
                 let stage = tile
                     .stage
                     .map_or("", |stage| self.words.stage(draw::key(stage)));
                 let says = says.unwrap_or_else(|| stage.to_owned());
-                say(&format!("{}  {word}  {}  {says}", tile.slot, tile.serial));
+                self.say(format!("{}  {word}  {}  {says}", tile.slot, tile.serial));
             }
         }
         self.before = fresh;

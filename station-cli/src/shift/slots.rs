@@ -10,7 +10,7 @@
 //! serial = "CAM2-#####"
 //! check = "mod37-36"               # or "luhn"
 //! badge = "B-*"
-//! lead = "L-*"
+//! leads = ["L-1", "L-2"]           # each by name
 //!
 //! [sound]
 //! fail = ["paplay", "fail.oga"]    # the terminal's bell when there is none
@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use thiserror::Error;
+use traveler::OperatorId;
 
 use super::mask::{Check, Mask};
 use super::place::Place;
@@ -136,7 +137,8 @@ struct ScanTable {
     serial: Option<String>,
     check: Option<Check>,
     badge: Option<String>,
-    lead: Option<String>,
+    #[serde(default)]
+    leads: Vec<String>,
     #[serde(default)]
     slot_before_label: bool,
 }
@@ -260,17 +262,28 @@ fn reading(scan: ScanTable) -> Result<Reading, String> {
     };
     let serial = mask("serial", scan.serial.as_deref())?;
     let badge = mask("badge", Some(scan.badge.as_deref().unwrap_or("B-*")))?;
-    let lead = mask("lead", Some(scan.lead.as_deref().unwrap_or("L-*")))?;
-    let (Some(badge), Some(lead)) = (badge, lead) else {
+    let Some(badge) = badge else {
         return Err("scan: badges need a form".to_owned());
     };
-    let named = [
-        ("badge", Some(&badge)),
-        ("lead", Some(&lead)),
-        ("serial", serial.as_ref()),
-    ];
+    // Without one any scrap of a code on the bench would begin a unit.
+    let Some(serial) = serial else {
+        return Err(
+            "scan: say what a serial of this line looks like, as [scan] serial = \"CAM2-#####\" \
+             (# digit, @ capital, ? either)"
+                .to_owned(),
+        );
+    };
+    let leads = leads(&scan.leads)?;
+    for lead in &leads {
+        let also = [("badge", &badge), ("serial", &serial)];
+        if let Some((name, mask)) = also.iter().find(|(_, mask)| mask.matches(lead.as_str())) {
+            return Err(format!(
+                "scan: {lead} would be both a lead and {name} (\"{mask}\")"
+            ));
+        }
+    }
+    let named = [("badge", &badge), ("serial", &serial)];
     for (at, (name, mask)) in named.iter().enumerate() {
-        let Some(mask) = mask else { continue };
         let words = COMMANDS.iter().map(|(word, _)| *word);
         if let Some(word) = words
             .chain(["SLOT1", "SLOT10"])
@@ -278,10 +291,7 @@ fn reading(scan: ScanTable) -> Result<Reading, String> {
         {
             return Err(format!("scan: {name} = \"{mask}\" is also the code {word}"));
         }
-        let others = named[..at]
-            .iter()
-            .filter_map(|(other, m)| m.map(|m| (other, m)));
-        for (other, theirs) in others {
+        for (other, theirs) in &named[..at] {
             if mask.meets(theirs) {
                 return Err(format!(
                     "scan: one code would be both {name} (\"{mask}\") and {other} (\"{theirs}\")"
@@ -295,16 +305,29 @@ fn reading(scan: ScanTable) -> Result<Reading, String> {
         serial,
         check: scan.check,
         badge,
-        lead,
+        leads,
         slot_before_label: scan.slot_before_label,
     })
+}
+
+/// The leads' badges, each whole.
+fn leads(texts: &[String]) -> Result<Vec<OperatorId>, String> {
+    let lead = |text: &String| {
+        let code = COMMANDS.iter().any(|(word, _)| word == text) || text.starts_with("SLOT");
+        let parsed = OperatorId::parse(text).ok().filter(|_| !code);
+        parsed.ok_or(format!(
+            "scan: \"{text}\" is no lead's badge; name each one whole, as leads = [\"L-1\"]"
+        ))
+    };
+    texts.iter().map(lead).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ONE: &str = "[[slot]]\nnumber = 1\npath = \"/dev/pts/3\"\n";
+    const SLOT: &str = "[[slot]]\nnumber = 1\npath = \"/dev/pts/3\"\n";
+    const ONE: &str = "scan = { serial = \"A##\" }\n[[slot]]\nnumber = 1\npath = \"/dev/pts/3\"\n";
 
     fn check(text: &str, expected: &str) {
         let error = Slots::parse(text).unwrap_err();
@@ -342,21 +365,31 @@ mod tests {
         check("[[slot]]\nnumber = 1\n", "slot 1: give either path or usb");
         check("[[slot]]\nnumber = 0\npath = \"/x\"\n", "1 to 99");
         check("[[slot]]\nnumber = 1\npath = \"/dev/ttyUSB0\"\n", "by-path");
-        check(&ONE.repeat(2), "this number too");
+        check(&SLOT.repeat(2), "this number too");
         check(
-            &format!("{ONE}{}", ONE.replace("= 1", "= 2")),
+            &format!("{SLOT}{}", SLOT.replace("= 1", "= 2")),
             "slot 1 is at this place",
         );
         check(&format!("retires = 1\n{ONE}"), "line 1");
         check(&format!("language = \"fr\"\n{ONE}"), "line 1");
         check(&format!("lock_after = 0\n{ONE}"), "lock_after");
         check(
-            &format!("[scan]\nserial = \"?????\"\n{ONE}"),
+            &format!("[scan]\nserial = \"?????\"\n{SLOT}"),
             "the code RETRY",
         );
-        check(&format!("[scan]\nserial = \"B-###\"\n{ONE}"), "both serial");
-        check(&format!("[scan]\nbadge = \"L-1\"\n{ONE}"), "both lead");
-        check(&format!("[scan]\nport = \"/dev/ttyACM0\"\n{ONE}"), "scan:");
+        check(
+            &format!("[scan]\nserial = \"B-###\"\n{SLOT}"),
+            "both serial",
+        );
+        check(&format!("[scan]\nport = \"/dev/ttyACM0\"\n{SLOT}"), "scan:");
+        check(SLOT, "[scan] serial = \"CAM2-#####\"");
+        let scan =
+            |line: &str| format!("[scan]\nserial = \"A##\"\nbadge = \"B-*\"\n{line}\n{SLOT}");
+        check(&scan("leads = [\"B-1\"]"), "both a lead and badge");
+        check(&scan("leads = [\"A47\"]"), "both a lead and serial");
+        check(&scan("leads = [\"L-*\"]"), "name each one whole");
+        check(&scan("leads = [\"SCRAP\"]"), "name each one whole");
+        check(&scan("lead = \"L-*\""), "line 4");
     }
 
     #[test]

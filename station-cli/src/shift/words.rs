@@ -32,6 +32,8 @@ impl Language {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Words {
+    #[serde(skip)]
+    pub(crate) language: Language,
     tile: BTreeMap<String, String>,
     stage: BTreeMap<String, String>,
     say: BTreeMap<String, String>,
@@ -43,7 +45,8 @@ impl Words {
     /// # Panics
     /// Never: the files are part of the program, and a test reads them.
     pub(crate) fn of(language: Language) -> Words {
-        toml::from_str(language.file()).expect("the message files are sound")
+        let words: Words = toml::from_str(language.file()).expect("the message files are sound");
+        Words { language, ..words }
     }
 
     /// The one word of a tile.

@@ -100,7 +100,9 @@ pub(super) struct Worker {
 impl Worker {
     /// Starts a slot. `kit` is made inside its own thread, where its connections will live.
     pub(super) fn start<S, P, L>(
+        at: usize,
         name: String,
+        news: mpsc::UnboundedSender<News>,
         kit: impl FnOnce() -> Kit<S, P, L> + Send + 'static,
     ) -> std::io::Result<Worker>
     where
@@ -110,15 +112,28 @@ impl Worker {
     {
         let (orders, taken) = mpsc::unbounded_channel();
         let thread = thread::Builder::new().name(name).spawn(move || {
+            let mut watch = Watch(Some((at, news)));
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async { kit().work(taken).await });
+                watch.0 = None;
                 runtime.shutdown_background();
             }
         })?;
         Ok(Worker { orders, thread })
+    }
+}
+
+/// Says that a slot's thread is gone, unless it ended in good order.
+struct Watch(Option<(usize, mpsc::UnboundedSender<News>)>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some((at, news)) = &self.0 {
+            let _ = news.send(News::Slot(*at, SlotEvent::Died));
+        }
     }
 }
 
@@ -259,6 +274,7 @@ where
             outcome: report.outcome,
             device_id: report.device_id.clone(),
             open: report.doubt != Doubt::None,
+            port: report.port.clone(),
         };
         let _ = self.news.send(News::Report(self.at, Box::new(report)));
         self.tell(SlotEvent::Ended(turned));
@@ -423,7 +439,7 @@ mod tests {
         news: &mpsc::UnboundedSender<News>,
     ) -> Worker {
         let (home, news) = (Arc::clone(home), news.clone());
-        let started = Worker::start(format!("slot {at}"), move || Kit {
+        let started = Worker::start(at, format!("slot {at}"), news.clone(), move || Kit {
             at,
             labels: Printer::folder(home.labels()),
             home,
@@ -496,5 +512,14 @@ mod tests {
             drop(worker.orders);
             worker.thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_slot_whose_thread_ends_is_reported() {
+        let (news, mut heard) = mpsc::unbounded_channel();
+        let never = || -> Kit<Fake, FakePort, Printer> { panic!("before its first look") };
+        let worker = Worker::start(4, "slot 5".to_owned(), news, never).unwrap();
+        assert_eq!(said(&mut heard, 4), "died");
+        assert!(worker.thread.join().is_err());
     }
 }

@@ -84,6 +84,17 @@ pub(super) fn count(
         }
         owners.push((password, serial));
     }
+    // What stood in another's place must hold nobody's.
+    for number in 1..=units {
+        let Some((_, _, password)) = held(&bench.flash(number, "-other")) else {
+            continue;
+        };
+        let same = |(one, _): &&(Zeroizing<String>, String)| one.as_str() == password.as_str();
+        if let Some((_, owner)) = owners.iter().find(same) {
+            came.duplicates
+                .push(format!("{} (other) and {owner}", serial(number)));
+        }
+    }
     let secrets: Vec<Zeroizing<String>> = owners.into_iter().map(|(secret, _)| secret).collect();
     ensure!(!secrets.is_empty(), "no unit holds a password");
     let homes = [data.join("units"), data.join("labels")];

@@ -216,7 +216,7 @@ impl Operator<'_> {
         self.bench.positions[at].answered = true;
         match (tile.tone.as_str(), tile.says.as_str(), tile.number) {
             ("pass", ..) => self.passed(at, number)?,
-            ("action", "SCAN_LABEL", _) | ("fail", "WRONG_LABEL", _) => {
+            ("action", "SCAN_LABEL" | "SCAN_SLOT_FIRST", _) | ("fail", "WRONG_LABEL", _) => {
                 let done = self.stick(at, number)?;
                 self.bench.positions[at].answered &= done;
             }
@@ -300,6 +300,8 @@ impl Operator<'_> {
         }
         self.holds_label = None;
         if let Some(text) = self.label(number)? {
+            // Whatever else waits for a label: this one is on the unit in this slot.
+            self.scan_slot(at)?;
             self.scan(&text)?;
         }
         Ok(true)
@@ -307,8 +309,10 @@ impl Operator<'_> {
 
     fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {
         let all = self.bench.positions.iter().enumerate();
-        let mut waiting =
-            all.filter(|(at, one)| *at != but && !one.answered && one.tile.says == "SCAN_LABEL");
+        let wants = ["SCAN_LABEL", "SCAN_SLOT_FIRST"];
+        let mut waiting = all.filter(|(at, one)| {
+            *at != but && !one.answered && wants.contains(&one.tile.says.as_str())
+        });
         waiting.find_map(|(at, one)| Some((at, one.unit.as_ref()?.number)))
     }
 

@@ -15,7 +15,7 @@ impl Floor {
             Command::Help => Ok(self.help()),
             Command::Logout => {
                 self.lead = None;
-                self.pending = None;
+                (self.pending, self.given) = (None, None);
                 match self.operator.take() {
                     Some(_) => Ok(("GOODBYE", None)),
                     None => Err(("SCAN_BADGE", None)),
@@ -72,12 +72,14 @@ impl Floor {
             serial,
             order,
             card,
+            open,
             ..
         }
         | State::Done {
             serial,
             order,
             card,
+            open,
             ..
         }) = &self.slots[at].state
         else {
@@ -89,6 +91,7 @@ impl Floor {
             card: *card,
             until: Held::At(now),
             tries: self.rules.retries,
+            open: *open,
         };
     }
 
@@ -113,7 +116,7 @@ impl Floor {
         self.todo.push(Do::Withdraw {
             slot: at,
             serial: serial.clone(),
-            operator: lead.badge,
+            operator: lead.badge.clone(),
             scrap,
         });
         self.focus = None;
@@ -121,6 +124,8 @@ impl Floor {
             serial,
             order,
             scrap,
+            operator: lead.badge,
+            away: None,
         };
         Ok(("WITHDRAWING", Some(at)))
     }
@@ -157,8 +162,11 @@ impl Floor {
         if self.pending.take().is_some() {
             return Ok(("SCAN_SERIAL", None));
         }
-        let given = self.given.take();
-        let waiting = |slot: &Slot| matches!(slot.state, State::Waiting { .. });
+        let given = self.given.take().map(|(at, _)| at);
+        let waiting = |slot: &Slot| {
+            let begun = matches!(slot.state, State::Held { open: true, .. });
+            matches!(slot.state, State::Waiting { .. } | State::Held { .. }) && !begun
+        };
         let at = match given.filter(|at| self.focus.is_none() && waiting(&self.slots[*at])) {
             Some(at) => at,
             None => self.target(|slot| waiting(slot) || slot.wants_label())?,

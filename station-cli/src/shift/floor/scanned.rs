@@ -6,11 +6,11 @@ use traveler::Serial;
 use zeroize::Zeroizing;
 
 use super::slot::{Held, Slot, State, WrongLabel};
-use super::{Do, FOCUS, Floor, Heard, LEAD, Lead, Said, Sound};
+use super::{Do, FOCUS, Floor, Heard, LEAD, Lead, Presence, Said, Sound};
 use crate::failure::Outcome;
 use crate::seams::Stage;
 use crate::shift::card::{self, Tone};
-use crate::shift::scan::Scan;
+use crate::shift::scan::{Command, Scan};
 
 /// Accepted or not, and what is said of which slot.
 pub(super) type Answer = Result<(&'static str, Option<usize>), (&'static str, Option<usize>)>;
@@ -22,9 +22,12 @@ impl Floor {
             Scan::Badge(badge) | Scan::Lead(badge) => badge.to_string(),
             other => other.serial().map(ToString::to_string).unwrap_or_default(),
         };
-        let quiet = matches!(scan, Scan::Label(..));
+        let nobody = self.operator.is_none();
+        let quiet = matches!(scan, Scan::Label(..)) && !nobody;
         let answer = match scan {
             Scan::Badge(badge) => {
+                // What the one before began to say is not this one's.
+                (self.pending, self.given) = (None, None);
                 self.operator = Some(badge);
                 Ok(("HELLO", None))
             }
@@ -33,6 +36,10 @@ impl Floor {
                 self.operator.get_or_insert_with(|| badge.clone());
                 self.lead = Some(Lead { badge, until });
                 Ok(("LEAD_HERE", None))
+            }
+            Scan::Slot(_) | Scan::Label(..) if nobody => Err(("SCAN_BADGE", None)),
+            Scan::Command(command) if nobody && command != Command::Help => {
+                Err(("SCAN_BADGE", None))
             }
             Scan::Unknown => Err(("WRONG_CODE", None)),
             Scan::Slot(number) => self.slot_scanned(number, now),
@@ -77,75 +84,102 @@ impl Floor {
             .slots
             .iter()
             .position(|slot| slot.serial() == Some(&serial));
-        if let Some(at) = known {
-            let slot = &mut self.slots[at];
-            match &mut slot.state {
-                State::Running {
-                    stage: Some(Stage::Label | Stage::Printer),
-                    ..
-                } => {
-                    self.focus = Some((at, now + FOCUS));
-                    return Ok(("SCAN_LABEL", Some(at)));
-                }
-                State::Held {
-                    until: Held::Unit(_),
-                    ..
-                } => {
-                    self.focus = Some((at, now + FOCUS));
-                    return Ok(("PUT_BACK_IN", Some(at)));
-                }
-                // It was taken out and comes back: it goes on where it was begun.
-                State::Done {
-                    open: true,
-                    out: true,
-                    ..
-                } if slot.locked.is_none() => {
-                    slot.state = State::Waiting { serial, since: now };
-                    return Ok(("PUT_IN_SLOT", Some(at)));
-                }
-                State::Done {
-                    out: true,
-                    open: false,
-                    ..
-                } => {}
-                State::Done { .. } => {
-                    self.focus = Some((at, now + FOCUS));
-                    return Err(("IN_WORK", Some(at)));
-                }
-                _ => return Err(("IN_WORK", Some(at))),
-            }
+        let out = |at: usize| matches!(self.slots[at].state, State::Done { out: true, .. });
+        if self.spent.contains(&serial) && known.is_none_or(out) {
+            self.lead.take().ok_or(("NEEDS_LEAD", known))?;
+        }
+        if let Some(at) = known
+            && let Some(answer) = self.known(at, &serial, now)
+        {
+            return answer;
         }
         let focus = self.focus.take().map(|(at, _)| at);
         if let Some(at) = focus.filter(|at| self.slots[*at].is_free()) {
             return Ok(self.give(at, serial, now));
         }
+        // Who names a slot puts the unit there, whatever else is said.
+        if let Some(at) = focus.filter(|_| self.named) {
+            return Err(("SLOT_NOT_FREE", Some(at)));
+        }
         self.pending = None;
         match self.choose() {
             Ok(at) => {
                 let answer = self.give(at, serial, now);
-                self.given = Some(at);
+                self.given = Some((at, now + FOCUS));
                 Ok(answer)
             }
             Err("SCAN_SLOT") => {
-                self.pending = Some(serial);
+                self.pending = Some((serial, now + FOCUS));
                 Ok(("SCAN_SLOT", None))
             }
             Err(says) => Err((says, None)),
         }
     }
 
+    /// What is said of a serial that slot `at` has; `None` when it is to be given to a slot anew.
+    fn known(&mut self, at: usize, serial: &Serial, now: Duration) -> Option<Answer> {
+        let slot = &mut self.slots[at];
+        match &mut slot.state {
+            State::Running {
+                stage: Some(Stage::Label | Stage::Printer),
+                ..
+            } => {
+                self.mean(at, now);
+                Some(Ok(("SCAN_LABEL", Some(at))))
+            }
+            State::Held {
+                until: Held::Unit(_),
+                ..
+            } => {
+                self.mean(at, now);
+                Some(Ok(("PUT_BACK_IN", Some(at))))
+            }
+            // It was taken out and comes back: it goes on where it was begun.
+            State::Done {
+                open: true,
+                out: true,
+                ..
+            } if slot.locked.is_none() => {
+                let serial = serial.clone();
+                slot.state = State::Waiting { serial, since: now };
+                Some(Ok(("PUT_IN_SLOT", Some(at))))
+            }
+            State::Done {
+                out: true,
+                open: false,
+                ..
+            } => None,
+            State::Done { .. } => {
+                self.mean(at, now);
+                Some(Err(("IN_WORK", Some(at))))
+            }
+            _ => Some(Err(("IN_WORK", Some(at)))),
+        }
+    }
+
     fn give(&mut self, at: usize, serial: Serial, now: Duration) -> (&'static str, Option<usize>) {
-        self.pending = None;
-        self.given = None;
+        (self.pending, self.given, self.focus) = (None, None, None);
+        // One serial in two slots would leave its label to chance.
+        for slot in &mut self.slots {
+            if slot.serial() == Some(&serial) && matches!(slot.state, State::Done { .. }) {
+                slot.state = State::Free;
+            }
+        }
         self.slots[at].state = State::Waiting { serial, since: now };
         ("PUT_IN_SLOT", Some(at))
+    }
+
+    /// What is scanned next is for this slot.
+    fn mean(&mut self, at: usize, now: Duration) {
+        self.focus = Some((at, now + FOCUS));
+        self.named = false;
     }
 
     /// The slot for a serial: the one with a new unit in it, else the first that is empty.
     fn choose(&self) -> Result<usize, &'static str> {
         let free = |(at, slot): (usize, &Slot)| slot.is_free().then_some(at);
         let free: Vec<usize> = self.slots.iter().enumerate().filter_map(free).collect();
-        let with_unit = |at: &&usize| matches!(self.slots[**at].presence, super::Presence::Unit(_));
+        let with_unit = |at: &&usize| matches!(self.slots[**at].presence, Presence::Unit(_));
         let filled: Vec<&usize> = free.iter().filter(with_unit).collect();
         match filled.as_slice() {
             [only] => Ok(**only),
@@ -158,7 +192,8 @@ impl Floor {
         let Some(at) = self.slots.iter().position(|slot| slot.number == number) else {
             return Err(("NO_SUCH_SLOT", None));
         };
-        self.focus = Some((at, now + FOCUS));
+        self.mean(at, now);
+        self.named = true;
         if self.slots[at].locked.is_some() {
             if self.lead.take().is_none() {
                 return Err(("NEEDS_LEAD", Some(at)));
@@ -171,11 +206,14 @@ impl Floor {
         if self.slots[at].wants_label() {
             return Ok(("SCAN_LABEL", Some(at)));
         }
-        let waiting = self.given.filter(|given| {
-            *given != at && matches!(self.slots[*given].state, State::Waiting { .. })
+        // Where anything was put in since, it is that unit's serial.
+        let empty = |slot: &Slot| matches!(slot.presence, Presence::Unknown | Presence::Nothing);
+        let waiting = self.given.map(|(given, _)| given).filter(|given| {
+            let slot = &self.slots[*given];
+            *given != at && matches!(slot.state, State::Waiting { .. }) && empty(slot)
         });
         let moved = match (self.pending.clone(), waiting) {
-            (Some(serial), _) => Some(serial),
+            (Some((serial, _)), _) => Some(serial),
             (None, Some(given)) => self.slots[given].serial().cloned(),
             (None, None) => None,
         };
@@ -210,10 +248,12 @@ impl Floor {
             .focus
             .map(|(at, _)| at)
             .filter(|at| self.slots[*at].wants_label());
-        let named = self
-            .slots
-            .iter()
-            .position(|slot| slot.serial() == Some(serial));
+        let find = |wanting: bool| {
+            let own = |slot: &Slot| slot.serial() == Some(serial);
+            let fits = |slot: &Slot| own(slot) && (slot.wants_label() || !wanting);
+            self.slots.iter().position(fits)
+        };
+        let named = find(true).or_else(|| find(false));
         let Some(at) = named.filter(|at| self.slots[*at].wants_label()) else {
             self.sound(Sound::Fail);
             if let Some(at) = focus {
@@ -243,7 +283,9 @@ impl Floor {
                 ..
             }
         );
-        if (swapped || self.rules.slot_before_label) && focus.is_none() {
+        // A label says whose it is, not what it was stuck on: with two at hand a person has to show.
+        let several = self.labels_wanted() > 1;
+        if (swapped || several || self.rules.slot_before_label) && focus.is_none() {
             self.sound(Sound::Action);
             return Err(("SCAN_SLOT_FIRST", Some(at)));
         }
@@ -257,6 +299,11 @@ impl Floor {
         }
         self.todo.push(Do::Label { slot: at, text });
         Ok(("LABEL_TAKEN", Some(at)))
+    }
+
+    /// Units that a label is to be scanned for.
+    pub(super) fn labels_wanted(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.wants_label()).count()
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use traveler::{DeviceId, OrderId, Serial};
+use traveler::{DeviceId, OperatorId, OrderId, Serial};
 
 use super::{Presence, Rules};
 use crate::seams::Stage;
@@ -55,6 +55,8 @@ pub(super) enum State {
         card: Card,
         until: Held,
         tries: u32,
+        /// An attempt is under way.
+        open: bool,
     },
     /// A result that sticks.
     Done {
@@ -79,6 +81,10 @@ pub(super) enum State {
         serial: Serial,
         order: OrderId,
         scrap: bool,
+        /// Who decided it.
+        operator: OperatorId,
+        /// What was away, and when it is asked again.
+        away: Option<(Card, Duration)>,
     },
 }
 
@@ -87,6 +93,8 @@ pub(super) enum State {
 pub(super) enum WrongLabel {
     /// The unit, or what was issued, says no.
     Other,
+    /// It is one that does not count any more.
+    Void,
     /// It has the label of this slot's unit, and that one has its.
     SwappedWith(u32),
 }
@@ -136,6 +144,18 @@ impl Slot {
         )
     }
 
+    /// Whether what the journal has for its place may be asked of it. What it does itself, and a
+    /// result that waits for a lead, stay.
+    pub(super) fn may_be_called_back(&self) -> bool {
+        match &self.state {
+            State::Free | State::Waiting { .. } => true,
+            State::Done {
+                card, open, out, ..
+            } => card.then == Then::Journal || (*out && !*open),
+            _ => false,
+        }
+    }
+
     /// Whether a new serial may be given to it.
     pub(super) fn is_free(&self) -> bool {
         let free = match &self.state {
@@ -172,6 +192,10 @@ impl Slot {
                 stage: None | Some(Stage::Server),
                 ..
             } => *was_away,
+            State::Withdrawing {
+                away: Some((card, _)),
+                ..
+            } => Some(*card),
             _ => None,
         }
     }
@@ -192,7 +216,11 @@ impl Slot {
     pub(super) fn ready(&self, rules: &Rules, now: Duration) -> Option<(Serial, OrderId, u32)> {
         match &self.state {
             State::Waiting { serial, since } => {
-                let unheard = matches!(self.presence, Presence::Silent | Presence::Unknown);
+                // A port that does not open says why when it is used.
+                let unheard = matches!(
+                    self.presence,
+                    Presence::Silent | Presence::Unknown | Presence::Busy
+                );
                 let silent = unheard && now >= *since + rules.answer_within;
                 let there = matches!(self.presence, Presence::Unit(_) | Presence::Locked(_));
                 (there || silent).then(|| (serial.clone(), rules.order.clone(), 0))

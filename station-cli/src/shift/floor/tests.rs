@@ -1,5 +1,7 @@
 //! A shift without a terminal, a port or a clock.
 
+mod doubt;
+
 use super::*;
 use crate::shift::card::Tone;
 use crate::shift::scan::tests::reading;
@@ -101,6 +103,7 @@ impl Bench {
                 outcome,
                 device_id,
                 open,
+                port: None,
             }),
         );
     }
@@ -311,6 +314,7 @@ fn a_slot_locks_itself_after_three_fails_in_a_row() {
     }
     bench.tile(2, Tone::Locked, "LOCKED", Some("CHECK_PINS"));
     bench.scan("SLOT2", false, "NEEDS_LEAD");
+    bench.scan("A50", false, "SLOT_NOT_FREE"); // it was to go there
     bench.scan("A50", true, "PUT_IN_SLOT"); // in another slot
     bench.tile(1, Tone::Ready, "READY", Some("PUT_IN"));
     bench.scan("L-1", true, "LEAD_HERE");
@@ -410,7 +414,7 @@ fn labels_that_are_swapped_are_both_refused() {
     for slot in [1, 2] {
         bench.tile(slot, Tone::Fail, "LABEL", Some("LABELS_SWAPPED"));
     }
-    bench.tile(3, Tone::Action, "LABEL", Some("SCAN_LABEL"));
+    bench.tile(3, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
     assert_eq!(bench.done(), [""; 0]);
     // From now on each has to show that it is on the right one.
     bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
@@ -460,6 +464,7 @@ fn after_a_power_cut_the_slot_waits_for_its_unit_alone() {
     let mut bench = Bench::staffed();
     bench.floor.replay(&[open("A47", "/p2", "00000002")]);
     bench.scan("SLOT2", true, "SLOT");
+    bench.scan("A48", false, "SLOT_NOT_FREE");
     bench.scan("A48", true, "PUT_IN_SLOT");
     bench.tile(1, Tone::Ready, "READY", Some("PUT_IN"));
     bench.unit(2, "00000009");
@@ -547,4 +552,7 @@ fn a_turn_that_hangs_is_seen() {
     bench.hear(1, SlotEvent::Stage(Stage::Load));
     bench.later(91);
     bench.tile(1, Tone::Action, "ACTION", Some("SLOT_SLOW"));
+    bench.hear(1, SlotEvent::Stage(Stage::Lock)); // it waits for the printer
+    bench.later(91);
+    bench.tile(1, Tone::Action, "PRINTER", Some("PRINTER"));
 }

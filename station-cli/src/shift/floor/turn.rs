@@ -7,6 +7,7 @@ use traveler::{DeviceId, OrderId, Serial};
 use super::slot::{Held, State, WrongLabel};
 use super::{AGAIN, Do, Floor, Presence, Said, SlotEvent, Sound, Turned};
 use crate::failure::Outcome;
+use crate::report::PortTrouble;
 use crate::seams::Stage;
 use crate::shift::card::{self, Card, Then, Tone};
 
@@ -17,10 +18,18 @@ impl Floor {
             return;
         }
         match event {
-            SlotEvent::Present(presence) => self.slots[at].sees(presence),
+            SlotEvent::Present(presence) => {
+                let slot = &mut self.slots[at];
+                let waits = matches!(slot.state, State::Waiting { .. });
+                let blocked = presence == Presence::Busy && slot.presence != Presence::Busy;
+                slot.sees(presence);
+                if waits && blocked {
+                    self.sound(Sound::Action);
+                }
+            }
             SlotEvent::Stage(stage) => self.stage(at, stage, now),
             SlotEvent::Ended(turned) => self.ended(at, &turned, now),
-            SlotEvent::Withdrawn(done) => self.withdrawn(at, done),
+            SlotEvent::Withdrawn(done) => self.withdrawn(at, done, now),
             SlotEvent::Reprinted(done) => self.reprinted(at, done, now),
             SlotEvent::Died => {
                 self.slots[at].locked = Some("SLOT_DIED");
@@ -61,13 +70,26 @@ impl Floor {
             order,
             tries,
             reprint,
+            was_away,
             ..
         } = &self.slots[at].state
         else {
             return;
         };
+        let first = was_away.is_none();
         let (of, tries) = ((serial.clone(), order.clone()), *tries);
         let label_alone = turned.outcome == Outcome::Loaded && *reprint;
+        let number = self.slots[at].number;
+        // Once: it is tried every few seconds.
+        match turned.port.as_ref().filter(|_| first) {
+            Some(PortTrouble::Held(holder)) => {
+                self.said = Said::text("PORT_HELD", holder.clone(), number);
+            }
+            Some(PortTrouble::NotPermitted) => {
+                self.said = Said::text("NO_PERMISSION", String::new(), number);
+            }
+            None => {}
+        }
         match self.operator.clone().filter(|_| label_alone) {
             Some(operator) => {
                 let (serial, order) = of;
@@ -105,6 +127,7 @@ impl Floor {
                     outcome: Outcome::Loaded,
                     device_id: None,
                     open: true,
+                    port: None,
                 };
                 self.conclude(at, of, tries, &turned, now);
             }
@@ -124,19 +147,39 @@ impl Floor {
         let unit = turned.device_id.clone();
         let card = card::of(turned.reason, turned.outcome);
         self.slots[at].presence = Presence::Unknown;
+        let goes_on = !self.ending && self.stopped.is_none();
         match card.then {
-            Then::Retry if tries < self.rules.retries && !self.ending => {
+            Then::Retry if tries < self.rules.retries && goes_on => {
                 self.again(at, serial, order, tries + 1, now);
             }
-            Then::Relabel if !self.ending => {
+            Then::Relabel if goes_on => {
                 self.again(at, serial, order, tries, now);
                 if let State::Running { wrong, .. } = &mut self.slots[at].state {
-                    *wrong = Some(WrongLabel::Other);
+                    *wrong = Some(match turned.reason {
+                        Some("VOID_LABEL") => WrongLabel::Void,
+                        _ => WrongLabel::Other,
+                    });
                 }
                 self.sound(Sound::Fail);
             }
-            Then::Cable => self.hold(at, (serial, order, tries), card, Held::Unit(unit)),
-            Then::Wait => self.hold(at, (serial, order, tries), card, Held::At(now + AGAIN)),
+            Then::Cable if tries < self.rules.retries => {
+                let until = Held::Unit(unit);
+                self.hold(at, (serial, order, tries + 1), card, until, turned.open);
+            }
+            // It drops whenever it is spoken to: that is no cable.
+            Then::Cable => {
+                let reason = Some("FAIL_COMM");
+                let card = card::of(reason, Outcome::Rework);
+                let turned = Turned {
+                    reason,
+                    ..turned.clone()
+                };
+                self.done(at, (serial, order), card, &turned, unit);
+            }
+            Then::Wait => {
+                let until = Held::At(now + AGAIN);
+                self.hold(at, (serial, order, tries), card, until, turned.open);
+            }
             Then::Journal => {
                 self.done(at, (serial, order), card, turned, unit);
                 self.todo.push(Do::Journal);
@@ -157,12 +200,12 @@ impl Floor {
             Some(operator) => self.start(at, serial, order, tries, operator, now),
             None => {
                 let card = card::of(Some("NO_SCAN"), Outcome::Loaded);
-                self.hold(at, (serial, order, tries), card, Held::At(now));
+                self.hold(at, (serial, order, tries), card, Held::At(now), true);
             }
         }
     }
 
-    fn hold(&mut self, at: usize, of: (Serial, OrderId, u32), card: Card, until: Held) {
+    fn hold(&mut self, at: usize, of: (Serial, OrderId, u32), card: Card, until: Held, open: bool) {
         let (serial, order, tries) = of;
         self.slots[at].state = State::Held {
             serial,
@@ -170,6 +213,7 @@ impl Floor {
             card,
             until,
             tries,
+            open,
         };
         if card.tone == Tone::Action {
             self.sound(Sound::Action);
@@ -194,6 +238,11 @@ impl Floor {
             slot.locked = Some("CHECK_PINS");
         }
         let (serial, order) = of;
+        match card.then {
+            Then::Retry | Then::Cable => drop(self.spent.insert(serial.clone())),
+            _ if card.tone == Tone::Pass => drop(self.spent.remove(&serial)),
+            _ => {}
+        }
         slot.state = State::Done {
             serial,
             order,
@@ -210,20 +259,29 @@ impl Floor {
         });
     }
 
-    fn withdrawn(&mut self, at: usize, done: Result<(), &'static str>) {
+    fn withdrawn(&mut self, at: usize, done: Result<(), &'static str>, now: Duration) {
         let State::Withdrawing {
             serial,
             order,
             scrap,
-        } = &self.slots[at].state
+            away,
+            ..
+        } = &mut self.slots[at].state
         else {
             return;
         };
+        if let Err(reason) = &done {
+            let card = card::of(Some(reason), Outcome::Refused);
+            if card.then == Then::Wait && !self.ending {
+                *away = Some((card, now + AGAIN));
+                return;
+            }
+        }
         let (serial, order) = (serial.clone(), order.clone());
         let (key, reason, open) = match done {
             Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
             Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),
-            Err(reason) => (reason, Some(reason), true),
+            Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);
         let card = Card {

@@ -73,7 +73,18 @@ pub(crate) struct Banner {
 impl Floor {
     /// All tiles, as the slots stand on the bench.
     pub(crate) fn tiles(&self, now: Duration) -> Vec<Tile> {
-        self.slots.iter().map(|slot| slot.tile(now)).collect()
+        let several = self.labels_wanted() > 1 || self.rules.slot_before_label;
+        let tile = |(at, slot): (usize, &Slot)| {
+            let mut tile = slot.tile(now);
+            let shown = self.focus.is_some_and(|(focus, _)| focus == at);
+            if let Some(said) = tile.says.as_mut().filter(|_| several && !shown)
+                && said.key == "SCAN_LABEL"
+            {
+                said.key = "SCAN_SLOT_FIRST";
+            }
+            tile
+        };
+        self.slots.iter().enumerate().map(tile).collect()
     }
 
     /// Who and what, and what everybody has to know.
@@ -83,6 +94,8 @@ impl Floor {
             Some((Tone::Stop, Said::text("STOPPED", reason.to_owned(), 0)))
         } else if let Some((serial, number)) = self.to_put_back() {
             Some((Tone::Action, Said::about("PUT_BACK_IN", &serial, number)))
+        } else if self.scanner_lost {
+            Some((Tone::Action, Said::plain("SCANNER_LOST")))
         } else if self.slots.iter().any(offline) {
             Some((Tone::Offline, Said::plain("OFFLINE")))
         } else if self.clock_is_wrong {
@@ -115,19 +128,10 @@ impl Slot {
             serial: serial.clone(),
         };
         match &self.state {
-            State::Free => {
-                match self.presence {
-                    Presence::Unit(_) => {
-                        (tile.tone, tile.word) = (Tone::Ready, "READY");
-                        tile.says = say("SCAN_SERIAL");
-                    }
-                    // Left in while the station was off.
-                    Presence::Locked(_) => {
-                        (tile.tone, tile.word, tile.number) = (Tone::Action, "SAME_UNIT", 201);
-                        tile.says = say("TAKE_OUT");
-                    }
-                    _ => {}
-                }
+            State::Free => self.free(&mut tile),
+            State::Waiting { .. } if self.presence == Presence::Busy => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "ACTION", 103);
+                tile.says = say("PORT_BUSY");
             }
             State::Waiting { since, .. } => {
                 (tile.tone, tile.word) = (Tone::Ready, "READY");
@@ -163,6 +167,10 @@ impl Slot {
             State::Withdrawing { .. } => {
                 (tile.tone, tile.word) = (Tone::Running, "RUNNING");
                 tile.says = say("WITHDRAWING");
+                if let Some(card) = self.away() {
+                    (tile.tone, tile.number) = (card.tone, card.number);
+                    tile.word = card.word.unwrap_or(word(card.tone));
+                }
             }
         }
         if let Some(why) = self.locked {
@@ -172,6 +180,21 @@ impl Slot {
         tile
     }
 
+    fn free(&self, tile: &mut Tile) {
+        match self.presence {
+            Presence::Unit(_) => {
+                (tile.tone, tile.word) = (Tone::Ready, "READY");
+                tile.says = Some(Said::text("SCAN_SERIAL", String::new(), self.number));
+            }
+            // Left in while the station was off.
+            Presence::Locked(_) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "SAME_UNIT", 201);
+                tile.says = Some(Said::text("TAKE_OUT", String::new(), self.number));
+            }
+            _ => {}
+        }
+    }
+
     fn running(&self, tile: &mut Tile, now: Duration) {
         let State::Running {
             serial,
@@ -179,6 +202,7 @@ impl Slot {
             since,
             tries,
             wrong,
+            labelled,
             ..
         } = &self.state
         else {
@@ -204,7 +228,11 @@ impl Slot {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 304);
                 tile.says = say("WRONG_LABEL", self.number);
             }
-            (Some(Stage::Label), None) => {
+            (Some(Stage::Label | Stage::Printer), Some(WrongLabel::Void)) => {
+                (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 307);
+                tile.says = say("VOID_LABEL", self.number);
+            }
+            (Some(Stage::Label), None) if !labelled => {
                 (tile.tone, tile.word) = (Tone::Action, "LABEL");
                 tile.says = say("SCAN_LABEL", self.number);
             }
@@ -215,6 +243,11 @@ impl Slot {
             (Some(Stage::Reconnect), _) => {
                 (tile.tone, tile.word, tile.number) = (Tone::Action, "RECONNECT", 101);
                 tile.says = say("CABLE", self.number);
+            }
+            // Its label: one printer for all slots, one label after the other.
+            (Some(Stage::Lock), _) if now.saturating_sub(*since) > HANGS => {
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "PRINTER", 301);
+                tile.says = say("PRINTER", self.number);
             }
             _ if now.saturating_sub(*since) > HANGS => {
                 (tile.tone, tile.word, tile.number) = (Tone::Action, "ACTION", 702);
