@@ -294,6 +294,7 @@ impl Outcome {
         let reader = Reader::open(&site.ledger())?;
         hsm.raise_high_water(&marks(hsm, &reader, &now.origin)?, now.size)?;
         unlock(&site.backwards())?;
+        tripwires.put_back(reader.checkpoint()?)?;
         tripwires.done()?;
         let mut fact = self.json(true, written);
         fact["entries"] = json!(now.size);
