@@ -39,9 +39,9 @@ impl Operator<'_> {
     }
 
     /// The other's label is stuck on this one: the station refuses both, and asks for each one's own.
-    pub(super) fn swap_labels(&mut self, one: (usize, u32), other: (usize, u32)) -> Result<()> {
+    pub(super) fn swap_labels(&mut self, one: (usize, u32), other: (usize, u32)) -> Result<bool> {
         let Some(theirs) = self.label(other.1)? else {
-            return Ok(());
+            return Ok(false);
         };
         self.troubles.remove(&one.1);
         self.holds_label = None;
@@ -51,7 +51,7 @@ impl Operator<'_> {
             bail!("swapped labels, and the station says {}", heard.says);
         }
         self.meet("labels swapped");
-        self.picture("labels-swapped")
+        self.picture("labels-swapped").map(|()| true)
     }
 
     /// What goes wrong while this unit is begun; false when it has to wait for something else to

@@ -286,7 +286,7 @@ impl Operator<'_> {
         if self.troubles.get(&number) == Some(&Trouble::LabelsSwapped) {
             let other = self.waiting_for_label(at);
             match other {
-                Some(other) => return self.swap_labels((at, number), other).map(|()| true),
+                Some(other) => return self.swap_labels((at, number), other),
                 // Held back until another is printed, unless nobody else comes.
                 None if !self.shelf.is_empty() => {
                     self.holds_label = Some(number);
@@ -295,25 +295,34 @@ impl Operator<'_> {
                 None => drop(self.troubles.remove(&number)),
             }
         }
-        if self.holds_label.is_some_and(|held| held != number) {
+        let waits = |held: u32| self.wants_label(|_, unit| unit == held).is_some();
+        if self
+            .holds_label
+            .is_some_and(|held| held != number && waits(held))
+        {
             return Ok(false); // its turn comes with the other's
         }
         self.holds_label = None;
-        if let Some(text) = self.label(number)? {
-            // Whatever else waits for a label: this one is on the unit in this slot.
-            self.scan_slot(at)?;
-            self.scan(&text)?;
-        }
-        Ok(true)
+        let Some(text) = self.label(number)? else {
+            return Ok(false); // it comes out in a moment
+        };
+        // Whatever else waits for a label: this one is on the unit in this slot.
+        self.scan_slot(at)?;
+        Ok(self.scan(&text)?.accepted)
     }
 
     fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {
-        let all = self.bench.positions.iter().enumerate();
-        let wants = ["SCAN_LABEL", "SCAN_SLOT_FIRST"];
-        let mut waiting = all.filter(|(at, one)| {
-            *at != but && !one.answered && wants.contains(&one.tile.says.as_str())
-        });
-        waiting.find_map(|(at, one)| Some((at, one.unit.as_ref()?.number)))
+        self.wants_label(|at, _| at != but && !self.bench.positions[at].answered)
+    }
+
+    /// The first unit that waits for its label and is such a one.
+    fn wants_label(&self, such: impl Fn(usize, u32) -> bool) -> Option<(usize, u32)> {
+        let mut all = self.bench.positions.iter().enumerate();
+        all.find_map(|(at, one)| {
+            let number = one.unit.as_ref()?.number;
+            let wants = matches!(one.tile.says.as_str(), "SCAN_LABEL" | "SCAN_SLOT_FIRST");
+            (wants && such(at, number)).then_some((at, number))
+        })
     }
 
     /// Takes the next unit from the shelf, when there is room for it.
