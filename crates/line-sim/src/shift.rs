@@ -149,6 +149,8 @@ fn command(data: &Path, order: &str) -> Result<String> {
     ))
 }
 
+/// Nobody waits longer before they press it again.
+const AGAIN: Duration = Duration::from_secs(15);
 /// From the scanner to the keyboard.
 const HAND: Duration = Duration::from_millis(400);
 
@@ -157,12 +159,17 @@ fn end(terminal: &Terminal) -> Result<u8> {
     std::thread::sleep(HAND); // sooner after a scan it would be the scanner's
     terminal.interrupt()?;
     let give_up = Instant::now() + ENDS;
+    let mut again = Instant::now() + AGAIN;
     loop {
         if let Some(code) = terminal.ended()? {
             return Ok(code);
         }
         if Instant::now() > give_up {
             bail!("the station does not end:\n{}", terminal.screen()?);
+        }
+        if Instant::now() > again {
+            terminal.interrupt()?; // as anybody would: twice means now
+            again += AGAIN;
         }
         std::thread::sleep(operator::TICK);
     }

@@ -1,5 +1,5 @@
 //! A vendor-class interface with two bulk endpoints, by FunctionFS
-//! (https://docs.kernel.org/usb/functionfs.html and linux/usb/functionfs.h).
+//! (<https://docs.kernel.org/usb/functionfs.html> and linux/usb/functionfs.h).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};

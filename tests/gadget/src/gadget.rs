@@ -1,5 +1,5 @@
 //! A USB gadget of the kernel's, by configfs
-//! (https://docs.kernel.org/usb/gadget_configfs.html): what it is, and one function.
+//! (<https://docs.kernel.org/usb/gadget_configfs.html>): what it is, and one function.
 
 use std::fs;
 use std::os::unix::fs::symlink;
