@@ -94,7 +94,7 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
     operator.work(WITHIN.0 + WITHIN.1 * plan.units)?;
     let took = started.elapsed();
     operator.picture("end")?;
-    let code = end(&terminal)?;
+    let code = end(&terminal, &data.join("events.jsonl"))?;
     let (bench, met) = (operator.bench, operator.met);
     let came = count::count(&data, &server.site, &order, plan.units, &bench)?;
     server.stop().await?;
@@ -154,14 +154,32 @@ const AGAIN: Duration = Duration::from_secs(15);
 /// From the scanner to the keyboard.
 const HAND: Duration = Duration::from_millis(400);
 
+/// The exit code in the station's last event, once it has told it.
+fn last_code(events: &Path) -> Result<Option<u8>> {
+    let text = std::fs::read_to_string(events)?;
+    let last = text.lines().last().unwrap_or_default();
+    let last: serde_json::Value = serde_json::from_str(last).unwrap_or_default(); // cut in the middle
+    let code = last["code"].as_u64().filter(|_| last["event"] == "end");
+    Ok(code.map(u8::try_from).transpose()?)
+}
+
 /// Ends the station as its operator does; gives its exit code.
-fn end(terminal: &Terminal) -> Result<u8> {
+fn end(terminal: &Terminal, events: &Path) -> Result<u8> {
+    let process = format!("/proc/{}/stat", terminal.process()?);
     std::thread::sleep(HAND); // sooner after a scan it would be the scanner's
     terminal.interrupt()?;
     let give_up = Instant::now() + ENDS;
     let mut again = Instant::now() + AGAIN;
     loop {
         if let Some(code) = terminal.ended()? {
+            return Ok(code);
+        }
+        // tmux may miss the end of a program, which is a zombie then (state Z of proc(5)). The kernel
+        // does not, and the last line has the code.
+        let state = std::fs::read_to_string(&process).unwrap_or_else(|_| ") Z".to_owned());
+        if state.contains(") Z")
+            && let Some(code) = last_code(events)?
+        {
             return Ok(code);
         }
         if Instant::now() > give_up {
