@@ -388,16 +388,20 @@ mod tests {
         assert!(now < Duration::from_secs(240), "{now:?}");
     }
 
+    /// A profile with this in place of that is refused, for this reason.
+    #[track_caller]
+    fn mistake(good: &str, from: &str, to: &str, expected: &str) {
+        assert!(good.contains(from), "{from}");
+        let error = Profile::parse(&good.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}\n  not {expected}");
+    }
+
     #[test]
     fn what_would_carry_out_a_garbled_line_or_prove_nothing_is_no_profile() {
         let good = Profile::shipped("zephyr-shell").unwrap();
-        let check = |from: &str, to: &str, expected: &str| {
-            assert!(good.contains(from), "{from}");
-            let error = Profile::parse(&good.replacen(from, to, 1))
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(expected), "{error}\n  not {expected}");
-        };
+        let check = |from: &str, to: &str, expected: &str| mistake(good, from, to, expected);
         check(
             "cancel = \"\\u0015\"",
             "cancel = \"\\r\"",
@@ -440,13 +444,7 @@ mod tests {
     #[test]
     fn mistakes_in_a_profile_are_named_where_they_stand() {
         let good = Profile::shipped("zephyr-shell").unwrap();
-        let check = |from: &str, to: &str, expected: &str| {
-            assert!(good.contains(from), "{from}");
-            let error = Profile::parse(&good.replacen(from, to, 1))
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(expected), "{error}\n  not {expected}");
-        };
+        let check = |from: &str, to: &str, expected: &str| mistake(good, from, to, expected);
         check(
             "driver = \"console\"",
             "driver = \"consol\"",
