@@ -1,9 +1,12 @@
-//! A maker's tool under `station-cli profile test`, as a process: what is judged.
+//! A maker's tool under `station-cli profile test`, as a process: what is judged, and what is left
+//! behind when the station is killed.
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::process::{Child, Command, Output, Stdio};
+    use std::time::{Duration, Instant};
 
     /// A tool whose unit is a folder: the port. Like a flash, it keeps a password and counts boots.
     const TOOL: &str = r#"
@@ -14,6 +17,7 @@ mod tests {
             write) read -r psk; echo "$psk" > "$2/psk";;
             read) echo "psk $(cat "$2/psk")";;
             reset) [ -e "$2/stuck" ] || echo $(($(cat "$2/boots" 2>/dev/null || echo 0) + 1)) > "$2/boots";;
+            hang) echo $$ > "$2/tool"; sleep 300 & echo $! > "$2/under"; sync; wait;;
         esac
     "#;
 
@@ -69,6 +73,48 @@ mod tests {
 
         fn tested(&self, more: &[&str]) -> Output {
             self.test(more).wait_with_output().unwrap()
+        }
+    }
+
+    /// What a file says once it is there.
+    fn number(path: &Path) -> u32 {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            match text.trim().parse() {
+                Ok(number) => return number,
+                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
+    }
+
+    /// Whether a process runs; one that has ended and is not waited for yet does not.
+    fn runs(process: u32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let state = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.trim().chars().next());
+        state.is_some_and(|state| !"ZX".contains(state))
+    }
+
+    #[test]
+    fn a_tool_does_not_outlive_a_station_that_was_killed() {
+        let laboratory = Laboratory::with("hang", "reset");
+        let mut station = laboratory.test(&[]);
+        let tool = number(&laboratory.unit().join("tool"));
+        let under = number(&laboratory.unit().join("under"));
+        assert!(runs(tool) && runs(under));
+        station.kill().unwrap(); // as a power button, or a kernel without memory, does
+        station.wait().unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        while runs(tool) || runs(under) {
+            assert!(
+                Instant::now() < end,
+                "the tool writes on behind its station"
+            );
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
