@@ -108,6 +108,7 @@ impl From<CloseError> for Status {
             CloseError::Signature(_) | CloseError::Unsigned(_) | CloseError::OtherProfile(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
+            CloseError::Product(_) => (Code::FailedPrecondition, Reason::UnknownProduct),
             CloseError::LabelNotScanned(_) | CloseError::NoLabel(_) => {
                 (Code::FailedPrecondition, Reason::WrongState)
             }

@@ -22,6 +22,7 @@ mod log;
 mod memory;
 mod near;
 mod options;
+mod profiles;
 mod reader;
 mod recovered;
 mod refused;
@@ -54,6 +55,7 @@ pub use error::{AppendError, Error};
 pub use findings::{Finding, Newer, Report};
 pub use log::{Appended, Ledger};
 pub use options::Options;
+pub use profiles::ProfileOf;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use rows::{
