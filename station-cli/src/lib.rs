@@ -50,6 +50,7 @@ mod token;
 mod trust;
 mod unit;
 mod usb;
+mod way;
 
 pub use calls::{CallError, Patience, Provisioning, Server, ServerError};
 pub use cli::run;

@@ -24,13 +24,14 @@ use crate::failure::Failure;
 use crate::greet::greet_as;
 use crate::home::Home;
 use crate::port::{Port, PortError};
-use crate::provision::{Bench, Job, provision, way};
+use crate::provision::{Bench, Job, provision};
 use crate::report::{Doubt, Report};
 use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::Desk;
 use crate::sync::withdraw;
 use crate::unit::Way;
+use crate::way::way;
 
 /// Between two looks at who is there.
 const LOOK_EVERY: Duration = Duration::from_millis(600);

@@ -70,12 +70,12 @@ pub struct Books {
     pub calls: Vec<Call>,
     pub label: bool,
     pub revisions: Vec<String>,
-    /// The device profile's text; empty: native.
-    pub profile: String,
     /// Refuses every issue with this.
     pub refuse_issue: Option<Reason>,
     /// Shows the proof of its first entry, whatever it is asked to prove.
     pub lies: bool,
+    /// Records issues under another definition than the order's, and proves them.
+    pub other_definition: bool,
     station: StationName,
 }
 
@@ -98,13 +98,12 @@ impl CheckpointSigner for LogKey {
 #[derive(Clone)]
 pub struct Memory(Arc<Mutex<Books>>);
 
-/// SHA-256, or nothing of nothing.
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    match bytes {
-        [] => Vec::new(),
-        _ => digest.as_ref().to_vec(),
-    }
+/// What the order builds.
+const DEFINITION: &str = "sku = \"CAM-2\"\n";
+
+fn sha256(text: &str) -> Digest {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    Digest(digest.as_ref().try_into().unwrap())
 }
 
 fn refused(reason: Reason) -> CallError {
@@ -138,9 +137,9 @@ impl Memory {
             calls: Vec::new(),
             label: true,
             revisions: Vec::new(),
-            profile: String::new(),
             refuse_issue: None,
             lies: false,
+            other_definition: false,
             station: StationName::parse(station).unwrap(),
         })))
     }
@@ -375,7 +374,11 @@ impl Books {
             attempt,
             operator: None,
         };
-        let index = self.record(issued(step, bytes.digest()));
+        let product = match self.other_definition {
+            true => "another",
+            false => DEFINITION,
+        };
+        let index = self.record(issued(step, bytes.digest(), sha256(product)));
         let mut ticket = vec![0; 48];
         fill(&mut ticket).unwrap();
         self.tickets.insert(ticket.clone(), self.given.len());
@@ -388,7 +391,7 @@ impl Books {
             spki,
         });
         v1::IssueResponse {
-            proof: None,
+            proof: self.other_definition.then(|| self.prove(index)),
             attempt: attempt.0,
             bundle,
             ticket,
@@ -529,13 +532,13 @@ impl Books {
     }
 }
 
-fn issued(step: Step, bundle_sha256: Digest) -> Event {
+fn issued(step: Step, bundle_sha256: Digest, product_sha256: Digest) -> Event {
     Event::Issued(Box::new(traveler::Issued {
         step,
         slot: None,
         macs: vec![],
         product: Sku::parse("CAM-2").unwrap(),
-        product_sha256: Digest([1; 32]),
+        product_sha256,
         policy_sha256: Digest([2; 32]),
         fingerprint: Fingerprint([3; 16]),
         fingerprint_key: KeyId([4; 8]),
@@ -578,17 +581,15 @@ impl Provisioning for Memory {
             match request.order.as_str() {
                 "WO-1" => Ok(v1::OpenOrderResponse {
                     product: "CAM-2".into(),
-                    product_sha256: vec![1; 32],
+                    product_sha256: sha256(DEFINITION).0.to_vec(),
+                    definition: DEFINITION.into(),
                     model: MODEL.into(),
                     revisions: books.revisions.clone(),
                     label: books.label,
                     not_started: 1,
                     checkpoint: books.checkpoint(),
                     consistency: books.consistency(request.seen_size),
-                    profile_sha256: sha256(books.profile.as_bytes()),
-                    profile: books.profile.clone(),
-                    rotations: Vec::new(),
-                    label_spec: None,
+                    ..Default::default()
                 }),
                 _ => Err(refused(Reason::UnknownOrder)),
             }
