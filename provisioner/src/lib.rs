@@ -49,6 +49,7 @@ mod rotate;
 pub mod serve;
 mod services;
 pub mod site;
+mod spoken;
 mod status;
 mod stop;
 pub mod tls;

@@ -127,6 +127,7 @@ impl From<OrderError> for Status {
             | OrderError::Product(_)
             | OrderError::Policy(_)
             | OrderError::Label(_)
+            | OrderError::Spoken(_)
             | OrderError::Reason { .. }
             | OrderError::Bounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
             OrderError::UnknownProduct(_) => (Code::NotFound, Reason::UnknownProduct),
