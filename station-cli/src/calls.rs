@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use api::v1::provisioning_client::ProvisioningClient;
-use api::{MESSAGE_MAX, Reason, v1};
+use api::{InUse, MESSAGE_MAX, Reason, v1};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
@@ -28,6 +28,8 @@ pub enum CallError {
         reason: Reason,
         /// What the server says about it.
         message: String,
+        /// Where the serial is that was asked for.
+        in_use: Option<InUse>,
     },
     /// Nobody answers, or the server cannot do its work now. Whether the call took effect is not
     /// known, unless there is a reason.
@@ -61,7 +63,11 @@ impl From<Status> for CallError {
             return CallError::Unavailable { reason, message };
         }
         match reason {
-            Some(reason) => CallError::Refused { reason, message },
+            Some(reason) => CallError::Refused {
+                reason,
+                message,
+                in_use: InUse::of(&status),
+            },
             None => CallError::Unexpected {
                 code: status.code(),
                 message,

@@ -68,7 +68,7 @@ pub use port::{Port, PortError, PortFacts, SerialPort};
 pub use ports::{PortChange, PortWatch, PortsError, ports};
 pub use printer::{LabelFolder, Labels, Printer, PrinterError, Printout, Taken};
 pub use provision::{Bench, Job, provision};
-pub use report::{ReadBack, Report};
+pub use report::{ReadBack, Report, Used};
 pub use reprint::{Again, Reprinted, reprint};
 pub use screen::Screen;
 pub use seams::{Progress, Scanner, Stage, StdinScanner};

@@ -6,6 +6,7 @@
 //! what was in work, and the next start asks for it.
 
 mod card;
+mod clock;
 mod draw;
 mod ends;
 mod events;

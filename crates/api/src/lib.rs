@@ -5,9 +5,11 @@
 //! errors to gRPC codes, which is the server's (`provisioner/src/status.rs`), and the map from
 //! reasons to operator sentences, which is the station's.
 
+mod in_use;
 mod parse;
 mod reason;
 
+pub use in_use::InUse;
 pub use parse::{
     BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, SignedReceipt, Target,
     VoidCall,

@@ -96,6 +96,8 @@ pub(crate) struct Turned {
     pub(crate) open: bool,
     /// What keeps its port shut.
     pub(crate) port: Option<PortTrouble>,
+    /// Station and time of a serial that is used, as they are shown.
+    pub(crate) used: Option<String>,
 }
 
 /// What is to be done outside. No `Debug`: a label is secret.

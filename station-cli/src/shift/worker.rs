@@ -16,6 +16,7 @@ use wire::UnitState;
 use wire::profile::Driver;
 use zeroize::Zeroizing;
 
+use super::clock;
 use super::floor::{Presence, SlotEvent, Turned};
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::cli::put_away;
@@ -276,6 +277,7 @@ where
             device_id: report.device_id.clone(),
             open: report.doubt != Doubt::None,
             port: report.port.clone(),
+            used: report.used.as_ref().map(clock::used),
         };
         let _ = self.news.send(News::Report(self.at, Box::new(report)));
         self.tell(SlotEvent::Ended(turned));

@@ -110,6 +110,7 @@ fn refused(reason: Reason) -> CallError {
     CallError::Refused {
         reason,
         message: reason.to_string(),
+        in_use: None,
     }
 }
 

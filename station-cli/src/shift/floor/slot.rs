@@ -64,6 +64,8 @@ pub(super) enum State {
         order: OrderId,
         card: Card,
         reason: Option<&'static str>,
+        /// Where its serial is used, as that is shown.
+        used: Option<String>,
         unit: Option<DeviceId>,
         /// An attempt is under way still.
         open: bool,

@@ -104,6 +104,7 @@ impl Bench {
                 device_id,
                 open,
                 port: None,
+                used: None,
             }),
         );
     }

@@ -128,6 +128,7 @@ impl Floor {
                     device_id: None,
                     open: true,
                     port: None,
+                    used: None,
                 };
                 self.conclude(at, of, tries, &turned, now);
             }
@@ -248,6 +249,7 @@ impl Floor {
             order,
             card,
             reason: turned.reason,
+            used: turned.used.clone(),
             unit,
             open: turned.open,
             out: false,
@@ -295,6 +297,7 @@ impl Floor {
             order,
             card,
             reason,
+            used: None,
             unit: None,
             open,
             out: false,

@@ -210,10 +210,35 @@ fn a_port_that_does_not_open_is_amber_and_heard() {
         device_id: None,
         open: false,
         port: Some(PortTrouble::Held("modem (7)".to_owned())),
+        used: None,
     };
     bench.hear(1, SlotEvent::Ended(turned));
     let said = bench.floor.banner().said;
     assert_eq!((said.key, said.serial.as_str()), ("PORT_HELD", "modem (7)"));
+}
+
+#[test]
+fn a_used_serial_says_where_and_when() {
+    for (reason, word, says) in [
+        ("DUPLICATE_UNIT", "USED", "USED_AT"),
+        ("OTHER_STATION", "ACTION", "BEGUN_AT"),
+    ] {
+        let mut bench = Bench::staffed();
+        bench.start(1, "A47");
+        let turned = Turned {
+            reason: Some(reason),
+            outcome: Outcome::Refused,
+            device_id: None,
+            open: false,
+            port: None,
+            used: Some("bench-3 14:02".to_owned()),
+        };
+        bench.hear(1, SlotEvent::Ended(turned));
+        bench.tile(1, Tone::Action, word, Some(says));
+        let tile = &bench.floor.tiles(Duration::ZERO)[0];
+        let said = tile.says.as_ref().unwrap();
+        assert_eq!(said.serial, "bench-3 14:02");
+    }
 }
 
 #[test]
