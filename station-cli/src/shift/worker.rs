@@ -96,40 +96,51 @@ pub(super) struct Kit<S, P, L> {
 /// A slot at work; dropping `orders` ends it after its turn.
 pub(super) struct Worker {
     pub(super) orders: mpsc::UnboundedSender<Order>,
-    pub(super) thread: JoinHandle<()>,
+    /// None when it could not be started.
+    pub(super) thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Starts a slot. `kit` is made inside its own thread, where its connections will live.
+    /// Starts a slot. `kit` is made inside its own thread, where its connections will live. One that
+    /// cannot be started is told of as one that broke off: the others work.
     pub(super) fn start<S, P, L>(
         at: usize,
-        name: String,
+        thread: thread::Builder,
         news: mpsc::UnboundedSender<News>,
         kit: impl FnOnce() -> Kit<S, P, L> + Send + 'static,
-    ) -> std::io::Result<Worker>
+    ) -> Worker
     where
         S: Provisioning + Clone + Send + 'static,
         P: Port + Clone + Sync + 'static,
         L: Labels + Clone + Sync + 'static,
     {
         let (orders, taken) = mpsc::unbounded_channel();
-        let thread = thread::Builder::new().name(name).spawn(move || {
-            let mut watch = Watch(Some((at, news)));
+        let mut watch = Watch(Some((at, news)));
+        let started = thread.spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async { kit().work(taken).await });
-                watch.0 = None;
+                watch.ended_well();
                 runtime.shutdown_background();
             }
-        })?;
-        Ok(Worker { orders, thread })
+        });
+        Worker {
+            orders,
+            thread: started.ok(), // what it was to do is dropped with it, and so is its watch
+        }
     }
 }
 
 /// Says that a slot's thread is gone, unless it ended in good order.
 struct Watch(Option<(usize, mpsc::UnboundedSender<News>)>);
+
+impl Watch {
+    fn ended_well(&mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {
@@ -442,7 +453,8 @@ mod tests {
         news: &mpsc::UnboundedSender<News>,
     ) -> Worker {
         let (home, news) = (Arc::clone(home), news.clone());
-        let started = Worker::start(at, format!("slot {at}"), news.clone(), move || Kit {
+        let thread = thread::Builder::new();
+        Worker::start(at, thread, news.clone(), move || Kit {
             at,
             labels: Printer::folder(home.labels()),
             home,
@@ -454,8 +466,7 @@ mod tests {
             order: OrderId::parse("WO-1").unwrap(),
             way: Some(None), // known: these servers are for turns
             news,
-        });
-        started.unwrap()
+        })
     }
 
     fn turn(worker: &Worker) {
@@ -508,12 +519,12 @@ mod tests {
         let away = start(2, &home, Fake::Away, true, &news);
         turn(&away);
         assert_eq!(said(&mut heard, 2), "NO_SERVER");
-        assert!(!hanging.thread.is_finished());
+        assert!(!hanging.thread.as_ref().unwrap().is_finished());
         end.send(()).unwrap();
         assert_eq!(said(&mut heard, 0), "NO_SERVER");
         for worker in [hanging, panicking, away] {
             drop(worker.orders);
-            worker.thread.join().unwrap();
+            worker.thread.unwrap().join().unwrap();
         }
     }
 
@@ -521,8 +532,15 @@ mod tests {
     fn a_slot_whose_thread_ends_is_reported() {
         let (news, mut heard) = mpsc::unbounded_channel();
         let never = || -> Kit<Fake, FakePort, Printer> { panic!("before its first look") };
-        let worker = Worker::start(4, "slot 5".to_owned(), news, never).unwrap();
+        let thread = thread::Builder::new();
+        let worker = Worker::start(4, thread, news.clone(), never);
         assert_eq!(said(&mut heard, 4), "died");
-        assert!(worker.thread.join().is_err());
+        assert!(worker.thread.unwrap().join().is_err());
+
+        // More memory than any machine has: the system refuses the thread.
+        let thread = thread::Builder::new().stack_size(1 << 60);
+        let worker = Worker::start(5, thread, news, never);
+        assert_eq!(said(&mut heard, 5), "died");
+        assert!(worker.thread.is_none() && worker.orders.is_closed());
     }
 }
