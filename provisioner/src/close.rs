@@ -166,6 +166,7 @@ impl Line {
             events.push(Event::Scrapped {
                 step,
                 reason: call.cause.as_str().to_owned(),
+                by: Vec::new(),
             });
         }
         let last = if call.scrap {
@@ -195,7 +196,7 @@ impl Line {
     }
 
     /// The step a call is about, by the ledger's account of the unit.
-    fn step(
+    pub(crate) fn step(
         &self,
         caller: &Caller,
         target: &Target,
@@ -218,7 +219,7 @@ impl Line {
     }
 
     /// Appends, or finds that the very same step was appended before.
-    fn record(
+    pub(crate) fn record(
         &self,
         events: Vec<Event>,
         target: &Target,

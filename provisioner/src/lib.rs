@@ -44,6 +44,7 @@ pub mod pin;
 mod policy;
 mod records;
 mod recover;
+mod reopen;
 mod resume;
 mod rotate;
 pub mod serve;

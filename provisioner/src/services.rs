@@ -6,7 +6,10 @@ use api::v1::administration_server::Administration;
 use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
-use api::{BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, VoidCall, v1};
+use api::{
+    BadRequest, BreakSealCall, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, VoidCall,
+    v1,
+};
 use ledger::{Proof, Refused};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
@@ -145,6 +148,24 @@ impl Provisioning for Services {
         let serial = call.target.serial.clone();
         let proof = self.run(move |line| line.seal(&caller, &call)).await?;
         tracing::info!(%serial, index = proof.index, "sealed");
+        Ok(Response::new(proven(&self.0, proof)))
+    }
+
+    async fn rework(&self, request: Request<v1::ReworkRequest>) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(BreakSealCall::try_from(message))?;
+        let (serial, [lead, second]) = (call.target.serial.clone(), call.by.clone());
+        let proof = self.run(move |line| line.rework(&caller, &call)).await?;
+        tracing::info!(%serial, %lead, %second, index = proof.index, "seal broken: rework");
+        Ok(Response::new(proven(&self.0, proof)))
+    }
+
+    async fn scrap(&self, request: Request<v1::ScrapRequest>) -> Reply<v1::ProofResponse> {
+        let (caller, message) = open(request)?;
+        let call = parsed(BreakSealCall::try_from(message))?;
+        let (serial, [lead, second]) = (call.target.serial.clone(), call.by.clone());
+        let proof = self.run(move |line| line.scrap(&caller, &call)).await?;
+        tracing::info!(%serial, %lead, %second, index = proof.index, "seal broken: scrapped");
         Ok(Response::new(proven(&self.0, proof)))
     }
 

@@ -255,6 +255,9 @@ pub enum Event {
         step: Step,
         /// Why.
         reason: String,
+        /// The two people who agreed, of a unit that was sealed; nobody else is asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<String>,
     },
     /// The log was put back from a copy, and what came after the copy is lost in part. For ever.
     LogRecovered(Box<LogRecovered>),

@@ -9,6 +9,7 @@ mod attempts;
 mod contention;
 mod generator;
 mod profiles;
+mod reopen;
 mod roles;
 mod rotation;
 mod site;

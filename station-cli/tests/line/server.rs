@@ -529,6 +529,7 @@ impl Books {
         self.step(&row, State::Scrapped, |step| Event::Scrapped {
             step,
             reason: cause.as_str().to_owned(),
+            by: Vec::new(),
         })
     }
 }

@@ -120,7 +120,11 @@ pub(super) fn follow<V: View>(
             let (serial, attempt) = (unit.serial, unit.attempt);
             return refuse(Refused::BundleMismatch { serial, attempt });
         }
-        Event::Rework { by, .. } if by.iter().all(|person| Some(person) == by.first()) => {
+        Event::Rework { by, .. } if one_person(by) => {
+            return refuse(Refused::OnePerson(unit.serial));
+        }
+        // A seal is broken by two, whichever way.
+        Event::Scrapped { by, .. } if unit.state == State::Sealed && one_person(by) => {
             return refuse(Refused::OnePerson(unit.serial));
         }
         Event::Sealed { .. } => reprint::counts(view, &entry.event, at)?,
@@ -157,6 +161,11 @@ pub(super) fn follow<V: View>(
         ..unit
     }));
     Ok(rows)
+}
+
+/// One, however often, or nobody.
+fn one_person(by: &[String]) -> bool {
+    by.iter().all(|person| Some(person) == by.first())
 }
 
 /// The serial is new, voided or in rework, and the attempt is the next one.
