@@ -130,6 +130,10 @@ provisioning! {
     seal(SealRequest) -> ProofResponse;
     /// Withdraws the attempt.
     void(VoidRequest) -> ProofResponse;
+    /// Opens a sealed unit again, by two people.
+    rework(ReworkRequest) -> ProofResponse;
+    /// Scraps a sealed unit, by two people.
+    scrap(ScrapRequest) -> ProofResponse;
     /// Where a unit of this station's stands.
     unit_state(UnitStateRequest) -> UnitStateResponse;
 }

@@ -336,6 +336,7 @@ impl Shift {
                 slot,
                 serial,
                 operator,
+                second,
                 scrap,
             } => {
                 self.codes.withdraws(slot, serial.clone(), scrap);
@@ -344,6 +345,7 @@ impl Shift {
                     Order::Withdraw {
                         serial,
                         operator,
+                        second,
                         scrap,
                     },
                 );

@@ -17,7 +17,7 @@ use wire::profile::Driver;
 use zeroize::Zeroizing;
 
 use super::clock;
-use super::floor::{Presence, SlotEvent, Turned};
+use super::floor::{Presence, Second, SlotEvent, Turned};
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::cli::put_away;
 use crate::drive::UnitError;
@@ -26,6 +26,7 @@ use crate::greet::greet_as;
 use crate::home::Home;
 use crate::port::{Port, PortError};
 use crate::provision::{Bench, Job, provision};
+use crate::reopen::break_seal;
 use crate::report::{Doubt, Report};
 use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
@@ -56,6 +57,8 @@ pub(super) enum Order {
     Withdraw {
         serial: Serial,
         operator: OperatorId,
+        /// Break its seal instead.
+        second: Option<Second>,
         scrap: bool,
     },
     /// Print its label again.
@@ -196,9 +199,11 @@ where
                 Some(Order::Withdraw {
                     serial,
                     operator,
+                    second,
                     scrap,
                 }) => {
-                    self.withdraw(&serial, &operator, scrap).await;
+                    self.withdraw(&serial, &operator, second.as_ref(), scrap)
+                        .await;
                 }
                 Some(Order::Reprint { serial, operator }) => self.reprint(serial, operator).await,
             }
@@ -294,9 +299,21 @@ where
         self.tell(SlotEvent::Ended(turned));
     }
 
-    async fn withdraw(&mut self, serial: &Serial, operator: &OperatorId, scrap: bool) {
-        let (home, server) = (&self.home, &self.server);
-        let done = withdraw(home, server, self.patience, (serial, operator), scrap).await;
+    async fn withdraw(
+        &mut self,
+        serial: &Serial,
+        operator: &OperatorId,
+        second: Option<&Second>,
+        scrap: bool,
+    ) {
+        let (home, server, patience) = (&self.home, &self.server, self.patience);
+        let done = match second {
+            None => withdraw(home, server, patience, (serial, operator), scrap).await,
+            Some(Second { badge, unit }) => {
+                let by = [operator, badge];
+                break_seal(home, server, patience, (serial, unit), by, scrap).await
+            }
+        };
         if done.is_ok() && self.own_labels {
             let _ = put_away(&self.home, serial);
         }
@@ -421,6 +438,8 @@ mod tests {
         reprint(ReprintRequest) -> ProofResponse;
         seal(SealRequest) -> ProofResponse;
         void(VoidRequest) -> ProofResponse;
+        rework(ReworkRequest) -> ProofResponse;
+        scrap(ScrapRequest) -> ProofResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
     }
 

@@ -320,7 +320,7 @@ fn never_two_live(entries: &[Vec<u8>]) {
         match state {
             State::Issued => assert_eq!(open.insert(step.serial.clone(), step.attempt), None),
             State::Loaded => assert_eq!(open.get(&step.serial), Some(&step.attempt)),
-            State::Scrapped => assert_eq!(open.get(&step.serial), None),
+            State::Scrapped | State::Rework => assert_eq!(open.get(&step.serial), None),
             _ => assert_eq!(open.remove(&step.serial), Some(step.attempt)),
         }
     }

@@ -28,6 +28,8 @@ pub enum Call {
     Reprint,
     Seal,
     Void,
+    Rework,
+    Scrap,
     UnitState,
 }
 
@@ -602,6 +604,18 @@ impl Provisioning for Memory {
         reprint(ReprintRequest) -> ProofResponse, Call::Reprint, Books::reprint;
         seal(SealRequest) -> ProofResponse, Call::Seal, Books::seal;
         void(VoidRequest) -> ProofResponse, Call::Void, Books::void;
+        rework(ReworkRequest) -> ProofResponse, Call::Rework, |books, request| {
+            let r = request;
+            let row = books.open_attempt(&r.serial, r.attempt, &r.device_id)?;
+            let (reason, by) = (r.reason.clone(), r.operators.clone());
+            books.step(&row, State::Rework, |step| Event::Rework { step, reason, by })
+        };
+        scrap(ScrapRequest) -> ProofResponse, Call::Scrap, |books, request| {
+            let r = request;
+            let row = books.open_attempt(&r.serial, r.attempt, &r.device_id)?;
+            let (reason, by) = (r.reason.clone(), r.operators.clone());
+            books.step(&row, State::Scrapped, |step| Event::Scrapped { step, reason, by })
+        };
         unit_state(UnitStateRequest) -> UnitStateResponse, Call::UnitState, |books, request| {
             let Some(row) = books.units.get(&Serial::parse(&request.serial).unwrap()) else {
                 return Ok(v1::UnitStateResponse::default());

@@ -266,6 +266,7 @@ impl Floor {
             serial,
             order,
             scrap,
+            second,
             away,
             ..
         } = &mut self.slots[at].state
@@ -283,6 +284,8 @@ impl Floor {
         let (key, reason, open) = match done {
             Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
             Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),
+            // What was sealed is sealed still, and nothing of it is under way.
+            Err(reason) if second.is_some() => (reason, Some(reason), false),
             Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);

@@ -242,6 +242,59 @@ fn a_used_serial_says_where_and_when() {
 }
 
 #[test]
+fn a_seal_is_broken_by_a_lead_and_qa_together() {
+    for (command, scrap, says) in [("REWORK", false, "WITHDRAWN"), ("SCRAP", true, "SCRAPPED")] {
+        let mut bench = Bench::staffed();
+        bench.start(1, "A47");
+        bench.pass(1);
+        bench.done();
+        bench.scan(command, false, "NEEDS_TWO");
+        bench.scan("L-1", true, "LEAD_HERE");
+        bench.scan(command, false, "NEEDS_TWO");
+        bench.scan("Q-1", true, "QA_HERE");
+        bench.scan(command, true, "WITHDRAWING");
+        assert_eq!(
+            bench.done(),
+            [format!("break 1 A47 00000001 L-1 Q-1 {scrap}")]
+        );
+        bench.hear(1, SlotEvent::Withdrawn(Err("NO_SERVER"))); // it is asked again
+        bench.later(20);
+        assert_eq!(
+            bench.done(),
+            [format!("break 1 A47 00000001 L-1 Q-1 {scrap}")]
+        );
+        bench.hear(1, SlotEvent::Withdrawn(Ok(())));
+        assert_eq!(bench.floor.banner().said.key, says);
+        // Each badge counts once.
+        bench.scan(command, false, "NOT_POSSIBLE");
+    }
+}
+
+#[test]
+fn a_seal_that_was_not_broken_is_one_still_and_old_badges_count_for_none() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.end(1, Some("SAME_UNIT"), Outcome::Refused, false);
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.later(61);
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("SCRAP", false, "NEEDS_TWO");
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.scan("SCRAP", true, "WITHDRAWING");
+    bench.hear(1, SlotEvent::Withdrawn(Err("WRONG_STATE")));
+    let held = bench.floor.tiles(Duration::ZERO)[0].tone;
+    assert_eq!(held, Tone::Fail, "and nothing of it is under way");
+    // Something under way takes a lead alone, as before.
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.end(1, Some("NO_SCAN"), Outcome::Loaded, true);
+    bench.done();
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("REWORK", true, "WITHDRAWING");
+    assert_eq!(bench.done(), ["withdraw 1 A47 L-1 false"]);
+}
+
+#[test]
 fn a_scanner_that_is_lost_is_seen_and_heard_once() {
     let mut bench = Bench::staffed();
     bench.done.clear();
