@@ -9,6 +9,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// Waits for the disk without holding up other slots: they go on in another thread meanwhile.
+pub(crate) fn waiting<R>(work: impl FnOnce() -> R) -> R {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(), // nobody else is there to go on
+    }
+}
+
 /// For files that hold keys, tickets or labels: the station's user alone.
 pub(crate) const PRIVATE: u32 = 0o600;
 
@@ -17,8 +27,10 @@ pub(crate) const PUBLIC: u32 = 0o644;
 
 /// Replaces a file whole; it is on disk when this returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let fresh = write_beside(path, bytes, mode)?;
-    put_in_place(&fresh, path)?
+    waiting(|| {
+        let fresh = write_beside(path, bytes, mode)?;
+        put_in_place(&fresh, path)?
+    })
 }
 
 /// Where a file is written before it takes the place of `path`.
@@ -59,7 +71,7 @@ pub(crate) fn put_in_place(fresh: &Path, path: &Path) -> io::Result<io::Result<(
 /// Removes a file for good; one that is not there is no error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Ok(()) => sync_folder_of(path),
+        Ok(()) => waiting(|| sync_folder_of(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

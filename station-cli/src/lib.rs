@@ -38,6 +38,7 @@ mod profile;
 mod proven;
 mod provision;
 mod recovery;
+mod remembered;
 mod report;
 mod reprint;
 mod screen;

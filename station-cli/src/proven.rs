@@ -8,10 +8,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use fs4::fs_std::FileExt;
 use serde::{Deserialize, Serialize};
 use tlog::EntryProof;
+
+use crate::durable;
 
 /// Bytes after which a new file is begun and the one before the last is dropped: a unit takes
 /// about 5 kB, so at least the last 3,000 units are kept.
@@ -39,6 +42,55 @@ impl Kept {
     }
 }
 
+/// What the slots of one process want kept: one of them writes and syncs for all who wait by then.
+#[derive(Debug, Default)]
+pub(crate) struct Together {
+    waiting: Mutex<Waiting>,
+    /// How many lines are on disk. Held by the one that writes.
+    on_disk: Mutex<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<Vec<u8>>,
+    /// How many there were ever.
+    count: u64,
+}
+
+impl Together {
+    /// Returns when the line is on disk, written by whoever came first to it.
+    fn write(
+        &self,
+        line: Vec<u8>,
+        append: impl Fn(&[Vec<u8>]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mine = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.lines.push(line);
+            waiting.count += 1;
+            waiting.count
+        };
+        let mut on_disk = self.on_disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if *on_disk >= mine {
+            return Ok(());
+        }
+        let (lines, count) = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            (std::mem::take(&mut waiting.lines), waiting.count)
+        };
+        let appended = append(&lines);
+        match &appended {
+            Ok(()) => *on_disk = count,
+            // Each who waits tries it again and hears for itself why not.
+            Err(_) => {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.lines.splice(..0, lines);
+            }
+        }
+        appended
+    }
+}
+
 /// The two files.
 pub(crate) struct ProvenEntries {
     newer: PathBuf,
@@ -56,7 +108,13 @@ impl ProvenEntries {
 
     /// Keeps one more; it is on disk when this returns. A crash on the way leaves a line without an
     /// end, which the next one does not go on from and nobody reads.
-    pub(crate) fn keep(&self, kept: &Kept) -> io::Result<()> {
+    pub(crate) fn keep(&self, together: &Together, kept: &Kept) -> io::Result<()> {
+        let mut line = serde_json::to_vec(kept)?;
+        line.push(b'\n');
+        durable::waiting(|| together.write(line, |lines| self.append(lines)))
+    }
+
+    fn append(&self, lines: &[Vec<u8>]) -> io::Result<()> {
         let lock = File::create(&self.lock)?;
         FileExt::lock_exclusive(&lock)?;
         if fs::metadata(&self.newer).is_ok_and(|file| file.len() >= FILE_MAX) {
@@ -68,12 +126,11 @@ impl ProvenEntries {
             .append(true)
             .create(true)
             .open(&self.newer)?;
-        let mut line = serde_json::to_vec(kept)?;
-        line.push(b'\n');
+        let mut bytes = lines.concat();
         if !ends_a_line(&mut file)? {
-            line.insert(0, b'\n');
+            bytes.insert(0, b'\n');
         }
-        file.write_all(&line)?;
+        file.write_all(&bytes)?;
         file.sync_data()
     }
 
@@ -137,11 +194,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
         assert!(all(&proven).is_empty());
-        proven.keep(&kept("1")).unwrap();
+        let together = Together::default();
+        proven.keep(&together, &kept("1")).unwrap();
         let mut file = OpenOptions::new().append(true).open(&proven.newer).unwrap();
         file.write_all(b"{\"entry\":\"tor").unwrap();
-        proven.keep(&kept("2")).unwrap();
-        proven.keep(&kept("3")).unwrap();
+        proven.keep(&together, &kept("2")).unwrap();
+        proven.keep(&together, &kept("3")).unwrap();
         assert_eq!(all(&proven), ["1", "2", "3"]);
     }
 
@@ -149,12 +207,59 @@ mod tests {
     fn the_newest_are_kept_and_the_files_do_not_grow_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
+        let together = Together::default();
         for round in 0..4 {
-            proven.keep(&kept(&format!("first {round}"))).unwrap();
+            let kept = kept(&format!("first {round}"));
+            proven.keep(&together, &kept).unwrap();
             let file = OpenOptions::new().write(true).open(&proven.newer).unwrap();
             file.set_len(FILE_MAX).unwrap(); // as if that many more had come
         }
-        proven.keep(&kept("last")).unwrap();
+        proven.keep(&together, &kept("last")).unwrap();
         assert_eq!(all(&proven), ["first 3", "last"]);
+    }
+
+    #[test]
+    fn slots_that_keep_at_once_wait_for_one_sync_and_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
+        let (together, syncs) = (Together::default(), Mutex::new(0));
+        let (proven, syncs, together) = (&proven, &syncs, &together);
+        let held = together.on_disk.lock().unwrap();
+        std::thread::scope(|scope| {
+            for slot in 0..8 {
+                scope.spawn(move || {
+                    let line = serde_json::to_vec(&kept(&slot.to_string())).unwrap();
+                    let append = |lines: &[Vec<u8>]| {
+                        *syncs.lock().unwrap() += 1;
+                        proven.append(lines)
+                    };
+                    together
+                        .write([line, b"\n".to_vec()].concat(), append)
+                        .unwrap();
+                });
+            }
+            while together.waiting.lock().unwrap().count < 8 {
+                std::thread::yield_now();
+            }
+            drop(held);
+        });
+        let mut found = all(proven);
+        found.sort();
+        assert_eq!(found, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+        assert_eq!(*syncs.lock().unwrap(), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_no_ones_and_is_tried_again() {
+        let together = Together::default();
+        let full = |_: &[Vec<u8>]| Err(io::ErrorKind::StorageFull.into());
+        assert!(together.write(b"1\n".to_vec(), full).is_err());
+        let written = Mutex::new(Vec::new());
+        let append = |lines: &[Vec<u8>]| {
+            written.lock().unwrap().extend_from_slice(lines);
+            Ok(())
+        };
+        together.write(b"2\n".to_vec(), append).unwrap();
+        assert_eq!(*written.lock().unwrap(), [b"1\n", b"2\n"]);
     }
 }
