@@ -8,8 +8,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::together::Together;
 
 /// Waits for the disk without holding up other slots: they go on in another thread meanwhile.
 pub(crate) fn waiting<R>(work: impl FnOnce() -> R) -> R {
@@ -94,12 +97,29 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// The slots of a station share its folders: one sync of a folder does for all who wait for it.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    File::open(folder)?.sync_all()
+    waiters_of(folder).done((), |_| File::open(folder)?.sync_all())
+}
+
+type Waiters = Together<()>;
+
+/// Who waits for a sync of this folder, under whatever name: two names only cost a sync more.
+fn waiters_of(folder: &Path) -> Arc<Waiters> {
+    static FOLDERS: Mutex<Vec<(PathBuf, Weak<Waiters>)>> = Mutex::new(Vec::new());
+    let mut folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    folders.retain(|(_, waiters)| waiters.strong_count() > 0);
+    let known = folders.iter().find(|(path, _)| path == folder);
+    if let Some(waiters) = known.and_then(|(_, waiters)| waiters.upgrade()) {
+        return waiters;
+    }
+    let waiters = Arc::default();
+    folders.push((folder.to_owned(), Arc::downgrade(&waiters)));
+    waiters
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ mod settle;
 mod shift;
 mod steps;
 mod sync;
+mod together;
 mod token;
 mod trust;
 mod unit;

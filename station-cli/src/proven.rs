@@ -8,13 +8,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use fs4::fs_std::FileExt;
 use serde::{Deserialize, Serialize};
 use tlog::EntryProof;
 
 use crate::durable;
+use crate::together::Together;
 
 /// Bytes after which a new file is begun and the one before the last is dropped: a unit takes
 /// about 5 kB, so at least the last 3,000 units are kept.
@@ -42,55 +42,6 @@ impl Kept {
     }
 }
 
-/// What the slots of one process want kept: one of them writes and syncs for all who wait by then.
-#[derive(Debug, Default)]
-pub(crate) struct Together {
-    waiting: Mutex<Waiting>,
-    /// How many lines are on disk. Held by the one that writes.
-    on_disk: Mutex<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    lines: Vec<Vec<u8>>,
-    /// How many there were ever.
-    count: u64,
-}
-
-impl Together {
-    /// Returns when the line is on disk, written by whoever came first to it.
-    fn write(
-        &self,
-        line: Vec<u8>,
-        append: impl Fn(&[Vec<u8>]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mine = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.lines.push(line);
-            waiting.count += 1;
-            waiting.count
-        };
-        let mut on_disk = self.on_disk.lock().unwrap_or_else(PoisonError::into_inner);
-        if *on_disk >= mine {
-            return Ok(());
-        }
-        let (lines, count) = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            (std::mem::take(&mut waiting.lines), waiting.count)
-        };
-        let appended = append(&lines);
-        match &appended {
-            Ok(()) => *on_disk = count,
-            // Each who waits tries it again and hears for itself why not.
-            Err(_) => {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.lines.splice(..0, lines);
-            }
-        }
-        appended
-    }
-}
-
 /// The two files.
 pub(crate) struct ProvenEntries {
     newer: PathBuf,
@@ -108,10 +59,10 @@ impl ProvenEntries {
 
     /// Keeps one more; it is on disk when this returns. A crash on the way leaves a line without an
     /// end, which the next one does not go on from and nobody reads.
-    pub(crate) fn keep(&self, together: &Together, kept: &Kept) -> io::Result<()> {
+    pub(crate) fn keep(&self, together: &Together<Vec<u8>>, kept: &Kept) -> io::Result<()> {
         let mut line = serde_json::to_vec(kept)?;
         line.push(b'\n');
-        durable::waiting(|| together.write(line, |lines| self.append(lines)))
+        durable::waiting(|| together.done(line, |lines| self.append(lines)))
     }
 
     fn append(&self, lines: &[Vec<u8>]) -> io::Result<()> {
@@ -216,50 +167,5 @@ mod tests {
         }
         proven.keep(&together, &kept("last")).unwrap();
         assert_eq!(all(&proven), ["first 3", "last"]);
-    }
-
-    #[test]
-    fn slots_that_keep_at_once_wait_for_one_sync_and_lose_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
-        let (together, syncs) = (Together::default(), Mutex::new(0));
-        let (proven, syncs, together) = (&proven, &syncs, &together);
-        let held = together.on_disk.lock().unwrap();
-        std::thread::scope(|scope| {
-            for slot in 0..8 {
-                scope.spawn(move || {
-                    let line = serde_json::to_vec(&kept(&slot.to_string())).unwrap();
-                    let append = |lines: &[Vec<u8>]| {
-                        *syncs.lock().unwrap() += 1;
-                        proven.append(lines)
-                    };
-                    together
-                        .write([line, b"\n".to_vec()].concat(), append)
-                        .unwrap();
-                });
-            }
-            while together.waiting.lock().unwrap().count < 8 {
-                std::thread::yield_now();
-            }
-            drop(held);
-        });
-        let mut found = all(proven);
-        found.sort();
-        assert_eq!(found, ["0", "1", "2", "3", "4", "5", "6", "7"]);
-        assert_eq!(*syncs.lock().unwrap(), 1);
-    }
-
-    #[test]
-    fn what_could_not_be_written_is_no_ones_and_is_tried_again() {
-        let together = Together::default();
-        let full = |_: &[Vec<u8>]| Err(io::ErrorKind::StorageFull.into());
-        assert!(together.write(b"1\n".to_vec(), full).is_err());
-        let written = Mutex::new(Vec::new());
-        let append = |lines: &[Vec<u8>]| {
-            written.lock().unwrap().extend_from_slice(lines);
-            Ok(())
-        };
-        together.write(b"2\n".to_vec(), append).unwrap();
-        assert_eq!(*written.lock().unwrap(), [b"1\n", b"2\n"]);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tlog::Checkpoint;
 
-use crate::proven::Together;
+use crate::together::Together;
 
 /// When a checkpoint that was proven has to be on disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,7 +27,7 @@ pub(crate) type Signed = (Checkpoint, String);
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     /// Writes the proven entries.
-    pub(crate) together: Together,
+    pub(crate) together: Together<Vec<u8>>,
     /// What the file held when it was read last.
     read: Mutex<Option<Signed>>,
     /// The newest note that the log's key was found under, after so many rotations.

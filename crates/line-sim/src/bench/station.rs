@@ -15,13 +15,13 @@
 //! rounds: what is left is the simulation, the journal and the station. *Processor* is what this process
 //! took for a unit, units, station, server and token together. Slots times that over the number of cores is
 //! a floor under the cycle on this machine, which a line does not have: its units and its server are
-//! elsewhere.
+//! elsewhere. The units keep their flash in memory, where Linux has a file system there.
 
 mod line;
 mod memory;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use station_cli::Server;
+use tempfile::TempDir;
 use traveler::OrderId;
 
 use crate::cli::{Format, print};
@@ -70,8 +71,8 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args, format: Format) -> Result<ExitCode> {
     let data = demo::data(args.data.clone())?;
-    let (units, labels) = (data.join("units"), data.join("labels"));
-    std::fs::create_dir_all(&units).with_context(|| format!("cannot make {}", units.display()))?;
+    let flash = flash(&data)?;
+    let (units, labels) = (flash.path().to_owned(), data.join("labels"));
     let town = Town::found(&data).await?;
     let order = town.order(PRODUCT, "PLUG-1", QUANTITY).await?;
     let live = Arc::new(Line {
@@ -125,6 +126,14 @@ pub(crate) async fn run(args: Args, format: Format) -> Result<ExitCode> {
     let text: String = settings.iter().map(|one| one.text(fewest, cores)).collect();
     print(format, &fact, &format!("{head}{text}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the units keep their flash: in memory, where Linux has a file system there, since a unit's
+/// flash is not on the station's disk and must not keep it busy.
+fn flash(data: &Path) -> Result<TempDir> {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    let flash = in_memory.or_else(|_| tempfile::tempdir_in(data));
+    flash.with_context(|| format!("cannot make a folder in {}", data.display()))
 }
 
 /// Cycles of one kind, and what they took together.
