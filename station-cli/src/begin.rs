@@ -258,7 +258,7 @@ where
         if let Some(proof) = proof {
             let step = self.desk.step(&open, credential.attempt);
             let seen = self.desk.home.seen();
-            let proven = seen.verify(before, &proof, &step, &[State::Issued])?;
+            let proven = seen.verify_midway(before, &proof, &step, &[State::Issued])?;
             self.report.clock_off = Some(off_by(proven.time));
             match proven.event.happened() {
                 // The log must name the definition that says how the unit is spoken to.

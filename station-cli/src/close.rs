@@ -56,7 +56,7 @@ where
         let before = seen.size()?;
         let proof = self.desk.calls.confirm(request).await?;
         let step = self.desk.step(&credential.open, credential.attempt);
-        let proven = seen.verify(before, &proof, &step, &[State::Loaded])?;
+        let proven = seen.verify_midway(before, &proof, &step, &[State::Loaded])?;
         self.report.index = Some(proven.index);
         match proven.event.happened() {
             Event::Loaded {

@@ -14,6 +14,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::durable;
 use crate::journal::Journal;
 use crate::log::Seen;
+use crate::remembered::Remembered;
 
 /// Why a station's folder cannot be used.
 #[derive(Debug, Error)]
@@ -89,6 +91,8 @@ pub struct Home {
     server: String,
     station: StationName,
     vkey: VerifierKey,
+    /// What its slots share; clones of this share it too.
+    remembered: Arc<Remembered>,
 }
 
 /// What a station shows and trusts. The key is wiped by its own type.
@@ -131,6 +135,7 @@ impl Home {
             server: file.server,
             station: file.station,
             vkey,
+            remembered: Arc::default(),
         })
     }
 
@@ -197,7 +202,8 @@ impl Home {
 
     /// The newest log this station has seen.
     pub(crate) fn seen(&self) -> Seen<'_> {
-        Seen::new(self.dir.join("checkpoint"), &self.vkey)
+        let path = self.dir.join("checkpoint");
+        Seen::new(path, &self.vkey, &self.remembered)
     }
 
     /// Reads key and certificates.

@@ -7,7 +7,7 @@ use std::future::Future;
 use traveler::{Attempt, DeviceId, Mac, Serial};
 use wire::console::{ConsoleError, Found};
 use wire::profile::{Answer as Says, Part, States, Step};
-use wire::{Answer, Facts, Held, Nonce, Receipt, UnitState, WireError};
+use wire::{Answer, Facts, Held, Nonce, PROTOCOL_FIRST, Receipt, UnitState, WireError};
 
 use crate::begin::Credential;
 use crate::drive::UnitError;
@@ -198,6 +198,7 @@ pub(crate) fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts,
         held,
         csr: None,
         public_key: None,
+        protocol: PROTOCOL_FIRST,
     })
 }
 

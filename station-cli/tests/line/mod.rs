@@ -346,7 +346,8 @@ fn read_all(dir: &Path, out: &mut Vec<Vec<u8>>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         match entry.path().is_dir() {
             true => read_all(&entry.path(), out),
-            false => out.push(std::fs::read(entry.path()).unwrap()),
+            // One that is just taking another's place is read under that name.
+            false => out.extend(std::fs::read(entry.path()).ok()),
         }
     }
 }
