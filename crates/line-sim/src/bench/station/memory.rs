@@ -80,6 +80,7 @@ impl Memory {
         answer(&mut log).ok_or(CallError::Refused {
             reason: Reason::WrongState,
             message: "the bench asked what it never asks".to_owned(),
+            in_use: None,
         })
     }
 }
@@ -245,6 +246,14 @@ impl Provisioning for Memory {
     }
 
     async fn void(&self, _: v1::VoidRequest) -> Result<v1::ProofResponse, CallError> {
+        self.ask(|_| None)
+    }
+
+    async fn rework(&self, _: v1::ReworkRequest) -> Result<v1::ProofResponse, CallError> {
+        self.ask(|_| None)
+    }
+
+    async fn scrap(&self, _: v1::ScrapRequest) -> Result<v1::ProofResponse, CallError> {
         self.ask(|_| None)
     }
 
