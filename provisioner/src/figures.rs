@@ -18,6 +18,8 @@ pub(crate) fn order_record(row: OrderRow) -> OrderRecord {
         not_started: row.not_started,
         voided: row.voided,
         reworked: row.reworked,
+        leased: 0,
+        returned: 0,
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn station_record((row, open): (StationRow, u32)) -> v1::StationRecor
             .map(|d| d.0.to_vec())
             .unwrap_or_default(),
         open,
+        leased: 0,
     }
 }
 

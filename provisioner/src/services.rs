@@ -16,7 +16,7 @@ use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
 use crate::line::Line;
 use crate::records::{line_record, order_reply, product_record, station_record};
-use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
+use crate::status::{Denied, bad_request, failed_inside, not_offered, refusal, unreadable};
 
 /// Every service of the server, over one line.
 #[derive(Clone)]
@@ -175,6 +175,27 @@ impl Provisioning for Services {
             station: row.station.to_string(),
         });
         Ok(Response::new(answer.unwrap_or_default()))
+    }
+
+    async fn lease(&self, request: Request<v1::LeaseRequest>) -> Reply<v1::LeaseResponse> {
+        let (_, message) = open(request)?;
+        parsed(api::LeaseCall::try_from(message))?;
+        Err(not_offered("a lease"))
+    }
+
+    async fn spend(&self, request: Request<v1::SpendRequest>) -> Reply<v1::ProofResponse> {
+        let (_, message) = open(request)?;
+        parsed(api::SpendCall::try_from(message))?;
+        Err(not_offered("a lease"))
+    }
+
+    async fn return_lease(
+        &self,
+        request: Request<v1::ReturnLeaseRequest>,
+    ) -> Reply<v1::ReturnLeaseResponse> {
+        let (_, message) = open(request)?;
+        parsed(api::ReturnLeaseCall::try_from(message))?;
+        Err(not_offered("a lease"))
     }
 
     async fn show_clock(

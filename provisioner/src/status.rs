@@ -58,6 +58,11 @@ pub(crate) fn failed_inside() -> Status {
     Status::internal("the call failed inside the server: see its log")
 }
 
+/// A call that this server does not carry out.
+pub(crate) fn not_offered(call: &str) -> Status {
+    Status::unimplemented(format!("this server does not offer {call}"))
+}
+
 /// A request with a field that cannot be used.
 pub(crate) fn bad_request(error: &BadRequest) -> Status {
     status(Code::InvalidArgument, Reason::BadRequest, error)

@@ -146,6 +146,9 @@ mod tests {
         void(VoidRequest) -> ProofResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
         show_recovery(ShowRecoveryRequest) -> ProofResponse;
+        lease(LeaseRequest) -> LeaseResponse;
+        spend(SpendRequest) -> ProofResponse;
+        return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
         show_clock(ShowClockRequest) -> ShowClockResponse;
     }
 

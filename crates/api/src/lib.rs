@@ -9,8 +9,8 @@ mod parse;
 mod reason;
 
 pub use parse::{
-    BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, SignedReceipt, Target,
-    VoidCall,
+    BadRequest, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall, ResumeCall,
+    ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
 };
 pub use reason::{DOMAIN, Reason};
 

@@ -78,21 +78,17 @@ impl Recipient {
     /// How long it is, in bytes.
     pub const LEN: usize = 32;
 
-    /// Takes a key that came over the network. Whether it gives a secret is seen when it is used.
-    ///
-    /// # Errors
-    /// [`LeaseError::Key`] unless there are 32 bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Recipient, LeaseError> {
-        let bytes = bytes.try_into();
-        bytes
-            .map(Recipient)
-            .map_err(|_| LeaseError::Key("recipient"))
-    }
-
     /// The key as it crosses the network.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Recipient::LEN] {
         self.0
+    }
+}
+
+/// Takes a key that came over the network. Whether it gives a secret is seen when it is used.
+impl From<[u8; Recipient::LEN]> for Recipient {
+    fn from(bytes: [u8; Recipient::LEN]) -> Recipient {
+        Recipient(bytes)
     }
 }
 
@@ -142,7 +138,7 @@ impl LeaseKey {
     /// [`LeaseError::Key`] when the key is none.
     pub fn recipient(&self) -> Result<Recipient, LeaseError> {
         let public = X25519HkdfSha256::sk_to_pk(&self.secret()?);
-        Recipient::from_bytes(&public.to_bytes())
+        Ok(Recipient(public.to_bytes().into()))
     }
 
     /// Opens what [`wrap_to`] made for this key and exactly this unit, order, station and attempt.
@@ -410,10 +406,9 @@ mod tests {
     fn what_cannot_be_a_key_or_a_bundle_is_refused() {
         let mine = names("bench-1", "WO-1", "BM-000001");
         let bundle = BundleBytes::from_bytes(b"a bundle").unwrap_or_else(|e| panic!("{e}"));
-        assert!(Recipient::from_bytes(&[1; 31]).is_err());
         assert!(LeaseKey::from_bytes(&[1; 33]).is_err());
         // The point of order 1: every secret with it is 0.
-        let zero = Recipient::from_bytes(&[0; 32]).unwrap();
+        let zero = Recipient::from([0; 32]);
         let made = wrap_to(&zero, &lease(&mine), &bundle, &SystemRandom::new());
         assert_eq!(made, Err(LeaseError::Key("recipient")));
         let long = LeasedBundle {

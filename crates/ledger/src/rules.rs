@@ -150,6 +150,7 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
         Event::SerialBlocked(blocked) => recovered::block(view, entry.seq, blocked),
         Event::Issued(issued) => unit::issue(view, entry, issued, At::Now),
         Event::Reprinted { .. } => reprint::label(view, entry, At::Now),
+        Event::Leased(_) | Event::Spent(_) | Event::LeaseVoided { .. } => refuse(Refused::Empty),
         event => match event.step() {
             Some((step, state)) => unit::follow(view, entry, step, state, At::Now),
             None => refuse(Refused::Empty),
