@@ -202,7 +202,16 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::FingerprintUsed | R::OtherFingerprintKey { .. } | R::LineStopped { .. } => {
             (Code::Internal, Reason::GeneratorUnfit)
         }
-        R::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
+        R::Leased { .. } => (Code::AlreadyExists, Reason::Leased),
+        R::LeaseBounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
+        R::LeasesHeld { .. } | R::LeasesReturned { .. } => {
+            (Code::ResourceExhausted, Reason::LeaseRefused)
+        }
+        R::LeaseOver { .. } | R::LeaseRuns { .. } | R::WrongCause(_) => {
+            (Code::FailedPrecondition, Reason::WrongState)
+        }
+        R::LeasedKey(_) => (Code::AlreadyExists, Reason::UnitInUse),
+        R::UnknownUnit(_) | R::UnknownLease(_) => (Code::NotFound, Reason::UnknownUnit),
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
