@@ -117,22 +117,7 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
             });
             Ok([vec![log], rotation::first(&entry.event)].concat())
         }
-        Event::ProductApplied {
-            product,
-            product_sha256,
-            definition,
-            ..
-        } => {
-            if sha256(definition.as_bytes()) != *product_sha256 {
-                return refuse(Refused::DefinitionDigest(product.clone()));
-            }
-            Ok(vec![Row::Product(ProductRow {
-                product: product.clone(),
-                product_sha256: *product_sha256,
-                definition: definition.clone(),
-                seq: entry.seq,
-            })])
-        }
+        Event::ProductApplied { .. } => apply_product(entry),
         Event::OrderCreated { .. } => create_order(view, entry),
         Event::OrderClosed { order, .. } => close_order(view, entry.seq, order),
         Event::StationInvited { .. } => invite(view, entry),
@@ -176,6 +161,27 @@ pub(crate) fn admit_change<V: View>(view: &V, events: &[Event]) -> Result<(), St
         [] => refuse(Refused::Empty),
         events => unit::may_remint(view, events),
     }
+}
+
+fn apply_product<E>(entry: &Entry) -> Verdict<E> {
+    let Event::ProductApplied {
+        product,
+        product_sha256,
+        definition,
+        ..
+    } = &entry.event
+    else {
+        return refuse(Refused::Empty);
+    };
+    if sha256(definition.as_bytes()) != *product_sha256 {
+        return refuse(Refused::DefinitionDigest(product.clone()));
+    }
+    Ok(vec![Row::Product(ProductRow {
+        product: product.clone(),
+        product_sha256: *product_sha256,
+        definition: definition.clone(),
+        seq: entry.seq,
+    })])
 }
 
 fn create_order<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
