@@ -394,6 +394,24 @@ impl Event {
         }
     }
 
+    /// The lease that this event opens or ends without a unit. One that is spent is a step.
+    #[must_use]
+    pub fn lease(&self) -> Option<&LeaseStep> {
+        match self {
+            Event::Leased(leased) => Some(&leased.lease),
+            Event::LeaseVoided { lease, .. } => Some(lease),
+            Event::Recovered(recovered) => recovered.entry.event.lease(),
+            _ => None,
+        }
+    }
+
+    /// The serial that this event is about: of a step, or of a lease.
+    #[must_use]
+    pub fn serial(&self) -> Option<&Serial> {
+        let step = self.step().map(|(step, _)| &step.serial);
+        step.or_else(|| self.lease().map(|lease| &lease.serial))
+    }
+
     /// What happened to the line: of a recovered entry, what was lost.
     #[must_use]
     pub fn happened(&self) -> &Event {

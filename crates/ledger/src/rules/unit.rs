@@ -26,9 +26,10 @@ pub(super) fn issue<V: View>(
     let mut order = open_order(view, &step.order)?;
     same_product(&order, &issued.product, &issued.product_sha256)?;
     let before = view.unit(&step.serial)?;
-    lease::not_leased(view, &step.serial)?;
+    let leased = view.lease(&step.serial)?;
+    lease::not_held(leased.as_ref())?;
     may_issue(before.as_ref(), step)?;
-    let expected = lease::next_attempt(view, &step.serial, before.as_ref())?;
+    let expected = lease::next_attempt(leased.as_ref(), before.as_ref());
     counts_on(&step.serial, step.attempt, expected, at)?;
     let silicon = free_device(view, step)?;
     let new_key = free_key(view, issued)?;
