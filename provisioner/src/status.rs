@@ -90,6 +90,8 @@ impl From<IssueError> for Status {
             E::Unfit(_) => (Code::Internal, Reason::GeneratorUnfit),
             E::Ticket(_) => (Code::FailedPrecondition, Reason::TicketRefused),
             E::Over { .. } => (Code::FailedPrecondition, Reason::WrongState),
+            E::Lease(_) => (Code::InvalidArgument, Reason::BadKey),
+            E::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
             E::Key(_) | E::Bundle(_) => (Code::Internal, Reason::BadKey),
         };
         status(code, reason, &error)
@@ -112,6 +114,7 @@ impl From<CloseError> for Status {
             CloseError::LabelNotScanned(_) | CloseError::NoLabel(_) => {
                 (Code::FailedPrecondition, Reason::WrongState)
             }
+            CloseError::WrongProduct { .. } => (Code::FailedPrecondition, Reason::WrongProduct),
             CloseError::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
         };
         status(code, reason, &error)
@@ -199,7 +202,16 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::FingerprintUsed | R::OtherFingerprintKey { .. } | R::LineStopped { .. } => {
             (Code::Internal, Reason::GeneratorUnfit)
         }
-        R::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
+        R::Leased { .. } => (Code::AlreadyExists, Reason::Leased),
+        R::LeaseBounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
+        R::LeasesHeld { .. } | R::LeasesReturned { .. } => {
+            (Code::ResourceExhausted, Reason::LeaseRefused)
+        }
+        R::LeaseOver { .. } | R::LeaseRuns { .. } | R::WrongCause(_) => {
+            (Code::FailedPrecondition, Reason::WrongState)
+        }
+        R::LeasedKey(_) => (Code::AlreadyExists, Reason::UnitInUse),
+        R::UnknownUnit(_) | R::UnknownLease(_) => (Code::NotFound, Reason::UnknownUnit),
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }

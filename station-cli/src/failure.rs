@@ -348,6 +348,8 @@ fn refusal(reason: Reason) -> Advice {
         Reason::BadKey => (Rework, "UNIT KEY NOT USABLE", "to the rework bench"),
         Reason::DuplicateUnit => (Refused, "SERIAL USED", "take the next serial, call the lead"),
         Reason::UnitInUse => (Refused, "UNIT HAS ANOTHER SERIAL", "check serial and unit"),
+        Reason::Leased => (Refused, "LEASED BY A STATION", "only the station that leased it builds it"),
+        Reason::LeaseRefused => (Refused, "NO MORE TO LEASE", "return what is left, call the lead"),
         Reason::UnknownUnit => (Refused, "UNKNOWN SERIAL", "check the serial"),
         Reason::WrongState => (Rework, "UNIT WAS WITHDRAWN OR MOVED ON", "run again"),
         Reason::VoidLabel => (Rework, "THIS LABEL IS VOID", "destroy it, scan the newest; is there none? station-cli reprint"),

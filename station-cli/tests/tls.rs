@@ -148,6 +148,9 @@ mod tests {
         scrap(ScrapRequest) -> ProofResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
         show_recovery(ShowRecoveryRequest) -> ProofResponse;
+        lease(LeaseRequest) -> LeaseResponse;
+        spend(SpendRequest) -> ProofResponse;
+        return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
         show_clock(ShowClockRequest) -> ShowClockResponse;
     }
 

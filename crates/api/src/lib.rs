@@ -11,8 +11,8 @@ mod reason;
 
 pub use in_use::InUse;
 pub use parse::{
-    BadRequest, BreakSealCall, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall,
-    SignedReceipt, Target, VoidCall,
+    BadRequest, BreakSealCall, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall,
+    ResumeCall, ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
 };
 pub use reason::{DOMAIN, Reason};
 

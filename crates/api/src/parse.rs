@@ -8,6 +8,10 @@ use traveler::{
     Attempt, DeviceId, Digest, Mac, OperatorId, OrderId, ParseIdError, Serial, Slot, VoidCause,
 };
 
+mod lease;
+
+pub use lease::{LEASES_PER_CALL, LeaseCall, ReturnLeaseCall, SpendCall};
+
 use crate::v1;
 
 /// Longest PKCS#10 request, in bytes: a P-256 one is under 400.
@@ -43,6 +47,24 @@ pub enum BadRequest {
         got: usize,
         /// What it may have.
         expected: &'static str,
+    },
+    /// A list of too few or too many.
+    #[error("{field} has {got}, expected {expected}")]
+    Count {
+        /// The field's name in the interface.
+        field: &'static str,
+        /// How many it had.
+        got: usize,
+        /// How many it may have.
+        expected: &'static str,
+    },
+    /// A list in which a serial stands twice.
+    #[error("{field} names {serial} twice")]
+    Twice {
+        /// The field's name in the interface.
+        field: &'static str,
+        /// The serial.
+        serial: Serial,
     },
     /// A number that is out of its bounds.
     #[error("{field} is {got}, expected {expected}")]

@@ -58,6 +58,10 @@ reasons! {
     DuplicateUnit = "DUPLICATE_UNIT",
     /// The silicon or its key already carries another serial.
     UnitInUse = "UNIT_IN_USE",
+    /// A station holds a leased credential for the serial: it alone gives it to a unit, or returns it.
+    Leased = "LEASED",
+    /// No more may be leased: the station holds as many as it may, or too many came back unspent.
+    LeaseRefused = "LEASE_REFUSED",
     /// The serial was never issued.
     UnknownUnit = "UNKNOWN_UNIT",
     /// The attempt is not in the state this step needs.

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod collision;
+mod lease;
 mod mint;
 mod monitor;
 mod policy;
@@ -20,8 +21,9 @@ mod vector;
 
 pub use bundle::{Bundle, BundleError};
 pub use collision::collisions_tolerated;
+pub use lease::{LeaseError, LeaseFor, LeasedBundle, Recipient, wrap_to};
 pub use mint::{KeyError, MintError, MintedKey, mint, mint_key, mint_seen};
 pub use monitor::{Monitor, Output, Unfit};
 pub use policy::{Breach, Class, Policy, PolicyError};
 pub use receipt::receipt;
-pub use secret::{BundleBytes, Password, PasswordError, PrivateKey, Salt};
+pub use secret::{BundleBytes, LeaseKey, Password, PasswordError, PrivateKey, Salt};

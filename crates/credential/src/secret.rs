@@ -131,6 +131,22 @@ impl Salt {
     }
 }
 
+secret! {
+    /// A station's key for what it leases: whoever has it opens what the station has not used yet.
+    pub struct LeaseKey(Zeroizing<[u8; 32]>);
+}
+
+impl LeaseKey {
+    pub(crate) fn from_array(bytes: Zeroizing<[u8; 32]>) -> LeaseKey {
+        LeaseKey(bytes)
+    }
+
+    /// Lends the raw X25519 key to `f`, which stores it at the station.
+    pub fn expose<R>(&self, f: impl FnOnce(&[u8; 32]) -> R) -> R {
+        f(&self.0)
+    }
+}
+
 impl BundleBytes {
     /// The longest bundle, in bytes: a wire frame is 4,096 and carries the request around it.
     pub const MAX: usize = 3_584;

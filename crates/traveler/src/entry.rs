@@ -8,8 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LogRecovered, Mac,
-    OperatorId, OrderId, Recovered, Serial, Sku, Slot, State, StationName, Timestamp, VoidCause,
+    Attempt, Blocked, Ceremony, DeviceId, Digest, Fingerprint, KeyId, LeaseStep, Leased,
+    LogRecovered, Mac, OperatorId, OrderId, Recovered, Serial, Sku, Slot, Spent, State,
+    StationName, Timestamp, VoidCause,
 };
 
 /// One line of the log. `seq` is its leaf index and the only order there is.
@@ -195,6 +196,18 @@ pub enum Event {
     },
     /// A credential was minted for a unit. It left the server only after this was durable.
     Issued(Box<Issued>),
+    /// A credential was minted for a serial whose unit a station will meet without a network.
+    Leased(Box<Leased>),
+    /// A leased credential met its unit: an attempt like any other from here on.
+    Spent(Box<Spent>),
+    /// A lease ended without a unit; its password is burnt, its place in the order is free again.
+    LeaseVoided {
+        /// Which lease.
+        #[serde(flatten)]
+        lease: LeaseStep,
+        /// Why.
+        cause: VoidCause,
+    },
     /// The unit was shown, after a reset, to hold what was issued.
     Loaded {
         /// Which attempt.
@@ -358,6 +371,7 @@ impl Event {
     pub fn step(&self) -> Option<(&Step, State)> {
         match self {
             Event::Issued(issued) => Some((&issued.step, State::Issued)),
+            Event::Spent(spent) => Some((&spent.step, State::Issued)),
             Event::Loaded { step, .. } => Some((step, State::Loaded)),
             Event::Reprinted { step, .. } => Some((step, State::Loaded)),
             Event::Sealed { step, .. } => Some((step, State::Sealed)),
@@ -376,9 +390,29 @@ impl Event {
             | Event::LineResumed { .. }
             | Event::LogKeyRotated { .. }
             | Event::IssuingKeyRotated { .. }
+            | Event::Leased(_)
+            | Event::LeaseVoided { .. }
             | Event::LogRecovered(_)
             | Event::SerialBlocked(_) => None,
         }
+    }
+
+    /// The lease that this event opens or ends without a unit. One that is spent is a step.
+    #[must_use]
+    pub fn lease(&self) -> Option<&LeaseStep> {
+        match self {
+            Event::Leased(leased) => Some(&leased.lease),
+            Event::LeaseVoided { lease, .. } => Some(lease),
+            Event::Recovered(recovered) => recovered.entry.event.lease(),
+            _ => None,
+        }
+    }
+
+    /// The serial that this event is about: of a step, or of a lease.
+    #[must_use]
+    pub fn serial(&self) -> Option<&Serial> {
+        let step = self.step().map(|(step, _)| &step.serial);
+        step.or_else(|| self.lease().map(|lease| &lease.serial))
     }
 
     /// What happened to the line: of a recovered entry, what was lost.

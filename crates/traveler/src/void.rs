@@ -18,17 +18,23 @@ pub enum VoidCause {
     StationRevoked,
     /// The entry that withdrew it was lost; a later attempt is proven, so it was withdrawn.
     RecordLost,
+    /// The station gave its lease back unused.
+    LeaseReturned,
+    /// Nobody spent the lease in its time.
+    LeaseExpired,
 }
 
 impl VoidCause {
     /// Every cause.
-    pub const ALL: [VoidCause; 6] = [
+    pub const ALL: [VoidCause; 8] = [
         VoidCause::ReplyLost,
         VoidCause::ReadBack,
         VoidCause::Swapped,
         VoidCause::UnitLost,
         VoidCause::StationRevoked,
         VoidCause::RecordLost,
+        VoidCause::LeaseReturned,
+        VoidCause::LeaseExpired,
     ];
 
     /// The word used in entries and JSON.
@@ -41,7 +47,25 @@ impl VoidCause {
             VoidCause::UnitLost => "unit_lost",
             VoidCause::StationRevoked => "station_revoked",
             VoidCause::RecordLost => "record_lost",
+            VoidCause::LeaseReturned => "lease_returned",
+            VoidCause::LeaseExpired => "lease_expired",
         }
+    }
+
+    /// Whether it is one that ends a lease: a credential that has met no unit yet.
+    #[must_use]
+    pub fn ends_a_lease(self) -> bool {
+        use VoidCause::{LeaseExpired, LeaseReturned, ReplyLost, StationRevoked};
+        matches!(
+            self,
+            LeaseReturned | LeaseExpired | StationRevoked | ReplyLost
+        )
+    }
+
+    /// Whether it is one that withdraws an attempt at a unit.
+    #[must_use]
+    pub fn ends_an_attempt(self) -> bool {
+        !matches!(self, VoidCause::LeaseReturned | VoidCause::LeaseExpired)
     }
 
     /// The cause a word stands for, or `None` for a word of no cause.
