@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api::v1::provisioning_client::ProvisioningClient;
@@ -102,6 +103,9 @@ macro_rules! provisioning {
                     &self,
                     request: v1::$request,
                 ) -> Result<v1::$reply, CallError> {
+                    if self.is_away() {
+                        return Err(silent());
+                    }
                     repeat(self.patience, || self.server.$call(request.clone())).await
                 }
             )*
@@ -124,6 +128,12 @@ provisioning! {
     seal(SealRequest) -> ProofResponse;
     /// Withdraws the attempt.
     void(VoidRequest) -> ProofResponse;
+    /// Gives credentials for the hours without a network, encrypted to this station.
+    lease(LeaseRequest) -> LeaseResponse;
+    /// Records which unit got a leased one.
+    spend(SpendRequest) -> ProofResponse;
+    /// Voids those that no unit got.
+    return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
     /// Where a unit of this station's stands.
     unit_state(UnitStateRequest) -> UnitStateResponse;
 }
@@ -219,6 +229,11 @@ impl Server {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Patience(pub Duration);
 
+impl Patience {
+    /// One try.
+    pub const NONE: Patience = Patience(Duration::ZERO);
+}
+
 impl Default for Patience {
     /// A server restart.
     fn default() -> Patience {
@@ -230,6 +245,29 @@ impl Default for Patience {
 pub(crate) struct Patient<'a, S> {
     pub(crate) server: &'a S,
     pub(crate) patience: Patience,
+    /// Set when the work in hand goes on without it: it is not looked for any more.
+    away: AtomicBool,
+}
+
+impl<'a, S> Patient<'a, S> {
+    pub(crate) fn new(server: &'a S, patience: Patience) -> Patient<'a, S> {
+        let away = AtomicBool::new(false);
+        Patient {
+            server,
+            patience,
+            away,
+        }
+    }
+
+    /// The work in hand goes on without the server.
+    pub(crate) fn go_without(&self) {
+        self.away.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
 }
 
 /// The first pause between two tries; each further one is twice as long.

@@ -203,8 +203,18 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
+        self.take(before, proof, |event| is_step(event, step, states))
+    }
+
+    /// The same of an entry that is no step of a unit.
+    pub(crate) fn take(
+        &self,
+        before: u64,
+        proof: &ProofResponse,
+        is_it: impl FnOnce(&Event) -> bool,
+    ) -> Result<Proven, LogError> {
         let (checkpoint, entry) = self.included(proof)?;
-        if !is_step(&entry.event, step, states) {
+        if !is_it(&entry.event) {
             return Err(no_proof(&"the entry is of another step"));
         }
         if checkpoint.size < before {

@@ -25,7 +25,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::printer::PrinterArgs;
 use crate::sync::sync;
+
+pub(crate) use mask::Check;
 
 use ends::Ends;
 use floor::{Do, Floor, Rules, SlotEvent};
@@ -86,6 +88,11 @@ pub(crate) struct ShiftArgs {
     data: DataArgs,
     #[command(flatten)]
     format: FormatArgs,
+}
+
+/// What the check character of this bench's serials is, by its slots file.
+pub(crate) fn check_of(slots: &Path) -> anyhow::Result<Option<Check>> {
+    Ok(Slots::read(slots)?.reading.check)
 }
 
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.

@@ -326,10 +326,7 @@ async fn look<S: Provisioning>(
 async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Result<Way, Failure> {
     let desk = Desk {
         home,
-        calls: Patient {
-            server,
-            patience: Patience(Duration::ZERO),
-        },
+        calls: Patient::new(server, Patience(Duration::ZERO)),
         operator: None,
     };
     way(&desk.open_order(order).await?)
@@ -407,6 +404,9 @@ mod tests {
         reprint(ReprintRequest) -> ProofResponse;
         seal(SealRequest) -> ProofResponse;
         void(VoidRequest) -> ProofResponse;
+        lease(LeaseRequest) -> LeaseResponse;
+        spend(SpendRequest) -> ProofResponse;
+        return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
     }
 
