@@ -17,6 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::connect::{self, Address, AddressError, Watch};
 use crate::home::{Home, HomeError};
+use crate::link::Known;
 use crate::trust::{self, TrustError};
 
 /// Why a call brought nothing.
@@ -93,6 +94,14 @@ macro_rules! provisioning {
                 async fn $call(&self, request: v1::$request) -> Result<v1::$reply, CallError> {
                     let mut client = self.client.clone();
                     self.answer(client.$call(request).await)
+                }
+            )*
+        }
+
+        impl<S: Provisioning> Provisioning for Known<S> {
+            $(
+                async fn $call(&self, request: v1::$request) -> Result<v1::$reply, CallError> {
+                    self.call(self.server.$call(request)).await
                 }
             )*
         }
@@ -303,7 +312,7 @@ where
     }
 }
 
-fn silent() -> CallError {
+pub(crate) fn silent() -> CallError {
     CallError::Unavailable {
         reason: None,
         message: "no reply in time".to_owned(),

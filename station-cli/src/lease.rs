@@ -38,7 +38,7 @@ use crate::durable;
 use crate::journal::{JournalError, io_error, read_json, write_json};
 
 pub use take::{Ask, give_back, lease};
-pub(crate) use verb::{LeaseArgs, run};
+pub(crate) use verb::{LeaseArgs, Standing, run};
 
 /// One credential that waits for its unit.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

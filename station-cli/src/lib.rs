@@ -29,6 +29,7 @@ mod hold;
 mod home;
 mod journal;
 mod lease;
+mod link;
 mod load;
 mod log;
 mod offline;

@@ -11,6 +11,7 @@ mod ends;
 mod events;
 mod floor;
 mod glyph;
+mod lookout;
 mod mask;
 mod noise;
 mod outlet;
@@ -41,6 +42,8 @@ use crate::calls::{Patience, Server};
 use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
+use crate::lease::Standing;
+use crate::link::{Known, Link};
 use crate::printer::PrinterArgs;
 use crate::sync::sync;
 
@@ -115,10 +118,17 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
+    let link = Arc::default();
+    let (watching, end) = std::sync::mpsc::channel();
+    let (of, to) = (args.order.clone(), news.clone());
+    lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
+        .context("the lookout cannot be started")?;
     let mut shift = Shift {
         floor: floor(&args.order, &slots),
         labels: slots.slots.iter().map(|_| None).collect(),
-        workers: workers(&args, &home, &slots.slots, &news)?,
+        workers: workers(&args, &home, &slots.slots, (&link, &news))?,
+        held: Standing::default(),
+        _watching: watching,
         codes: BTreeMap::new(),
         withdrawing: BTreeMap::new(),
         died: false,
@@ -131,7 +141,9 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let _ = std::panic::take_hook();
     if let Err(error) = &code {
         // Whoever reads the events learns it too.
-        shift.show.end(shift.now(), exit_code(error), 0);
+        shift
+            .show
+            .end(shift.now(), exit_code(error), 0, &shift.held);
     }
     code
 }
@@ -172,7 +184,7 @@ fn workers(
     args: &ShiftArgs,
     home: &Arc<Home>,
     slots: &[SlotAt],
-    news: &mpsc::UnboundedSender<News>,
+    (link, news): (&Arc<Link>, &mpsc::UnboundedSender<News>),
 ) -> anyhow::Result<Vec<Worker>> {
     // Shared: one label at a time, whatever the slot.
     let printer = args.printer.open(home.labels());
@@ -180,13 +192,16 @@ fn workers(
     let own_labels = own == Some(&home.labels());
     let start = |(at, slot): (usize, &SlotAt)| {
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
-        let patience = args.wait.patience();
+        let (patience, link) = (args.wait.patience(), Arc::clone(link));
         let (labels, order) = (printer.clone(), args.order.clone());
         let name = format!("slot {}", slot.number);
         Worker::start(at, name, news.clone(), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
-            server: Server::of(&home).expect("the station's keys were read a moment ago"),
+            server: Known {
+                server: Server::of(&home).expect("the station's keys were read a moment ago"),
+                link,
+            },
             port: SlotPort::new(slot.place, slot.number, slot.baud),
             labels,
             lid: slot.lid,
@@ -224,6 +239,10 @@ struct Shift {
     withdrawing: BTreeMap<usize, (Serial, u8)>,
     /// Whether a slot broke off.
     died: bool,
+    /// What is left of the lease.
+    held: Standing,
+    /// Dropped, it ends the lookout.
+    _watching: std::sync::mpsc::Sender<()>,
     began: Instant,
     show: Show,
 }
@@ -304,6 +323,11 @@ impl Shift {
                 self.show.result(now, self.slots.slots[at].number, &report);
             }
             News::Clock(wrong) => self.floor.clock_is_wrong(wrong),
+            News::Outlook(outlook) => {
+                self.show.outlook(now, &outlook);
+                self.held = outlook.held.clone();
+                self.floor.looks_out(outlook);
+            }
             News::Broke(place) => self.show.broke(now, &place),
         }
     }
@@ -394,7 +418,8 @@ impl Shift {
         let worst = self.codes.values().copied().max().unwrap_or(0);
         let unsettled = left > 0 || self.died;
         let code = if unsettled { worst.max(10) } else { worst };
-        self.show.end(self.now(), code, left);
+        self.held = Standing::of(&self.home, None)?;
+        self.show.end(self.now(), code, left, &self.held);
         for worker in self.workers.drain(..) {
             drop(worker.orders);
             // One that hangs is left behind; the journal has what it had in hand.

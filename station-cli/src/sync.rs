@@ -204,31 +204,9 @@ impl<S: Provisioning> Desk<'_, S> {
         serial: &Serial,
         scrap: bool,
     ) -> Result<Open, Failure> {
-        let open = match (claim.open().cloned(), self.standing(serial).await?) {
-            (Some(open), _) => open,
-            // A station that lost its folder finds its own attempts at the server.
-            (
-                None,
-                Standing::Known {
-                    state: State::Issued | State::Loaded,
-                    device_id,
-                    order,
-                    station,
-                    ..
-                },
-            ) if station == *self.home.station() => Open {
-                serial: serial.clone(),
-                order,
-                port: String::new(),
-                device_id,
-                issued: None,
-                withdraw: None,
-            },
-            (None, _) => {
-                return Err(Failure::NothingOpen {
-                    serial: serial.clone(),
-                });
-            }
+        let open = match claim.open() {
+            Some(open) => open.clone(),
+            None => self.begun_here(serial).await?,
         };
         let cause = match open.issued {
             Some(_) => VoidCause::UnitLost,
@@ -241,5 +219,28 @@ impl<S: Provisioning> Desk<'_, S> {
         })?;
         self.withdraw(claim).await?;
         Ok(open)
+    }
+
+    /// A station that lost its folder finds its own attempts at the server.
+    async fn begun_here(&self, serial: &Serial) -> Result<Open, Failure> {
+        match self.standing(serial).await? {
+            Standing::Known {
+                state: State::Issued | State::Loaded,
+                device_id,
+                order,
+                station,
+                ..
+            } if station == *self.home.station() => Ok(Open {
+                serial: serial.clone(),
+                order,
+                port: String::new(),
+                device_id,
+                issued: None,
+                withdraw: None,
+            }),
+            _ => Err(Failure::NothingOpen {
+                serial: serial.clone(),
+            }),
+        }
     }
 }

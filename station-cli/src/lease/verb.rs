@@ -144,6 +144,8 @@ async fn back(home: &Home, args: &LeaseArgs) -> Result<Done> {
 /// What is held, in numbers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Standing {
+    /// Whether there was a lease at all, spent by now or not.
+    pub(crate) leased: bool,
     /// Unspent, and may be given to a unit.
     pub(crate) left: usize,
     /// Unspent, and too old.
@@ -164,7 +166,11 @@ impl Standing {
         let ours = |it: &OrderId| order.is_none_or(|order| order == it);
         let all = home.leases().all()?;
         let now = home.leases().now()?;
-        let mut standing = Standing::default();
+        let known = order.map(|order| home.leases().order(order)).transpose()?;
+        let mut standing = Standing {
+            leased: !all.is_empty() || known.flatten().is_some(),
+            ..Standing::default()
+        };
         for leased in all.iter().filter(|leased| ours(&leased.order)) {
             match (&leased.released, leased.expires > now) {
                 (Some(_), _) => standing.under_way += 1,

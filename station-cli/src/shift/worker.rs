@@ -17,6 +17,7 @@ use wire::profile::Driver;
 use zeroize::Zeroizing;
 
 use super::floor::{Presence, SlotEvent, Turned};
+use super::lookout::Outlook;
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::cli::put_away;
 use crate::drive::UnitError;
@@ -70,6 +71,8 @@ pub(super) enum News {
     Report(usize, Box<Report>),
     /// Whether this machine's clock is off, by the server's.
     Clock(bool),
+    /// How it stands with server and lease.
+    Outlook(Outlook),
     /// Where a turn broke off in this program.
     Broke(String),
 }
@@ -329,7 +332,8 @@ async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Re
         calls: Patient::new(server, Patience(Duration::ZERO)),
         operator: None,
     };
-    way(&desk.open_order(order).await?)
+    // Without a server, as it said when it gave a lease.
+    way(&desk.order(order, true).await?)
 }
 
 /// Labels that the floor sends to this slot.
