@@ -176,7 +176,7 @@ pub(crate) fn station(site: &Site, verb: StationVerb, format: Format) -> Result<
                     .await
                     .map_err(refused)?
                     .into_inner();
-                print(format, &station_json(&row), || station_line(&row))
+                print(format, &revoked_json(&row), || revoked_line(&row))
             }
             StationVerb::List => {
                 let mut audit = AuditClient::new(channel);
@@ -343,12 +343,30 @@ fn station_json(row: &v1::StationRecord) -> Value {
         "state": row.state,
         "certificate_sha256": hex(&row.certificate_sha256),
         "open": row.open,
+        "leased": row.leased,
     })
+}
+
+/// A station that was revoked, and what that voided.
+fn revoked_json(row: &v1::StationRecord) -> Value {
+    let mut fact = station_json(row);
+    fact["voided_attempts"] = row.voided_attempts.into();
+    fact["voided_leases"] = row.voided_leases.into();
+    fact
+}
+
+fn revoked_line(row: &v1::StationRecord) -> String {
+    format!(
+        "{}voided: {} attempts under way, {} leased credentials that had met no unit\n",
+        station_line(row),
+        row.voided_attempts,
+        row.voided_leases
+    )
 }
 
 fn station_line(row: &v1::StationRecord) -> String {
     format!(
-        "{:<32} {:<9} {} under way\n",
-        row.station, row.state, row.open
+        "{:<32} {:<9} {} under way, {} leased\n",
+        row.station, row.state, row.open, row.leased
     )
 }

@@ -1,5 +1,5 @@
 //! What a running server does without being asked: watches its token, keeps the token's mark of the
-//! log, renews its certificate.
+//! log, renews its certificate, voids leases that nobody spent.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +28,9 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 /// How often the server's certificate is made anew.
 const RENEW_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// How often leases are looked for whose time is over.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
 /// Does the chores until it is dropped.
 pub(crate) async fn run(
     line: Arc<Line>,
@@ -37,7 +40,8 @@ pub(crate) async fn run(
     tokio::join!(
         watch(&line, health),
         keep_mark(&line),
-        renew(&line, &certificate)
+        renew(&line, &certificate),
+        void_expired(&line)
     );
 }
 
@@ -119,6 +123,22 @@ pub(crate) fn raise_mark(line: &Line) {
     match line.hsm.raise_high_water(&line.mark, size) {
         Ok(()) => line.marked.store(size, Ordering::Relaxed),
         Err(error) => tracing::warn!(%error, size, "the token did not take the log's size"),
+    }
+}
+
+/// Voids the leases whose time is over, once at the start: it may be long over.
+async fn void_expired(line: &Arc<Line>) {
+    let mut tick = interval(EXPIRE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let its = Arc::clone(line);
+        match tokio::task::spawn_blocking(move || its.void_expired()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(voided)) => tracing::warn!(voided, "leases expired unspent"),
+            Ok(Err(error)) => tracing::warn!(%error, "expired leases were not all voided"),
+            Err(_) => tracing::error!("expired leases were not voided: a thread panicked"),
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use api::{ConfirmCall, ReprintCall, SealCall, SignedReceipt, Target, VoidCall};
 use ledger::{AppendError, Proof, Refused, UnitRow};
 use thiserror::Error;
 use traveler::{
-    Digest, Entry, Event, LabelProof, OperatorId, Serial, State, StationName, Step, VoidCause,
+    Digest, Entry, Event, LabelProof, OperatorId, OrderId, Serial, State, StationName, Step,
+    VoidCause,
 };
 
 use crate::auth::{Caller, sha256};
@@ -38,6 +39,14 @@ pub(crate) enum CloseError {
     /// The product carries no label.
     #[error("the product of {0} carries no label: there is none to print again")]
     NoLabel(Serial),
+    /// The unit that a lease met is not what its order builds.
+    #[error("order {order}, which permits the lease of {serial}, builds no such unit")]
+    WrongProduct {
+        /// The serial.
+        serial: Serial,
+        /// The order.
+        order: OrderId,
+    },
     /// The entry is on record, its proof cannot be had yet.
     #[error("the step is on record, its checkpoint is not signed yet: ask again")]
     NoProofYet,
@@ -212,7 +221,7 @@ impl Line {
     }
 
     /// Appends, or finds that the very same step was appended before.
-    fn record(
+    pub(crate) fn record(
         &self,
         events: Vec<Event>,
         target: &Target,
@@ -297,23 +306,31 @@ impl Line {
         let entry = bytes.and_then(|bytes| Entry::from_bytes(&bytes).ok());
         Ok(match entry.as_ref().map(|entry| entry.event.happened()) {
             Some(Event::Issued(issued)) => issued.key_made_on_unit,
+            Some(Event::Spent(_)) => false, // a leased key is always minted
             _ => true,
         })
     }
 
     fn carries_label(&self, row: &UnitRow) -> Result<bool, CloseError> {
-        Ok(self.product_of(row)?.is_none_or(|product| product.label))
+        Ok(self
+            .product_of(&row.order)?
+            .is_none_or(|product| product.label))
     }
 
     /// The device profile by which the station reads such a unit back; `None`: the unit proves
     /// itself what it holds, and a station's word is not enough.
     fn profile_of(&self, row: &UnitRow) -> Result<Option<Digest>, CloseError> {
-        let profile = self.product_of(row)?.and_then(|product| product.profile);
+        let profile = self
+            .product_of(&row.order)?
+            .and_then(|product| product.profile);
         Ok(profile.map(|profile| profile.sha256))
     }
 
-    fn product_of(&self, row: &UnitRow) -> Result<Option<compliance::Product>, CloseError> {
-        let order = self.read(|ledger| ledger.order(&row.order))?;
+    pub(crate) fn product_of(
+        &self,
+        order: &OrderId,
+    ) -> Result<Option<compliance::Product>, CloseError> {
+        let order = self.read(|ledger| ledger.order(order))?;
         let Some(order) = order else { return Ok(None) };
         let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
         Ok(row.and_then(|row| compliance::Product::parse(&row.definition).ok()))

@@ -10,7 +10,7 @@ use guess::{Clause, Facts, Verdict};
 use hsm::{HsmError, Key};
 use ledger::OrderRow;
 use ring::rand::{SecureRandom, SystemRandom};
-use traveler::{Digest, Fingerprint, GateRecord, Issued, OrderId, Step};
+use traveler::{Attempt, Digest, Fingerprint, GateRecord, Issued, Mac, OrderId, Serial, Step};
 use zeroize::Zeroizing;
 
 use api::IssueCall;
@@ -32,29 +32,56 @@ const FALSE_ALARM: f64 = 1e-17;
 /// The share of refused controls from which a policy leaves a unit no room.
 const ROOM_MIN: f64 = 0.75;
 
+/// What a credential is drawn for.
+pub(crate) struct Wanted<'a> {
+    pub(crate) order: &'a OrderId,
+    pub(crate) serial: &'a Serial,
+    pub(crate) attempt: Attempt,
+    /// Empty while nobody has met the silicon.
+    pub(crate) device_id: &'a str,
+    pub(crate) macs: &'a [Mac],
+    pub(crate) model: &'a str,
+    /// PKCS#10 made on the unit; none: a key is minted.
+    pub(crate) csr: Option<&'a [u8]>,
+}
+
+impl<'a> Wanted<'a> {
+    /// For the unit that an issue is for.
+    pub(crate) fn of(call: &'a IssueCall, attempt: Attempt) -> Wanted<'a> {
+        Wanted {
+            order: &call.order,
+            serial: &call.serial,
+            attempt,
+            device_id: call.device_id.as_str(),
+            macs: &call.macs,
+            model: &call.model,
+            csr: call.csr.as_deref(),
+        }
+    }
+}
+
 impl Line {
     /// Draws a password, a key where the unit has none, and the certificate, as one bundle.
     pub(crate) fn draw(
         &self,
-        call: &IssueCall,
-        step: &Step,
+        wanted: &Wanted<'_>,
         product: &Product,
         policy: &Policy,
     ) -> Result<Drawn, IssueError> {
-        let (password, redraws) = self.mint(policy, product, call)?;
+        let (password, redraws) = self.mint(policy, product, wanted)?;
         let fingerprint = password.folded(|clear| self.hsm.mac(Key::Fingerprint, clear))?;
         let folded = password.folded(|clear| Zeroizing::new(clear.to_vec()));
-        let (spki, key) = unit_key(call)?;
+        let (spki, key) = unit_key(wanted.csr)?;
         let chain = self
             .authority
-            .device(&spki, &step.serial, &product.sku, self.now())?;
+            .device(&spki, wanted.serial, &product.sku, self.now())?;
         let mut salt = [0; 16];
         self.random_watched(&mut salt)?;
 
         let certificate_sha256 = sha256(&chain[0]);
         let bundle = Bundle {
-            serial: step.serial.clone(),
-            attempt: step.attempt,
+            serial: wanted.serial.clone(),
+            attempt: wanted.attempt,
             password,
             salt: Salt::from_bytes(salt),
             chain,
@@ -78,33 +105,33 @@ impl Line {
         &self,
         policy: &Policy,
         product: &Product,
-        call: &IssueCall,
+        wanted: &Wanted<'_>,
     ) -> Result<(Password, u32), IssueError> {
-        let macs: Vec<String> = call.macs.iter().map(ToString::to_string).collect();
-        let ssid = labels::ssid(product, &call.serial);
+        let macs: Vec<String> = wanted.macs.iter().map(ToString::to_string).collect();
+        let ssid = labels::ssid(product, wanted.serial);
         let facts = Facts {
-            serial: call.serial.as_str(),
-            device_id: call.device_id.as_str(),
+            serial: wanted.serial.as_str(),
+            device_id: wanted.device_id,
             macs: &macs,
-            model: &call.model,
+            model: wanted.model,
             ssid: ssid.as_deref().or(product.ssid_prefix.as_deref()),
             public: &[product.sku.as_str(), &product.name],
         };
-        let mut chance = match self.watch.chance(&call.order) {
+        let mut chance = match self.watch.chance(wanted.order) {
             Some(chance) => chance,
             None => refusal_chance(policy, &facts)?,
         };
         let mut redraws = 0;
         loop {
-            let password = self.mint_watched(&call.order, policy)?;
-            let verdict = self.watch.with_recent(&call.order, |recent| {
+            let password = self.mint_watched(wanted.order, policy)?;
+            let verdict = self.watch.with_recent(wanted.order, |recent| {
                 password.folded(|clear| guess::judge(clear, &facts, recent))
             });
             let Verdict::Refused {
                 detector, clause, ..
             } = verdict
             else {
-                self.watch.judged(&call.order, policy, false, chance)?;
+                self.watch.judged(wanted.order, policy, false, chance)?;
                 return Ok((password, redraws));
             };
             redraws += 1;
@@ -119,7 +146,7 @@ impl Line {
                     evidence: format!("the gate refused {redraws} draws in a row"),
                 }));
             }
-            self.watch.judged(&call.order, policy, true, chance)?;
+            self.watch.judged(wanted.order, policy, true, chance)?;
         }
     }
 
@@ -215,10 +242,10 @@ fn limb(clause: Clause) -> &'static str {
 pub(crate) struct Drawn {
     pub(crate) bundle: BundleBytes,
     pub(crate) folded: Zeroizing<Vec<u8>>,
-    fingerprint: Fingerprint,
-    certificate_sha256: Digest,
-    public_key_sha256: Digest,
-    redraws: u32,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) certificate_sha256: Digest,
+    pub(crate) public_key_sha256: Digest,
+    pub(crate) redraws: u32,
 }
 
 impl Drawn {
@@ -255,8 +282,8 @@ impl Drawn {
 }
 
 /// The key a unit's certificate is for: its own, or one made for it.
-fn unit_key(call: &IssueCall) -> Result<(Vec<u8>, Option<PrivateKey>), IssueError> {
-    if let Some(csr) = &call.csr {
+fn unit_key(csr: Option<&[u8]>) -> Result<(Vec<u8>, Option<PrivateKey>), IssueError> {
+    if let Some(csr) = csr {
         return Ok((identity::check_csr(csr)?, None));
     }
     let minted = credential::mint_key(&SystemRandom::new())?;

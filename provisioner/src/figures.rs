@@ -1,11 +1,14 @@
 //! How orders are written for scripts and for people, wherever they were read.
 
 use api::v1::OrderRecord;
-use ledger::OrderRow;
+use ledger::{LeaseCountRow, OrderRow};
 use serde_json::{Value, json};
 
+/// An order with what its leases add up to.
+pub(crate) type Counted = (OrderRow, LeaseCountRow);
+
 /// An order as the interface carries it.
-pub(crate) fn order_record(row: OrderRow) -> OrderRecord {
+pub(crate) fn order_record((row, leases): Counted) -> OrderRecord {
     OrderRecord {
         order: row.order.to_string(),
         product: row.product.to_string(),
@@ -18,8 +21,8 @@ pub(crate) fn order_record(row: OrderRow) -> OrderRecord {
         not_started: row.not_started,
         voided: row.voided,
         reworked: row.reworked,
-        leased: 0,
-        returned: 0,
+        leased: leases.leased,
+        returned: leases.returned,
     }
 }
 
@@ -36,6 +39,8 @@ pub(crate) fn order_json(row: &OrderRecord) -> Value {
         "not_started": row.not_started,
         "voided": row.voided,
         "reworked": row.reworked,
+        "leased": row.leased,
+        "returned": row.returned,
         "allowance": row.allowance,
     })
 }
@@ -44,7 +49,7 @@ pub(crate) fn order_json(row: &OrderRecord) -> Value {
 pub(crate) fn order_line(row: &OrderRecord) -> String {
     format!(
         "{:<12} {:<12} {:<6} ordered {} = sealed {} + scrapped {} + open {} + not started {}; \
-         voided {}, reworked {}, allowance {}\n",
+         voided {}, reworked {}, allowance {}{}\n",
         row.order,
         row.product,
         state(row),
@@ -55,8 +60,17 @@ pub(crate) fn order_line(row: &OrderRecord) -> String {
         row.not_started,
         row.voided,
         row.reworked,
-        row.allowance
+        row.allowance,
+        leases(row)
     )
+}
+
+/// Said of an order only once it has had some.
+fn leases(row: &OrderRecord) -> String {
+    match (row.leased, row.returned) {
+        (0, 0) => String::new(),
+        (leased, returned) => format!("; leased {leased} of the open, returned unspent {returned}"),
+    }
 }
 
 fn state(row: &OrderRecord) -> &'static str {

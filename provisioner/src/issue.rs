@@ -5,9 +5,9 @@
 //! beforehand whose answer could be old.
 
 use compliance::Product;
-use credential::{BundleBytes, BundleError, KeyError, PolicyError, Unfit};
+use credential::{BundleBytes, BundleError, KeyError, LeaseError, PolicyError, Unfit};
 use hsm::HsmError;
-use ledger::{AppendError, OrderRow, Proof, Refused, UnitRow};
+use ledger::{AppendError, LeaseRow, OrderRow, Proof, Refused, UnitRow};
 use thiserror::Error;
 use traveler::{Attempt, Event, OrderId, Serial, Sku, State, StationName, Step, VoidCause};
 
@@ -15,8 +15,9 @@ use api::IssueCall;
 
 use crate::auth::Caller;
 use crate::authority::AuthorityError;
-use crate::draw::policy_of;
+use crate::draw::{Wanted, policy_of};
 use crate::labels;
+use crate::lease::held;
 use crate::line::{BenchError, Line};
 
 /// A credential that is on record and may leave.
@@ -114,6 +115,12 @@ pub(crate) enum IssueError {
     /// The bundle does not fit the unit.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The station's key for its lease is none.
+    #[error("a leased credential cannot be encrypted to the station: {0}")]
+    Lease(#[from] LeaseError),
+    /// The entries are on record, their proofs cannot be had yet.
+    #[error("the lease is on record, its checkpoint is not signed yet: ask again")]
+    NoProofYet,
     /// The ledger's rules refuse, or it cannot be written.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -134,7 +141,9 @@ impl Line {
         let station = self.bench(caller)?;
         self.running()?;
         match self.issue_at(station.clone(), call) {
-            Err(IssueError::Unfit(unfit)) => Err(self.stop(station, call, unfit)),
+            Err(IssueError::Unfit(unfit)) => {
+                Err(self.stop(station, &call.order, &call.serial, unfit))
+            }
             answer => answer,
         }
     }
@@ -143,13 +152,17 @@ impl Line {
         let (order, product) = self.order_to_build(&call.order)?;
         builds(&order, &product, call)?;
         fits_label(&product, &call.serial)?;
+        let lease = self.read(|ledger| ledger.lease(&call.serial))?;
+        if let Some(row) = lease.clone().filter(LeaseRow::is_held) {
+            return Err(AppendError::Refused(held(row)).into()); // this only spares the draw
+        }
         let before = self.read(|ledger| ledger.unit(&call.serial))?;
-        let (step, lost) = next_attempt(call, station, before);
+        let (step, lost) = next_attempt(call, station, before, lease.map(|row| row.attempt));
         let policy = policy_of(&product)?;
 
         let mut collisions = 0;
         loop {
-            let drawn = self.draw(call, &step, &product, &policy)?;
+            let drawn = self.draw(&Wanted::of(call, step.attempt), &product, &policy)?;
             let ticket = self.wrap(&step, &drawn.bundle)?;
             let issued = drawn.record(self, call, &step, &order, &policy, collisions);
             let events = lost
@@ -199,7 +212,8 @@ impl Line {
     }
 }
 
-/// The attempt an issue opens, and the void of a lost one that must come first.
+/// The attempt an issue opens, and the void of a lost one that must come first. Leases count as
+/// tries, whatever became of them.
 ///
 /// An open attempt of the same station and the same silicon means that its reply was lost: nobody
 /// can say where that secret is, so it is burnt in the transaction that records the fresh one.
@@ -210,10 +224,10 @@ fn next_attempt(
     call: &IssueCall,
     station: StationName,
     before: Option<UnitRow>,
+    leased: Option<Attempt>,
 ) -> (Step, Option<Event>) {
-    let attempt = before
-        .as_ref()
-        .map_or(Attempt::FIRST, |row| row.attempt.next());
+    let newest = leased.max(before.as_ref().map(|row| row.attempt));
+    let attempt = newest.map_or(Attempt::FIRST, Attempt::next);
     let step = Step {
         serial: call.serial.clone(),
         device_id: call.device_id.clone(),
@@ -237,7 +251,7 @@ fn next_attempt(
 }
 
 /// Before anything is spent: behind an issue it would be a unit without a label.
-fn fits_label(product: &Product, serial: &Serial) -> Result<(), IssueError> {
+pub(crate) fn fits_label(product: &Product, serial: &Serial) -> Result<(), IssueError> {
     let longest = labels::serial_max(product);
     match serial.as_str().len() <= longest {
         true => Ok(()),

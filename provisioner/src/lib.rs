@@ -35,6 +35,7 @@ pub mod init;
 mod issue;
 pub mod keys;
 mod labels;
+mod lease;
 mod line;
 mod lint;
 pub mod offline;

@@ -98,8 +98,16 @@ impl Line {
 
     /// Records events in a row, or none; returns when they are durable.
     pub(crate) fn append(&self, events: Vec<Event>) -> Result<Appended, AppendError> {
+        self.append_at(self.now(), events)
+    }
+
+    /// The same under a time that the caller has written into the events.
+    pub(crate) fn append_at(
+        &self,
+        time: Timestamp,
+        events: Vec<Event>,
+    ) -> Result<Appended, AppendError> {
         self.not_backwards()?;
-        let time = self.now();
         self.writer.append(Change {
             time,
             simulated_hsm: self.simulated,

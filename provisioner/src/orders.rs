@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::auth::{Caller, sha256};
 use crate::close::CloseError;
 use crate::draw::policy_of;
+use crate::figures::Counted;
 use crate::labels::{self, LabelError};
 use crate::line::Line;
 
@@ -89,6 +90,22 @@ pub(crate) enum OrderError {
     Ledger(#[from] ledger::Error),
 }
 
+/// A station and what it has under way.
+pub(crate) struct BenchRow {
+    pub(crate) row: StationRow,
+    /// Attempts at units.
+    pub(crate) open: u32,
+    /// Credentials for units it has not met.
+    pub(crate) leased: u32,
+}
+
+/// A station that was revoked, and what was voided with it.
+pub(crate) struct Revoked {
+    pub(crate) bench: BenchRow,
+    pub(crate) attempts: u32,
+    pub(crate) leases: u32,
+}
+
 impl Line {
     /// Puts a product definition into force; the same one again changes nothing.
     ///
@@ -135,7 +152,7 @@ impl Line {
         product: &Sku,
         quantity: u32,
         allowance: Option<u32>,
-    ) -> Result<OrderRow, OrderError> {
+    ) -> Result<Counted, OrderError> {
         bounded("quantity", quantity.into(), 1, QUANTITY_MAX.into())?;
         let allowance = allowance.unwrap_or_else(|| default_allowance(quantity));
         bounded("allowance", allowance.into(), 0, QUANTITY_MAX.into())?;
@@ -182,7 +199,7 @@ impl Line {
         &self,
         caller: &Caller,
         order: &OrderId,
-    ) -> Result<OrderRow, OrderError> {
+    ) -> Result<Counted, OrderError> {
         let by = caller.name();
         self.append(vec![Event::OrderClosed {
             order: order.clone(),
@@ -194,10 +211,24 @@ impl Line {
     /// One order and its arithmetic.
     ///
     /// # Errors
-    /// [`OrderError::Unknown`].
-    pub(crate) fn order_row(&self, order: &OrderId) -> Result<OrderRow, OrderError> {
+    /// [`OrderError::UnknownOrder`].
+    pub(crate) fn order_row(&self, order: &OrderId) -> Result<Counted, OrderError> {
         let row = self.read(|ledger| ledger.order(order))?;
-        row.ok_or_else(|| OrderError::UnknownOrder(order.clone()))
+        let row = row.ok_or_else(|| OrderError::UnknownOrder(order.clone()))?;
+        Ok((row, self.read(|ledger| ledger.lease_count(order))?))
+    }
+
+    /// Every order and its arithmetic, by name.
+    ///
+    /// # Errors
+    /// [`OrderError::Ledger`].
+    pub(crate) fn orders(&self) -> Result<Vec<Counted>, OrderError> {
+        let rows = self.read(|ledger| ledger.orders())?;
+        let counted = |row: OrderRow| {
+            let leases = self.read(|ledger| ledger.lease_count(&row.order))?;
+            Ok((row, leases))
+        };
+        rows.into_iter().map(counted).collect()
     }
 
     /// Makes a one-time token for a station. Only its digest is kept.
@@ -242,7 +273,8 @@ impl Line {
         Ok(token)
     }
 
-    /// Ends a station: it is refused from its next call on, and what it had under way is voided.
+    /// Ends a station: it is refused from its next call on, and what it had under way, or held for
+    /// units that it had not met, is voided. Says how many of each.
     ///
     /// The revocation is durable before the voids, so no issue of that station can slip between;
     /// a crash in the middle leaves attempts open that a second revoke withdraws.
@@ -253,31 +285,38 @@ impl Line {
         &self,
         caller: &Caller,
         station: &StationName,
-    ) -> Result<(StationRow, u32), OrderError> {
+    ) -> Result<Revoked, OrderError> {
         let before = self.read(|ledger| ledger.station(station))?;
         let before = before.ok_or_else(|| OrderError::UnknownStation(station.clone()))?;
         if before.state != StationState::Revoked {
             let (station, by) = (station.clone(), caller.name());
             self.append(vec![Event::StationRevoked { station, by }])?;
         }
-        self.void_open_of(station)
-            .map_err(|error| OrderError::StillOpen(Box::new(error)))?;
-        let after = self
-            .stations()?
-            .into_iter()
-            .find(|(row, _)| row.station == *station);
-        after.ok_or_else(|| OrderError::UnknownStation(station.clone()))
+        let still_open = |error| OrderError::StillOpen(Box::new(error));
+        let attempts = self.void_open_of(station).map_err(still_open)?;
+        let leases = self.void_leases_of(station).map_err(still_open)?;
+        let after = self.stations()?.into_iter();
+        let mut after = after.filter(|bench| bench.row.station == *station);
+        let bench = after.next();
+        let bench = bench.ok_or_else(|| OrderError::UnknownStation(station.clone()))?;
+        Ok(Revoked {
+            bench,
+            attempts,
+            leases,
+        })
     }
 
-    /// All stations, each with how many attempts it has under way.
+    /// All stations, each with what it has under way.
     ///
     /// # Errors
     /// [`OrderError::Ledger`].
-    pub(crate) fn stations(&self) -> Result<Vec<(StationRow, u32)>, OrderError> {
+    pub(crate) fn stations(&self) -> Result<Vec<BenchRow>, OrderError> {
         let rows = self.read(|ledger| ledger.stations())?;
         let count = |row: StationRow| {
             let open = self.read(|ledger| ledger.open_units(&row.station))?.len();
-            Ok((row, u32::try_from(open).unwrap_or(u32::MAX)))
+            let leased = self.read(|ledger| ledger.leases_held(&row.station))?.len();
+            let [open, leased] = [open, leased].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+            Ok(BenchRow { row, open, leased })
         };
         rows.into_iter().map(count).collect()
     }

@@ -2,9 +2,10 @@
 
 use api::v1;
 use compliance::Product;
-use ledger::{Consistency, OrderRow, ProductRow, StationRow, StopRow};
+use ledger::{Consistency, OrderRow, ProductRow, StopRow};
 
 use crate::labels;
+use crate::orders::{BenchRow, Revoked};
 
 pub(crate) fn product_record(row: ProductRow) -> v1::ProductRecord {
     v1::ProductRecord {
@@ -26,7 +27,8 @@ pub(crate) fn line_record(row: StopRow) -> v1::LineRecord {
     }
 }
 
-pub(crate) fn station_record((row, open): (StationRow, u32)) -> v1::StationRecord {
+pub(crate) fn station_record(bench: BenchRow) -> v1::StationRecord {
+    let BenchRow { row, open, leased } = bench;
     v1::StationRecord {
         station: row.station.to_string(),
         state: row.state.as_str().to_owned(),
@@ -35,7 +37,16 @@ pub(crate) fn station_record((row, open): (StationRow, u32)) -> v1::StationRecor
             .map(|d| d.0.to_vec())
             .unwrap_or_default(),
         open,
-        leased: 0,
+        leased,
+        ..v1::StationRecord::default()
+    }
+}
+
+pub(crate) fn revoked_record(revoked: Revoked) -> v1::StationRecord {
+    v1::StationRecord {
+        voided_attempts: revoked.attempts,
+        voided_leases: revoked.leases,
+        ..station_record(revoked.bench)
     }
 }
 

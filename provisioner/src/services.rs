@@ -6,7 +6,10 @@ use api::v1::administration_server::Administration;
 use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
-use api::{BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, SealCall, VoidCall, v1};
+use api::{
+    BadRequest, ConfirmCall, IssueCall, LeaseCall, ReprintCall, ResumeCall, ReturnLeaseCall,
+    SealCall, SpendCall, VoidCall, v1,
+};
 use ledger::{Proof, Refused};
 use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
@@ -14,9 +17,10 @@ use traveler::{OrderId, Serial, Sku, StationName};
 use crate::auth::Caller;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
+use crate::lease::Granted;
 use crate::line::Line;
-use crate::records::{line_record, order_reply, product_record, station_record};
-use crate::status::{Denied, bad_request, failed_inside, not_offered, refusal, unreadable};
+use crate::records::{line_record, order_reply, product_record, revoked_record, station_record};
+use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
 /// Every service of the server, over one line.
 #[derive(Clone)]
@@ -178,24 +182,66 @@ impl Provisioning for Services {
     }
 
     async fn lease(&self, request: Request<v1::LeaseRequest>) -> Reply<v1::LeaseResponse> {
-        let (_, message) = open(request)?;
-        parsed(api::LeaseCall::try_from(message))?;
-        Err(not_offered("a lease"))
+        let (caller, message) = open(request)?;
+        let call = parsed(LeaseCall::try_from(message))?;
+        let (order, asked) = (call.order.clone(), call.serials.len());
+        // In one order for all callers: two that want the same serials do not wait for each other.
+        let mut sorted = call.serials.clone();
+        sorted.sort_unstable();
+        let mut turns = Vec::with_capacity(asked);
+        for serial in &sorted {
+            turns.push(self.0.turns.take(serial).await);
+        }
+        let granted = self.run(move |line| {
+            let granted = line.lease(&caller, &call);
+            drop(turns); // here, not in the caller's task: that one may be gone long before
+            granted
+        });
+        let granted = granted.await;
+        match &granted {
+            Ok(granted) => {
+                tracing::info!(%order, asked, expires = %granted.expires, "leased");
+            }
+            Err(status) => tracing::warn!(%order, asked, reason = status.message(), "not leased"),
+        }
+        let Granted { leased, expires } = granted?;
+        let leased =
+            leased
+                .into_iter()
+                .map(|(serial, attempt, bundle, proof)| v1::LeasedCredential {
+                    serial: serial.to_string(),
+                    attempt: attempt.0,
+                    encapped: bundle.encapped,
+                    wrapped: bundle.wrapped,
+                    proof: Some(proven(&self.0, proof)),
+                });
+        Ok(Response::new(v1::LeaseResponse {
+            leased: leased.collect(),
+            expires_unix_ms: expires.unix_ms(),
+            now_unix_ms: self.0.now().unix_ms(),
+        }))
     }
 
     async fn spend(&self, request: Request<v1::SpendRequest>) -> Reply<v1::ProofResponse> {
-        let (_, message) = open(request)?;
-        parsed(api::SpendCall::try_from(message))?;
-        Err(not_offered("a lease"))
+        let (caller, message) = open(request)?;
+        let call = parsed(SpendCall::try_from(message))?;
+        let serial = call.target.serial.clone();
+        let proof = self.run(move |line| line.spend(&caller, &call)).await?;
+        tracing::info!(%serial, index = proof.index, "spent");
+        Ok(Response::new(proven(&self.0, proof)))
     }
 
     async fn return_lease(
         &self,
         request: Request<v1::ReturnLeaseRequest>,
     ) -> Reply<v1::ReturnLeaseResponse> {
-        let (_, message) = open(request)?;
-        parsed(api::ReturnLeaseCall::try_from(message))?;
-        Err(not_offered("a lease"))
+        let (caller, message) = open(request)?;
+        let call = parsed(ReturnLeaseCall::try_from(message))?;
+        let named = call.leases.len();
+        let voided = self.run(move |line| line.return_lease(&caller, &call));
+        let voided = voided.await?;
+        tracing::info!(named, voided, "leases returned");
+        Ok(Response::new(v1::ReturnLeaseResponse { voided }))
     }
 
     async fn show_clock(
@@ -265,7 +311,7 @@ impl Administration for Services {
         let row = self
             .run(move |line| line.create_order(&caller, name, &product, quantity, allowance))
             .await?;
-        tracing::info!(order = %row.order, product = %row.product, quantity, "order created");
+        tracing::info!(order = %row.0.order, product = %row.0.product, quantity, "order created");
         Ok(Response::new(order_record(row)))
     }
 
@@ -275,7 +321,7 @@ impl Administration for Services {
         let row = self
             .run(move |line| line.close_order(&caller, &order))
             .await?;
-        tracing::info!(order = %row.order, "order closed");
+        tracing::info!(order = %row.0.order, "order closed");
         Ok(Response::new(order_record(row)))
     }
 
@@ -300,11 +346,12 @@ impl Administration for Services {
     ) -> Reply<v1::StationRecord> {
         let (caller, message) = open(request)?;
         let station = parsed(StationName::parse(&message.station))?;
-        let row = self
+        let revoked = self
             .run(move |line| line.revoke_station(&caller, &station))
             .await?;
-        tracing::info!(station = %row.0.station, "station revoked");
-        Ok(Response::new(station_record(row)))
+        let (attempts, leases) = (revoked.attempts, revoked.leases);
+        tracing::info!(station = %revoked.bench.row.station, attempts, leases, "station revoked");
+        Ok(Response::new(revoked_record(revoked)))
     }
 
     async fn resume_line(&self, request: Request<v1::ResumeLineRequest>) -> Reply<v1::LineRecord> {
@@ -323,9 +370,7 @@ impl Audit for Services {
         &self,
         _: Request<v1::ListOrdersRequest>,
     ) -> Reply<v1::ListOrdersResponse> {
-        let rows = self
-            .run(|line| line.read(|l| l.orders()).map_err(|e| unreadable(&e)))
-            .await?;
+        let rows = self.run(Line::orders).await?;
         let orders = rows.into_iter().map(order_record).collect();
         Ok(Response::new(v1::ListOrdersResponse { orders }))
     }

@@ -58,11 +58,6 @@ pub(crate) fn failed_inside() -> Status {
     Status::internal("the call failed inside the server: see its log")
 }
 
-/// A call that this server does not carry out.
-pub(crate) fn not_offered(call: &str) -> Status {
-    Status::unimplemented(format!("this server does not offer {call}"))
-}
-
 /// A request with a field that cannot be used.
 pub(crate) fn bad_request(error: &BadRequest) -> Status {
     status(Code::InvalidArgument, Reason::BadRequest, error)
@@ -95,6 +90,8 @@ impl From<IssueError> for Status {
             E::Unfit(_) => (Code::Internal, Reason::GeneratorUnfit),
             E::Ticket(_) => (Code::FailedPrecondition, Reason::TicketRefused),
             E::Over { .. } => (Code::FailedPrecondition, Reason::WrongState),
+            E::Lease(_) => (Code::InvalidArgument, Reason::BadKey),
+            E::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
             E::Key(_) | E::Bundle(_) => (Code::Internal, Reason::BadKey),
         };
         status(code, reason, &error)
@@ -116,6 +113,7 @@ impl From<CloseError> for Status {
             CloseError::LabelNotScanned(_) | CloseError::NoLabel(_) => {
                 (Code::FailedPrecondition, Reason::WrongState)
             }
+            CloseError::WrongProduct { .. } => (Code::FailedPrecondition, Reason::WrongProduct),
             CloseError::NoProofYet => (Code::Unavailable, Reason::HsmUnavailable),
         };
         status(code, reason, &error)
@@ -202,7 +200,16 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::FingerprintUsed | R::OtherFingerprintKey { .. } | R::LineStopped { .. } => {
             (Code::Internal, Reason::GeneratorUnfit)
         }
-        R::UnknownUnit(_) => (Code::NotFound, Reason::UnknownUnit),
+        R::Leased { .. } => (Code::AlreadyExists, Reason::Leased),
+        R::LeaseBounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
+        R::LeasesHeld { .. } | R::LeasesReturned { .. } => {
+            (Code::ResourceExhausted, Reason::LeaseRefused)
+        }
+        R::LeaseOver { .. } | R::LeaseRuns { .. } | R::WrongCause(_) => {
+            (Code::FailedPrecondition, Reason::WrongState)
+        }
+        R::LeasedKey(_) => (Code::AlreadyExists, Reason::UnitInUse),
+        R::UnknownUnit(_) | R::UnknownLease(_) => (Code::NotFound, Reason::UnknownUnit),
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }

@@ -8,9 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use credential::Unfit;
 use ledger::{AppendError, Refused, StopRow};
-use traveler::{Event, StationName};
-
-use api::IssueCall;
+use traveler::{Event, OrderId, Serial, StationName};
 
 use crate::auth::Caller;
 use crate::issue::IssueError;
@@ -50,10 +48,16 @@ impl Line {
     }
 
     /// Stops the line by an entry; gives the error that the station hears.
-    pub(crate) fn stop(&self, station: StationName, call: &IssueCall, unfit: Unfit) -> IssueError {
+    pub(crate) fn stop(
+        &self,
+        station: StationName,
+        order: &OrderId,
+        serial: &Serial,
+        unfit: Unfit,
+    ) -> IssueError {
         let event = Event::LineStopped {
-            order: call.order.clone(),
-            serial: call.serial.clone(),
+            order: order.clone(),
+            serial: serial.clone(),
             station,
             clause: unfit.clause.to_owned(),
             detector: unfit.detector.to_owned(),
@@ -61,12 +65,12 @@ impl Line {
         };
         match self.append(vec![event.clone()]) {
             Ok(appended) => {
-                tracing::error!(order = %call.order, entry = appended.last, %unfit, "line stopped");
+                tracing::error!(%order, entry = appended.last, %unfit, "line stopped");
             }
             // Another call saw it first: one entry says it for both.
             Err(AppendError::Refused(Refused::LineStopped { .. })) => {}
             Err(error) => {
-                tracing::error!(order = %call.order, %unfit, %error, "line stopped, not on record yet");
+                tracing::error!(%order, %unfit, %error, "line stopped, not on record yet");
                 let unwritten = self.unwritten.0.lock();
                 *unwritten.unwrap_or_else(PoisonError::into_inner) = Some(event);
             }

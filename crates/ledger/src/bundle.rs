@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tlog::{Checkpoint, Hash, Level, LogKeys, TilePath, VerifierKey, decode_bundle};
+use traveler::OrderId;
 
 use crate::ahead::{Ahead, Block};
 use crate::files::file_error;
@@ -18,7 +19,7 @@ use crate::folder::{ROTATIONS, check_strangers, read};
 use crate::memory::Memory;
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::Replay;
-use crate::rows::{OrderRow, SignerName, SigningKeyRow, UnitRow};
+use crate::rows::{LeaseCountRow, OrderRow, SignerName, SigningKeyRow, UnitRow};
 use crate::signers::log_keys;
 use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};
 use crate::table::{Table, int};
@@ -148,6 +149,18 @@ pub struct Holdings {
     pub orders: Vec<OrderRow>,
     /// Every unit at its newest attempt.
     pub units: Vec<UnitRow>,
+    /// What the leases of each order that had some add up to.
+    pub lease_counts: Vec<LeaseCountRow>,
+}
+
+impl Holdings {
+    /// What an order's leases add up to.
+    #[must_use]
+    pub fn lease_count(&self, order: &OrderId) -> LeaseCountRow {
+        let mut rows = self.lease_counts.iter();
+        let row = rows.find(|row| row.order == *order);
+        row.map_or_else(|| LeaseCountRow::none(order.clone()), Clone::clone)
+    }
 }
 
 /// Verifies an exported folder whole and says what its entries add up to.
@@ -160,12 +173,22 @@ pub fn holdings(
     audit: &Audit<'_>,
 ) -> Result<(Report, Holdings), Error> {
     let mut replay = walk(dir, vkey, audit)?;
-    let Memory { orders, units, .. } = std::mem::take(&mut replay.memory);
+    let Memory {
+        orders,
+        units,
+        lease_counts,
+        ..
+    } = std::mem::take(&mut replay.memory);
     let mut orders: Vec<OrderRow> = orders.into_all();
     let mut units: Vec<UnitRow> = units.into_all();
     orders.sort_by(|a, b| a.order.cmp(&b.order));
     units.sort_by(|a, b| a.serial.cmp(&b.serial));
-    Ok((replay.report(), Holdings { orders, units }))
+    let holdings = Holdings {
+        orders,
+        units,
+        lease_counts: lease_counts.into_all(),
+    };
+    Ok((replay.report(), holdings))
 }
 
 /// Hands out the entries of an exported folder from entry `from` on, byte for byte.

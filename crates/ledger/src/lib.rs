@@ -2,8 +2,10 @@
 //!
 //! Entries are the truth: every other table follows from them alone and is replayed from them by
 //! the verifier. A change is judged by the rules inside the transaction that writes it, so there is
-//! no check-then-insert. Deliberately absent: sockets, clocks, randomness and secrets; a
-//! password's keyed fingerprint is the nearest thing to one that comes by here.
+//! no check-then-insert. A credential that a station holds for a unit it has not met yet is a lease:
+//! its place in the order, its serial and its password are taken, and there is no unit until it is
+//! spent. Deliberately absent: sockets, clocks, randomness and secrets; a password's keyed fingerprint
+//! is the nearest thing to one that comes by here.
 
 mod ahead;
 mod backup;
@@ -57,8 +59,8 @@ pub use options::Options;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use rows::{
-    BlockRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow, SignerName, SigningKeyRow,
-    StationRow, StationState, StopRow, UnitRow,
+    BlockRow, LeaseCountRow, LeaseRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow,
+    SignerName, SigningKeyRow, StationRow, StationState, StopRow, UnitRow,
 };
 pub use verify::{Audit, verify, verify_with};
 pub use writer::Writer;

@@ -8,8 +8,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use traveler::{DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, StationName};
 
 use crate::rows::{
-    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow,
-    Row, SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LeaseCountRow, LeaseRow, LogRow, OrderRow, ProductRow,
+    RecoveryRow, ReprintRow, Row, SignerName, SigningKeyRow, StationRow, StopRow, TokenRow,
+    UnitRow,
 };
 use crate::rules::View;
 use crate::table::Table;
@@ -33,6 +34,11 @@ pub(crate) struct Memory {
     pub(crate) blocks: Rows<BlockRow>,
     pub(crate) reprints: Rows<ReprintRow>,
     newest_reprint: HashMap<Serial, u64>,
+    pub(crate) leases: Rows<LeaseRow>,
+    pub(crate) lease_counts: Rows<LeaseCountRow>,
+    newest_lease: HashMap<Serial, u64>,
+    leased_keys: HashMap<Digest, Serial>,
+    held: HashMap<StationName, u32>,
 }
 
 /// The rows of one table, in the order in which they came to be.
@@ -176,8 +182,24 @@ impl Memory {
                 self.newest_reprint.insert(row.serial.clone(), row.seq);
                 self.reprints.put(row);
             }
+            Row::Lease(row) => self.put_lease(row),
+            Row::LeaseCount(row) => self.lease_counts.put(row),
             Row::Step(_) => {}
         }
+    }
+
+    fn put_lease(&mut self, row: LeaseRow) {
+        let was = self.leases.get(&row.seq).is_some_and(LeaseRow::is_held);
+        let held = self.held.entry(row.station.clone()).or_default();
+        match (was, row.is_held()) {
+            (false, true) => *held += 1,
+            (true, false) => *held = held.saturating_sub(1),
+            _ => {}
+        }
+        self.newest_lease.insert(row.serial.clone(), row.seq);
+        self.leased_keys
+            .insert(row.public_key_sha256, row.serial.clone());
+        self.leases.put(row);
     }
 }
 
@@ -248,10 +270,10 @@ impl View for Memory {
     fn blocked(
         &self,
         serial: &Serial,
-        device_id: &DeviceId,
+        device_id: Option<&DeviceId>,
     ) -> Result<Option<BlockRow>, Infallible> {
-        let named =
-            |row: &&BlockRow| row.serial == *serial || row.device_id.as_ref() == Some(device_id);
+        let silicon = |row: &BlockRow| device_id.is_some() && row.device_id.as_ref() == device_id;
+        let named = |row: &&BlockRow| row.serial == *serial || silicon(row);
         let rows = self.blocks.all().filter(named);
         Ok(rows.min_by_key(|row| row.seq).cloned())
     }
@@ -259,5 +281,22 @@ impl View for Memory {
     fn reprint(&self, serial: &Serial) -> Result<Option<ReprintRow>, Infallible> {
         let newest = self.newest_reprint.get(serial);
         Ok(newest.and_then(|seq| self.reprints.get(seq)).cloned())
+    }
+
+    fn lease(&self, serial: &Serial) -> Result<Option<LeaseRow>, Infallible> {
+        let newest = self.newest_lease.get(serial);
+        Ok(newest.and_then(|seq| self.leases.get(seq)).cloned())
+    }
+
+    fn leased_key(&self, public_key_sha256: &Digest) -> Result<Option<Serial>, Infallible> {
+        Ok(self.leased_keys.get(public_key_sha256).cloned())
+    }
+
+    fn held(&self, station: &StationName) -> Result<u32, Infallible> {
+        Ok(self.held.get(station).copied().unwrap_or(0))
+    }
+
+    fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Infallible> {
+        Ok(self.lease_counts.get(order).cloned())
     }
 }

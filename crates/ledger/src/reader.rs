@@ -4,6 +4,7 @@
 //! question by password fingerprint.
 
 mod keys;
+mod leases;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -155,16 +156,18 @@ impl Reader {
         Ok(UnitRow::list(&self.connection, filter, [station.as_str()])?)
     }
 
-    /// Every entry about a unit, byte for byte, in order.
+    /// Every entry about a unit, byte for byte, in order; leases of its serial among them.
     ///
     /// # Errors
     /// What the database says.
     pub fn traveler(&self, serial: &Serial) -> Result<Vec<Vec<u8>>, Error> {
+        let mut seqs = self.lease_seqs(serial)?;
+        seqs.extend(self.steps(serial)?.iter().map(|step| step.seq));
+        seqs.sort_unstable();
         let mut entries = Vec::new();
-        for step in self.steps(serial)? {
-            entries.extend(self.entry(step.seq)?);
+        for seq in seqs {
+            entries.extend(self.entry(seq)?);
         }
-        entries.reverse();
         Ok(entries)
     }
 

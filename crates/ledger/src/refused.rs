@@ -1,7 +1,9 @@
 //! Why a change was not written: one variant per rule, with what an operator needs to act.
 
 use crate::SignerName;
-use traveler::{Attempt, DeviceId, KeyId, OrderId, Serial, Sku, State, StationName, Timestamp};
+use traveler::{
+    Attempt, DeviceId, KeyId, OrderId, Serial, Sku, State, StationName, Timestamp, VoidCause,
+};
 
 /// A rule of the line that a change would have broken. Nothing of the change was written.
 ///
@@ -162,6 +164,77 @@ pub enum Refused {
         /// When it got there.
         since: Timestamp,
     },
+    /// A station holds a credential for the serial.
+    #[error(
+        "serial {serial} is leased to station {station} until {expires}: it alone gives it to a \
+         unit, or returns it"
+    )]
+    Leased {
+        /// The serial.
+        serial: Serial,
+        /// Who holds it.
+        station: StationName,
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// A lease that would end too soon or too late.
+    #[error("serial {serial}: a lease lasts 60 to 43200 seconds, this one would end at {expires}")]
+    LeaseBounds {
+        /// The serial.
+        serial: Serial,
+        /// When it would end.
+        expires: Timestamp,
+    },
+    /// The station holds as many as it may.
+    #[error(
+        "station {station} holds {held} leased credentials, the most there may be: return some"
+    )]
+    LeasesHeld {
+        /// The station.
+        station: StationName,
+        /// How many it holds.
+        held: u32,
+    },
+    /// Too many of the order came back unspent.
+    #[error(
+        "{returned} leased credentials of order {order} came back unspent, {most} at most: a person \
+         has to look why"
+    )]
+    LeasesReturned {
+        /// The order.
+        order: OrderId,
+        /// How many came back.
+        returned: u32,
+        /// Its quantity and allowance together.
+        most: u32,
+    },
+    /// The serial was never leased.
+    #[error("serial {0} was never leased")]
+    UnknownLease(Serial),
+    /// The lease ended before.
+    #[error("serial {serial}: the lease of attempt {attempt} is over ({how})")]
+    LeaseOver {
+        /// The serial.
+        serial: Serial,
+        /// The try.
+        attempt: Attempt,
+        /// `spent`, or the cause that voided it.
+        how: &'static str,
+    },
+    /// The lease is not over yet.
+    #[error("serial {serial}: its lease runs until {expires}")]
+    LeaseRuns {
+        /// The serial.
+        serial: Serial,
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// The key was minted for another unit.
+    #[error("the public key was minted for a lease of serial {0}")]
+    LeasedKey(Serial),
+    /// What ends a lease withdraws no attempt, and the other way round.
+    #[error("{} is no cause for that", .0.as_str())]
+    WrongCause(VoidCause),
     /// The silicon carries another serial.
     #[error("the unit with device id {device_id} already is serial {serial}")]
     DeviceInUse {

@@ -279,6 +279,11 @@ impl<'a> Replay<'a> {
                         "its password is that of another entry behind the trusted checkpoint";
                     self.findings.add(seq, what);
                 }
+                Event::Leased(leased) if !seen.insert(leased.fingerprint) => {
+                    let what =
+                        "its password is that of another entry behind the trusted checkpoint";
+                    self.findings.add(seq, what);
+                }
                 Event::LogKeyRotated { rotation, .. } => self.hand_over(seq, rotation),
                 _ => {}
             }

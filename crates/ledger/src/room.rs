@@ -63,7 +63,12 @@ impl Room {
 
     /// Why a change is not even tried; none when it may be.
     pub(crate) fn refuses(&self, change: &Change) -> Option<Refused> {
-        let begins = |event: &Event| matches!(event, Event::Issued(_) | Event::OrderCreated { .. });
+        let begins = |event: &Event| {
+            matches!(
+                event,
+                Event::Issued(_) | Event::Leased(_) | Event::OrderCreated { .. }
+            )
+        };
         let tight = self.free < self.least_free || !self.held;
         (tight && change.events.iter().any(begins)).then_some(Refused::NoRoom {
             free_mb: self.free / 1_000_000,

@@ -2,7 +2,7 @@
 
 use traveler::{
     Attempt, DeviceId, Digest, Fingerprint, KeyId, OrderId, Serial, Sku, State, StationName,
-    Timestamp,
+    Timestamp, VoidCause,
 };
 
 /// A work order and its count: `quantity = sealed + scrapped + open + not_started`, always.
@@ -220,6 +220,69 @@ pub struct ReprintRow {
     pub reprint: u32,
 }
 
+/// A credential that a station holds, or held, for a unit it had not met yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeaseRow {
+    /// The entry that says so.
+    pub seq: u64,
+    /// The unit that was to carry it.
+    pub serial: Serial,
+    /// The try; leases count as tries.
+    pub attempt: Attempt,
+    /// The order that permits it.
+    pub order: OrderId,
+    /// Who holds it.
+    pub station: StationName,
+    /// When the station stops giving it to a unit.
+    pub expires: Timestamp,
+    /// SHA-256 of the bundle as the unit must hold it.
+    pub bundle_sha256: Digest,
+    /// SHA-256 of its certificate (DER).
+    pub certificate_sha256: Digest,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo, DER).
+    pub public_key_sha256: Digest,
+    /// Why it ended without a unit, when it did.
+    pub voided: Option<VoidCause>,
+    /// The entry that says so.
+    pub voided_seq: Option<u64>,
+    /// The entry that says which unit it met; it may come after one that voided it.
+    pub spent_seq: Option<u64>,
+}
+
+impl LeaseRow {
+    /// Whether it has met no unit and was not voided.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.voided.is_none() && self.spent_seq.is_none()
+    }
+}
+
+/// How many credentials of an order stations hold for units they have not met, and how many came
+/// back. An order that never had one has no such row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeaseCountRow {
+    /// The order.
+    pub order: OrderId,
+    /// Of the order's `open`: leases that are held.
+    pub leased: u32,
+    /// Leases that ended without a unit.
+    pub returned: u32,
+    /// The entry that changed the row last.
+    pub seq: u64,
+}
+
+impl LeaseCountRow {
+    /// Of an order that never had a lease.
+    pub(crate) fn none(order: OrderId) -> LeaseCountRow {
+        LeaseCountRow {
+            order,
+            leased: 0,
+            returned: 0,
+            seq: 0,
+        }
+    }
+}
+
 /// One applied product definition.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProductRow {
@@ -314,4 +377,6 @@ pub(crate) enum Row {
     Recovery(RecoveryRow),
     Block(BlockRow),
     Reprint(ReprintRow),
+    Lease(LeaseRow),
+    LeaseCount(LeaseCountRow),
 }

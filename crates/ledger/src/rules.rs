@@ -5,6 +5,7 @@
 //! forced into the file cannot be verified. Deliberately absent: I/O, clocks, and any knowledge
 //! of which of the two views it is asked over.
 
+mod lease;
 mod recovered;
 mod reprint;
 mod rotation;
@@ -16,8 +17,9 @@ use traveler::{
 
 use crate::Refused;
 use crate::rows::{
-    BlockRow, DeviceRow, LogRow, OrderRow, ProductRow, RecoveryRow, ReprintRow, Row, SignerName,
-    SigningKeyRow, StationRow, StationState, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, LeaseCountRow, LeaseRow, LogRow, OrderRow, ProductRow, RecoveryRow,
+    ReprintRow, Row, SignerName, SigningKeyRow, StationRow, StationState, StopRow, TokenRow,
+    UnitRow,
 };
 
 /// All that the rules may know about the past.
@@ -49,10 +51,18 @@ pub(crate) trait View {
     fn blocked(
         &self,
         serial: &Serial,
-        device_id: &DeviceId,
+        device_id: Option<&DeviceId>,
     ) -> Result<Option<BlockRow>, Self::Error>;
     /// The newest reprint of a serial's label, whichever attempt's.
     fn reprint(&self, serial: &Serial) -> Result<Option<ReprintRow>, Self::Error>;
+    /// The newest lease of a serial, whatever became of it.
+    fn lease(&self, serial: &Serial) -> Result<Option<LeaseRow>, Self::Error>;
+    /// The serial that a public key was leased for, whatever became of the lease.
+    fn leased_key(&self, public_key_sha256: &Digest) -> Result<Option<Serial>, Self::Error>;
+    /// How many leases a station holds.
+    fn held(&self, station: &StationName) -> Result<u32, Self::Error>;
+    /// What an order's leases add up to; none when it never had one.
+    fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Self::Error>;
 }
 
 /// When a step was taken.
@@ -107,22 +117,7 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
             });
             Ok([vec![log], rotation::first(&entry.event)].concat())
         }
-        Event::ProductApplied {
-            product,
-            product_sha256,
-            definition,
-            ..
-        } => {
-            if sha256(definition.as_bytes()) != *product_sha256 {
-                return refuse(Refused::DefinitionDigest(product.clone()));
-            }
-            Ok(vec![Row::Product(ProductRow {
-                product: product.clone(),
-                product_sha256: *product_sha256,
-                definition: definition.clone(),
-                seq: entry.seq,
-            })])
-        }
+        Event::ProductApplied { .. } => apply_product(entry),
         Event::OrderCreated { .. } => create_order(view, entry),
         Event::OrderClosed { order, .. } => close_order(view, entry.seq, order),
         Event::StationInvited { .. } => invite(view, entry),
@@ -150,7 +145,9 @@ pub(crate) fn admit<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {
         Event::SerialBlocked(blocked) => recovered::block(view, entry.seq, blocked),
         Event::Issued(issued) => unit::issue(view, entry, issued, At::Now),
         Event::Reprinted { .. } => reprint::label(view, entry, At::Now),
-        Event::Leased(_) | Event::Spent(_) | Event::LeaseVoided { .. } => refuse(Refused::Empty),
+        Event::Leased(leased) => lease::lease(view, entry, leased, At::Now),
+        Event::Spent(spent) => lease::spend(view, entry, spent, At::Now),
+        Event::LeaseVoided { lease, cause } => lease::void(view, entry, lease, *cause, At::Now),
         event => match event.step() {
             Some((step, state)) => unit::follow(view, entry, step, state, At::Now),
             None => refuse(Refused::Empty),
@@ -164,6 +161,27 @@ pub(crate) fn admit_change<V: View>(view: &V, events: &[Event]) -> Result<(), St
         [] => refuse(Refused::Empty),
         events => unit::may_remint(view, events),
     }
+}
+
+fn apply_product<E>(entry: &Entry) -> Verdict<E> {
+    let Event::ProductApplied {
+        product,
+        product_sha256,
+        definition,
+        ..
+    } = &entry.event
+    else {
+        return refuse(Refused::Empty);
+    };
+    if sha256(definition.as_bytes()) != *product_sha256 {
+        return refuse(Refused::DefinitionDigest(product.clone()));
+    }
+    Ok(vec![Row::Product(ProductRow {
+        product: product.clone(),
+        product_sha256: *product_sha256,
+        definition: definition.clone(),
+        seq: entry.seq,
+    })])
 }
 
 fn create_order<V: View>(view: &V, entry: &Entry) -> Verdict<V::Error> {

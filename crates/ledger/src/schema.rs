@@ -9,13 +9,14 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_log.sql"),
     include_str!("../migrations/0002_stops.sql"),
     include_str!("../migrations/0003_flat.sql"),
     include_str!("../migrations/0004_signing_keys.sql"),
     include_str!("../migrations/0005_recovered.sql"),
     include_str!("../migrations/0006_reprints.sql"),
+    include_str!("../migrations/0007_leases.sql"),
 ];
 /// The migration behind which every table is read as it is.
 const READ_FROM: u32 = 4;
@@ -24,6 +25,8 @@ const READ_FROM: u32 = 4;
 pub(crate) const RECOVERED: u32 = 5;
 /// The same for the table of reprints.
 pub(crate) const REPRINTED: u32 = 6;
+/// The same for the tables of leases.
+pub(crate) const LEASED: u32 = 7;
 /// Prepared statements kept per connection; there are about 40.
 const STATEMENTS: usize = 64;
 /// How long a reader's or writer's lock is waited for. Readers never block in WAL mode; this
@@ -154,7 +157,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 6
+                known: 7
             })
         ));
         let reader = reader(&path).unwrap();
@@ -175,7 +178,7 @@ mod tests {
             old.execute(sql, []).unwrap();
         }
         let connection = writer(&path, false).unwrap();
-        assert_eq!(version(&connection).unwrap(), 6);
+        assert_eq!(version(&connection).unwrap(), 7);
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
         assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);

@@ -9,8 +9,8 @@ use traveler::{
 use crate::index::{self, Index, Keyed, Keys};
 use crate::near::Near;
 use crate::rows::{
-    BlockRow, DeviceRow, IssueRow, KeyRow, LogRow, OrderRow, RecoveryRow, ReprintRow, Row,
-    SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
+    BlockRow, DeviceRow, IssueRow, KeyRow, LeaseCountRow, LeaseRow, LogRow, OrderRow, RecoveryRow,
+    ReprintRow, Row, SignerName, SigningKeyRow, StationRow, StopRow, TokenRow, UnitRow,
 };
 use crate::rules::{Stop, View, admit, admit_change};
 use crate::table::{Table, int};
@@ -122,9 +122,13 @@ impl View for SqlView<'_> {
         Ok(RecoveryRow::find(self.connection, newest, [])?)
     }
 
-    fn blocked(&self, serial: &Serial, device_id: &DeviceId) -> Result<Option<BlockRow>, Error> {
+    fn blocked(
+        &self,
+        serial: &Serial,
+        device_id: Option<&DeviceId>,
+    ) -> Result<Option<BlockRow>, Error> {
         let filter = "WHERE serial = ?1 OR device_id = ?2 ORDER BY seq LIMIT 1";
-        let params = (serial.as_str(), device_id.as_str());
+        let params = (serial.as_str(), device_id.map(DeviceId::as_str));
         Ok(BlockRow::find(self.connection, filter, params)?)
     }
 
@@ -135,6 +139,31 @@ impl View for SqlView<'_> {
             filter,
             [serial.as_str()],
         )?)
+    }
+
+    fn lease(&self, serial: &Serial) -> Result<Option<LeaseRow>, Error> {
+        let filter = "WHERE serial = ?1 ORDER BY seq DESC LIMIT 1";
+        let params = [serial.as_str()];
+        Ok(LeaseRow::find(self.connection, filter, params)?)
+    }
+
+    fn leased_key(&self, public_key_sha256: &Digest) -> Result<Option<Serial>, Error> {
+        let filter = "WHERE public_key_sha256 = ?1";
+        let row = LeaseRow::find(self.connection, filter, [public_key_sha256.0])?;
+        Ok(row.map(|row| row.serial))
+    }
+
+    fn held(&self, station: &StationName) -> Result<u32, Error> {
+        let sql = "SELECT count(*) FROM leases WHERE station = ?1 AND voided IS NULL \
+            AND spent_seq IS NULL";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(statement.query_row([station.as_str()], |row| row.get(0))?)
+    }
+
+    fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Error> {
+        let filter = "WHERE order_id = ?1";
+        let params = [order.as_str()];
+        Ok(LeaseCountRow::find(self.connection, filter, params)?)
     }
 }
 
@@ -355,6 +384,8 @@ pub(crate) fn put(connection: &Connection, row: &Row) -> Result<(), Error> {
         Row::Recovery(row) => row.put(connection),
         Row::Block(row) => row.put(connection),
         Row::Reprint(row) => row.put(connection),
+        Row::Lease(row) => row.put(connection),
+        Row::LeaseCount(row) => row.put(connection),
     };
     Ok(written?)
 }

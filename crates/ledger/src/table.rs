@@ -3,6 +3,7 @@
 //! Reading parses every cell: a cell that was altered into something impossible is an error with
 //! its column, never a panic and never a guess.
 
+mod lease;
 mod recovered;
 mod reprint;
 mod site;
@@ -112,6 +113,18 @@ impl<'a> Cells<'a> {
     fn word<T>(&mut self, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
         let word = parse(self.str()?);
         word.ok_or_else(|| self.bad(Type::Text, std::io::Error::other("unknown word")))
+    }
+
+    fn word_or_none<T>(
+        &mut self,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        let Some(text) = self.cell::<Option<String>>()? else {
+            return Ok(None);
+        };
+        let word = parse(&text);
+        let unknown = || self.bad(Type::Text, std::io::Error::other("unknown word"));
+        word.ok_or_else(unknown).map(Some)
     }
 
     fn bytes<const N: usize>(&mut self) -> rusqlite::Result<[u8; N]> {

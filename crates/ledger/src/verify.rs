@@ -325,6 +325,11 @@ fn check_derived(connection: &Connection, memory: &Memory, findings: &mut Findin
     if there || memory.reprints.len() > 0 {
         compare(connection, &memory.reprints, findings);
     }
+    let there = schema::version(connection).is_ok_and(|found| found >= schema::LEASED);
+    if there || memory.leases.len() > 0 {
+        compare(connection, &memory.leases, findings);
+        compare(connection, &memory.lease_counts, findings);
+    }
 }
 
 fn compare<T: Table>(connection: &Connection, expected: &Rows<T>, findings: &mut Findings) {

@@ -9,9 +9,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use ledger::{Audit, Report, export, verify_bundle, verify_bundle_with, verify_with};
+use line::lease::*;
 use line::*;
 use rusqlite::Connection;
 use tlog::{Checkpoint, CheckpointSigner, VerifierKey};
+use traveler::VoidCause;
 
 /// Mutations of each kind of record.
 const MUTATIONS: u64 = 1_000;
@@ -33,10 +35,15 @@ impl Dice {
 fn log(size: u64) -> Line {
     let mut line = Line::new();
     let filler = change(vec![product_applied(DEFINITION)]);
-    let batch = vec![filler; (size - 13) as usize];
+    let batch = vec![filler; (size - 17) as usize];
     line.ledger.append(&batch, line.key.as_ref()).unwrap();
     line.seal("BM-1");
     line.seal("BM-2");
+    // One that met its unit, and one that met none.
+    line.ok(leased("BM-8", 1));
+    line.ok(leased("BM-9", 1));
+    line.ok(spent("BM-8", 1));
+    line.ok(lease_voided("BM-9", 1, VoidCause::LeaseReturned));
     line
 }
 

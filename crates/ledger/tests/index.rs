@@ -314,7 +314,7 @@ fn an_older_store_is_brought_up_to_date() {
     let tables = ["units", "device_ids", "public_keys", "issues", "steps"];
     let mut sql = String::from(
         "DROP INDEX units_open; DROP TABLE recoveries; DROP TABLE blocks; \
-        DROP TABLE reprints;",
+        DROP TABLE reprints; DROP TABLE leases; DROP TABLE lease_counts;",
     );
     for table in tables {
         sql += &format!("ALTER TABLE {table} RENAME TO new_{table};");

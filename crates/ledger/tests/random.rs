@@ -4,18 +4,20 @@
 
 mod line;
 
-use ledger::{Refused, verify};
+use ledger::{LeaseRow, Reader, Refused, verify};
+use line::lease::*;
 use line::*;
 use proptest::prelude::*;
 use tlog::CheckpointSigner;
-use traveler::{Attempt, Change, Event, Step};
+use traveler::{Attempt, Change, Event, State, Step, VoidCause};
+
+const UNITS: &[&str] = &["BM-1", "BM-2", "BM-3", "BM-4"];
 
 /// One thing somebody might ask, right or wrong.
 fn event() -> impl Strategy<Value = Event> {
-    let units: &[&str] = &["BM-1", "BM-2", "BM-3", "BM-4"];
     let step = (
-        prop::sample::select(units),
-        prop::sample::select(units),
+        prop::sample::select(UNITS),
+        prop::sample::select(UNITS),
         1u32..5,
         prop::sample::select(&["bench-1", "bench-1", "bench-1", "bench-2"][..]),
         prop::sample::select(&["WO-1", "WO-1", "WO-1", "WO-2"][..]),
@@ -40,8 +42,18 @@ fn event() -> impl Strategy<Value = Event> {
             }
             event
         };
+        let voided_lease = |cause| Event::LeaseVoided {
+            lease: lease_step(step.clone()),
+            cause,
+        };
         match kind {
-            0..40 => Event::Issued(Box::new(issue_of(step))),
+            0..12 => Event::Leased(Box::new(leased_of(step))),
+            12..20 => Event::Spent(Box::new(spent_of(step))),
+            20..23 => voided_lease(VoidCause::LeaseReturned),
+            23..25 => voided_lease(VoidCause::LeaseExpired),
+            25 => voided_lease(VoidCause::ReplyLost),
+            26 => voided_lease(VoidCause::StationRevoked),
+            27..40 => Event::Issued(Box::new(issue_of(step))),
             40..60 => loaded_of(step),
             60..75 => with(sealed(&unit, attempt)),
             75..87 => with(voided(&unit, attempt)),
@@ -56,8 +68,45 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn changes() -> impl Strategy<Value = Vec<Vec<Change>>> {
-    let one = prop::collection::vec(event(), 1..3).prop_map(change);
+    // Some are asked when every lease is over.
+    let one = (
+        prop::collection::vec(event(), 1..3),
+        prop::bool::weighted(0.3),
+    )
+        .prop_map(|(events, late)| Change {
+            time: at(if late { LASTS } else { 0 }),
+            ..change(events)
+        });
     prop::collection::vec(prop::collection::vec(one, 1..12), 1..25)
+}
+
+/// What is open is what units and leases add up to, one by one.
+fn adds_up(reader: &Reader) -> Result<(), TestCaseError> {
+    for row in reader.orders().unwrap() {
+        prop_assert_eq!(
+            row.quantity,
+            row.sealed + row.scrapped + row.open + row.not_started
+        );
+        let units = UNITS
+            .iter()
+            .filter_map(|unit| reader.unit(&serial(unit)).unwrap());
+        let open = units
+            .filter(|unit| unit.order == row.order)
+            .filter(|unit| unit.state.is_open() || unit.state == State::Rework)
+            .count();
+        let leases = UNITS
+            .iter()
+            .filter_map(|unit| reader.lease(&serial(unit)).unwrap());
+        let held = leases
+            .filter(|lease| lease.order == row.order)
+            .filter(LeaseRow::is_held)
+            .count();
+        prop_assert_eq!(row.open as usize, open + held);
+        let count = reader.lease_count(&row.order).unwrap();
+        prop_assert_eq!(count.leased as usize, held);
+        prop_assert!(count.returned <= row.quantity + row.allowance + 1);
+    }
+    Ok(())
 }
 
 proptest! {
@@ -82,12 +131,7 @@ proptest! {
             }
             let reader = line.ledger.reader().unwrap();
             prop_assert_eq!(reader.size().unwrap(), size);
-            for row in reader.orders().unwrap() {
-                prop_assert_eq!(
-                    row.quantity,
-                    row.sealed + row.scrapped + row.open + row.not_started
-                );
-            }
+            adds_up(&reader)?;
         }
         let report = verify(&line.path, line.key.vkey(), &mut |_, _| {}).unwrap();
         prop_assert_eq!(&report.findings, &[]);

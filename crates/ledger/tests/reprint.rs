@@ -222,8 +222,10 @@ fn an_older_file_is_read_as_it_is() {
         .reprint(&serial("BM-1"))
         .unwrap();
     let db = rusqlite::Connection::open(&line.path).unwrap();
-    db.execute_batch("DROP TABLE reprints; PRAGMA user_version = 5;")
-        .unwrap();
+    db.execute_batch(
+        "DROP TABLE reprints; DROP TABLE leases; DROP TABLE lease_counts; PRAGMA user_version = 5;",
+    )
+    .unwrap();
     let report = line.verify();
     assert_eq!(report.findings, [], "{report:?}");
     let reader = line.ledger.reader().unwrap();

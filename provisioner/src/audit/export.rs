@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use ledger::{Audit, Holdings, OrderRow, UnitRow};
+use ledger::{Audit, Holdings, LeaseCountRow, OrderRow, UnitRow};
 use serde_json::{Value, json};
 use tlog::{Checkpoint, LogKeys, VerifierKey};
 
@@ -90,8 +90,11 @@ fn tables(
     }
     units.finish()?;
     let mut orders = Table::create(&dir, "orders", format, ORDERS)?;
-    for row in holdings.orders.iter().filter(|row| row.seq >= from) {
-        orders.row(&order_row(row))?;
+    for row in &holdings.orders {
+        let leases = holdings.lease_count(&row.order);
+        if row.seq.max(leases.seq) >= from {
+            orders.row(&order_row(row, leases))?;
+        }
     }
     Ok(orders.finish()?)
 }
@@ -112,8 +115,8 @@ fn unit_json(row: &UnitRow) -> Value {
     })
 }
 
-fn order_row(row: &OrderRow) -> Value {
-    let mut fact = order_json(&order_record(row.clone()));
+fn order_row(row: &OrderRow, leases: LeaseCountRow) -> Value {
+    let mut fact = order_json(&order_record((row.clone(), leases)));
     fact["product_sha256"] = row.product_sha256.to_string().into();
     fact
 }

@@ -4,12 +4,14 @@
 //! one that created the order to the last one that touched it: an order costs what it is long, not
 //! what the log is. Whether they are as they were written is for `audit verify`.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::{Result, bail};
 use ledger::OrderRow;
 use serde_json::{Value, json};
-use traveler::{Attempt, Entry, Event, OrderId, Serial, State, Timestamp};
+use traveler::{
+    Attempt, Entry, Event, LeaseStep, Leased, OrderId, Serial, State, Timestamp, VoidCause,
+};
 
 use super::reader;
 use crate::cli::{Format, print};
@@ -58,7 +60,7 @@ pub(super) fn run(site: &Site, id: &OrderId, format: Format) -> Result<()> {
         bail!("entry {seq} cannot be read: run `provisioner audit verify`");
     }
     let product_sha256 = row.product_sha256.to_string();
-    let record = order_record(row.clone());
+    let record = order_record((row.clone(), reader.lease_count(id)?));
     let mut fact = order_json(&record);
     if let (Some(fact), Value::Object(more)) = (fact.as_object_mut(), story.json(&product_sha256)) {
         fact.extend(more);
@@ -74,6 +76,12 @@ struct Story {
     first: Option<(u64, Timestamp)>,
     last: Option<(u64, Timestamp)>,
     started: HashSet<Serial>,
+    leases: u64,
+    spent: u64,
+    /// Why leases ended without a unit.
+    returns: BTreeMap<&'static str, u64>,
+    /// Which tries of a serial they were.
+    unmet: HashMap<Serial, BTreeSet<Attempt>>,
     sealed_at_first: u64,
     voids: BTreeMap<&'static str, u64>,
     scraps: BTreeMap<String, u64>,
@@ -95,6 +103,8 @@ struct Tally {
     sealed: u64,
     voided: u64,
     reprinted: u64,
+    leased: u64,
+    returned: u64,
     other: u64,
 }
 
@@ -146,6 +156,10 @@ impl Story {
                 }
                 return;
             }
+            Event::Leased(leased) if leased.lease.order == *id => self.leased(leased),
+            Event::LeaseVoided { lease, cause } if lease.order == *id => {
+                self.returned(lease, *cause);
+            }
             event => match event.step() {
                 Some((step, state)) if step.order == *id => {
                     self.step(&step.serial, step.attempt, state, event);
@@ -165,12 +179,40 @@ impl Story {
         self.simulated += u64::from(entry.simulated_hsm);
     }
 
+    fn leased(&mut self, leased: &Leased) {
+        self.leases += 1;
+        self.policies.insert(leased.policy_sha256.to_string());
+        self.redraws += u64::from(leased.gate.redraws);
+        self.tallies(&leased.lease, |tally| tally.leased += 1);
+    }
+
+    fn returned(&mut self, lease: &LeaseStep, cause: VoidCause) {
+        *self.returns.entry(cause.as_str()).or_default() += 1;
+        let unmet = self.unmet.entry(lease.serial.clone()).or_default();
+        unmet.insert(lease.attempt);
+        self.tallies(lease, |tally| tally.returned += 1);
+    }
+
+    fn tallies(&mut self, lease: &LeaseStep, count: impl Fn(&mut Tally)) {
+        count(self.stations.entry(lease.station.to_string()).or_default());
+        if let Some(operator) = &lease.operator {
+            count(self.operators.entry(operator.to_string()).or_default());
+        }
+    }
+
     fn step(&mut self, serial: &Serial, attempt: Attempt, state: State, event: &Event) {
         match event {
             Event::Issued(issued) => {
                 self.started.insert(serial.clone());
                 self.policies.insert(issued.policy_sha256.to_string());
                 self.redraws += u64::from(issued.gate.redraws);
+            }
+            Event::Spent(_) => {
+                self.started.insert(serial.clone());
+                self.spent += 1;
+                if let Some(unmet) = self.unmet.get_mut(serial) {
+                    unmet.remove(&attempt); // reported late: it met its unit after all
+                }
             }
             Event::Voided { cause, .. } => *self.voids.entry(cause.as_str()).or_default() += 1,
             Event::Scrapped { reason, .. } => count_reason(&mut self.scraps, reason),
@@ -181,7 +223,9 @@ impl Story {
             }
             _ => {}
         }
-        if state == State::Sealed && attempt == Attempt::FIRST {
+        // A lease that came back was no attempt at a unit.
+        let unmet = self.unmet.get(serial).map_or(0, BTreeSet::len);
+        if state == State::Sealed && attempt.0 as usize == unmet + 1 {
             self.sealed_at_first += 1;
         }
     }
@@ -209,6 +253,11 @@ impl Story {
                 "yield": self.first_pass(),
             },
             "void_causes": self.voids,
+            "leases": {
+                "leased": self.leases,
+                "spent": self.spent,
+                "returned_causes": self.returns,
+            },
             "scrap_reasons": self.scraps,
             "rework_reasons": self.reworks,
             "reprints": self.reprinted,
@@ -242,6 +291,15 @@ impl Story {
         let spent = u64::from(row.voided) + u64::from(row.reworked);
         let causes = counts(self.voids.iter().map(|(cause, count)| (*cause, *count)));
         line("voids", format!("{}{causes}", row.voided));
+        if self.leases > 0 {
+            let causes = counts(self.returns.iter().map(|(cause, count)| (*cause, *count)));
+            let returned: u64 = self.returns.values().sum();
+            let (leased, spent) = (self.leases, self.spent);
+            line(
+                "leases",
+                format!("{leased}, spent on units {spent}, ended without one {returned}{causes}"),
+            );
+        }
         let reasons = |map: &BTreeMap<String, u64>| {
             counts(map.iter().map(|(reason, count)| (reason.as_str(), *count)))
         };
@@ -306,6 +364,8 @@ impl Tally {
             "sealed": self.sealed,
             "voided": self.voided,
             "reprinted": self.reprinted,
+            "leased": self.leased,
+            "returned": self.returned,
             "other": self.other,
         })
     }

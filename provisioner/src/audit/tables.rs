@@ -35,6 +35,8 @@ pub(super) const ENTRIES: &[&str] = &[
     "bundle_sha256",
     "policy_sha256",
     "profile_sha256",
+    "expires",
+    "released",
     "simulated_hsm",
 ];
 /// Columns of `units.csv`.
@@ -64,6 +66,8 @@ pub(super) const ORDERS: &[&str] = &[
     "voided",
     "reworked",
     "allowance",
+    "leased",
+    "returned",
     "product_sha256",
 ];
 

@@ -8,6 +8,7 @@
 mod attempts;
 mod contention;
 mod generator;
+mod lease;
 mod profiles;
 mod roles;
 mod rotation;

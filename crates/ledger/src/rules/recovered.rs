@@ -6,9 +6,9 @@
 //! which gives nobody anything.
 
 use tlog::{EntryProof, VerifierKey, leaf_hash};
-use traveler::{Blocked, Entry, Event, LogRecovered, Recovered, Step, VoidCause};
+use traveler::{Blocked, DeviceId, Entry, Event, LogRecovered, Recovered, Serial, VoidCause};
 
-use super::{At, Stop, Verdict, View, refuse, reprint, unit};
+use super::{At, Stop, Verdict, View, lease, refuse, reprint, unit};
 use crate::Refused;
 use crate::rows::{BlockRow, IssueRow, KeyRow, RecoveryRow, Row};
 
@@ -55,6 +55,9 @@ pub(super) fn entry<V: View>(view: &V, seq: u64, recovered: &Recovered) -> Verdi
     };
     match &again.event {
         Event::Issued(issued) => unit::issue(view, &again, issued, At::Before),
+        Event::Leased(leased) => lease::lease(view, &again, leased, At::Before),
+        Event::Spent(spent) => lease::spend(view, &again, spent, At::Before),
+        Event::LeaseVoided { lease, cause } => lease::void(view, &again, lease, *cause, At::Before),
         Event::Reprinted { .. } => reprint::label(view, &again, At::Before),
         Event::LogRecovered(_) | Event::Recovered(_) | Event::SerialBlocked(_) => refuse(
             Refused::Recovery("only what happened to a unit is written again"),
@@ -89,8 +92,16 @@ pub(super) fn block<V: View>(view: &V, seq: u64, blocked: &Blocked) -> Verdict<V
         return Ok(rows);
     };
     proven(view, evidence)?;
-    let Event::Issued(issued) = &evidence.entry.event else {
-        return refuse(Refused::Recovery("the evidence of a block is a lost issue"));
+    let issued = match &evidence.entry.event {
+        Event::Issued(issued) => issued,
+        Event::Leased(leased) if leased.lease.serial == blocked.serial => {
+            if !view.fingerprint(&leased.fingerprint)? {
+                rows.push(lease::burnt(seq, &leased.lease, leased.fingerprint));
+            }
+            return Ok(rows);
+        }
+        Event::Leased(_) => return refuse(Refused::Recovery("the evidence is of another unit")),
+        _ => return refuse(Refused::Recovery("the evidence of a block is a lost issue")),
     };
     let step = &issued.step;
     if step.serial != blocked.serial || Some(&step.device_id) != blocked.device_id.as_ref() {
@@ -131,8 +142,12 @@ pub(super) fn record_lost<V: View>(view: &V, entry: &Entry) -> Result<bool, Stop
 }
 
 /// Neither the serial nor the silicon may be in the field without a record.
-pub(super) fn not_blocked<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
-    match view.blocked(&step.serial, &step.device_id)? {
+pub(super) fn not_blocked<V: View>(
+    view: &V,
+    serial: &Serial,
+    device_id: Option<&DeviceId>,
+) -> Result<(), Stop<V::Error>> {
+    match view.blocked(serial, device_id)? {
         Some(BlockRow { serial, seq, .. }) => refuse(Refused::Blocked { serial, seq }),
         None => Ok(()),
     }

@@ -1,9 +1,12 @@
 //! The rules of one unit: from its first issue to its end, and the places it takes in an order.
 
-use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
+use traveler::{
+    Attempt, Digest, Entry, Event, Fingerprint, Issued, KeyId, Serial, Sku, State, StationName,
+    Step, VoidCause,
+};
 
 use super::recovered::{not_blocked, record_lost};
-use super::{At, Stop, Verdict, View, open_order, refuse, reprint, running, usable};
+use super::{At, Stop, Verdict, View, lease, open_order, refuse, reprint, running, usable};
 use crate::Refused;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
@@ -16,24 +19,21 @@ pub(super) fn issue<V: View>(
 ) -> Verdict<V::Error> {
     let step = &issued.step;
     if at == At::Now {
-        enrolled(view, step)?;
+        enrolled(view, &step.station)?;
         running(view)?;
     }
-    not_blocked(view, step)?;
+    not_blocked(view, &step.serial, Some(&step.device_id))?;
     let mut order = open_order(view, &step.order)?;
-    if (&issued.product, &issued.product_sha256) != (&order.product, &order.product_sha256) {
-        let builds = order.product;
-        return refuse(Refused::WrongProduct {
-            order: order.order,
-            builds,
-        });
-    }
+    same_product(&order, &issued.product, &issued.product_sha256)?;
     let before = view.unit(&step.serial)?;
-    may_issue(before.as_ref(), step, at)?;
+    lease::not_leased(view, &step.serial)?;
+    may_issue(before.as_ref(), step)?;
+    let expected = lease::next_attempt(view, &step.serial, before.as_ref())?;
+    counts_on(&step.serial, step.attempt, expected, at)?;
     let silicon = free_device(view, step)?;
     let new_key = free_key(view, issued)?;
     take_place(&mut order, before.as_ref())?;
-    free_fingerprint(view, issued)?;
+    free_fingerprint(view, issued.fingerprint_key, &issued.fingerprint)?;
 
     order.seq = entry.seq;
     let mut rows = vec![
@@ -123,6 +123,9 @@ pub(super) fn follow<V: View>(
         Event::Rework { by, .. } if by.iter().all(|person| Some(person) == by.first()) => {
             return refuse(Refused::OnePerson(unit.serial));
         }
+        Event::Voided { cause, .. } if !cause.ends_an_attempt() => {
+            return refuse(Refused::WrongCause(*cause));
+        }
         Event::Sealed { .. } => reprint::counts(view, &entry.event, at)?,
         _ => {}
     }
@@ -159,43 +162,74 @@ pub(super) fn follow<V: View>(
     Ok(rows)
 }
 
-/// The serial is new, voided or in rework, and the attempt is the next one.
-fn may_issue<E>(before: Option<&UnitRow>, step: &Step, at: At) -> Result<(), Stop<E>> {
-    let expected = before.map_or(Attempt::FIRST, |unit| unit.attempt.next());
-    if let Some(unit) = before {
-        if !State::Issued.may_follow(Some(unit.state)) {
-            return refuse(Refused::SerialInUse {
-                serial: unit.serial.clone(),
-                state: unit.state,
-                station: unit.station.clone(),
-                order: unit.order.clone(),
-                since: unit.since,
-            });
-        }
+/// The unit is what the order builds, under the definition that it builds by.
+pub(super) fn same_product<E>(
+    order: &OrderRow,
+    product: &Sku,
+    product_sha256: &Digest,
+) -> Result<(), Stop<E>> {
+    if (product, product_sha256) == (&order.product, &order.product_sha256) {
+        return Ok(());
+    }
+    refuse(Refused::WrongProduct {
+        order: order.order.clone(),
+        builds: order.product.clone(),
+    })
+}
+
+/// The serial is new, voided or in rework.
+fn may_issue<E>(before: Option<&UnitRow>, step: &Step) -> Result<(), Stop<E>> {
+    match before {
         // A unit in rework was sealed: it keeps its order's place, and it is that silicon.
-        if unit.state == State::Rework {
+        Some(unit) if unit.state == State::Rework => {
             same_order(unit, step)?;
-            same_device(unit, step)?;
+            same_device(unit, step)
         }
+        before => may_start(before),
     }
-    // Attempts between may have been lost whole, issue and withdrawal.
+}
+
+/// The serial is new or voided.
+pub(super) fn may_start<E>(before: Option<&UnitRow>) -> Result<(), Stop<E>> {
+    match before {
+        None => Ok(()),
+        Some(unit) if unit.state == State::Voided => Ok(()),
+        Some(unit) => refuse(Refused::SerialInUse {
+            serial: unit.serial.clone(),
+            state: unit.state,
+            station: unit.station.clone(),
+            order: unit.order.clone(),
+            since: unit.since,
+        }),
+    }
+}
+
+/// The attempt is the next one. Those between may have been lost whole, issue and withdrawal.
+pub(super) fn counts_on<E>(
+    serial: &Serial,
+    given: Attempt,
+    expected: Attempt,
+    at: At,
+) -> Result<(), Stop<E>> {
     let counts_on = match at {
-        At::Now => step.attempt == expected,
-        At::Before => step.attempt >= expected,
+        At::Now => given == expected,
+        At::Before => given >= expected,
     };
-    if !counts_on {
-        let (serial, given) = (step.serial.clone(), step.attempt);
-        return refuse(Refused::WrongAttempt {
-            serial,
-            expected,
-            given,
-        });
+    if counts_on {
+        return Ok(());
     }
-    Ok(())
+    refuse(Refused::WrongAttempt {
+        serial: serial.clone(),
+        expected,
+        given,
+    })
 }
 
 /// The silicon is new, is this serial's, or its newest attempt was voided: what is known of it.
-fn free_device<V: View>(view: &V, step: &Step) -> Result<Option<DeviceRow>, Stop<V::Error>> {
+pub(super) fn free_device<V: View>(
+    view: &V,
+    step: &Step,
+) -> Result<Option<DeviceRow>, Stop<V::Error>> {
     match view.device(&step.device_id)? {
         Some(row) if !row.released && row.serial != step.serial => {
             let device_id = step.device_id.clone();
@@ -211,22 +245,25 @@ fn free_device<V: View>(view: &V, step: &Step) -> Result<Option<DeviceRow>, Stop
 /// Whether the public key is new; otherwise it was seen on this silicon and no other.
 fn free_key<V: View>(view: &V, issued: &Issued) -> Result<bool, Stop<V::Error>> {
     match view.key(&issued.public_key_sha256)? {
-        None => Ok(true),
+        None => lease::no_leased_key(view, &issued.public_key_sha256).map(|()| true),
         Some(device_id) if device_id == issued.step.device_id => Ok(false),
         Some(device_id) => refuse(Refused::KeyInUse { device_id }),
     }
 }
 
 /// The password was never issued before, judged by the one key this log fingerprints with.
-fn free_fingerprint<V: View>(view: &V, issued: &Issued) -> Result<(), Stop<V::Error>> {
-    let given = issued.fingerprint_key;
+pub(super) fn free_fingerprint<V: View>(
+    view: &V,
+    given: KeyId,
+    fingerprint: &Fingerprint,
+) -> Result<(), Stop<V::Error>> {
     match view.fingerprint_key()? {
         Some(expected) if expected != given => {
             return refuse(Refused::OtherFingerprintKey { expected, given });
         }
         _ => {}
     }
-    if view.fingerprint(&issued.fingerprint)? {
+    if view.fingerprint(fingerprint)? {
         return refuse(Refused::FingerprintUsed);
     }
     Ok(())
@@ -234,6 +271,17 @@ fn free_fingerprint<V: View>(view: &V, issued: &Issued) -> Result<(), Stop<V::Er
 
 /// Counts the attempt as open. A unit in rework holds its place already.
 fn take_place<E>(order: &mut OrderRow, before: Option<&UnitRow>) -> Result<(), Stop<E>> {
+    within_allowance(order)?;
+    if before.is_some_and(|unit| unit.state == State::Rework) {
+        return Ok(());
+    }
+    take_free_place(order)?;
+    order.open += 1;
+    Ok(())
+}
+
+/// Few enough attempts were withdrawn or redone.
+pub(super) fn within_allowance<E>(order: &OrderRow) -> Result<(), Stop<E>> {
     if u64::from(order.voided) + u64::from(order.reworked) > u64::from(order.allowance) {
         return refuse(Refused::AllowanceSpent {
             order: order.order.clone(),
@@ -242,11 +290,6 @@ fn take_place<E>(order: &mut OrderRow, before: Option<&UnitRow>) -> Result<(), S
             reworked: order.reworked,
         });
     }
-    if before.is_some_and(|unit| unit.state == State::Rework) {
-        return Ok(());
-    }
-    take_free_place(order)?;
-    order.open += 1;
     Ok(())
 }
 
@@ -275,11 +318,11 @@ fn move_place<E>(order: &mut OrderRow, from: State, to: State) -> Result<(), Sto
 }
 
 /// A count of an altered row may be 0 here; the sum is then wrong and the database refuses it.
-fn less(count: &mut u32) {
+pub(super) fn less(count: &mut u32) {
     *count = count.saturating_sub(1);
 }
 
-fn take_free_place<E>(order: &mut OrderRow) -> Result<(), Stop<E>> {
+pub(super) fn take_free_place<E>(order: &mut OrderRow) -> Result<(), Stop<E>> {
     match order.not_started.checked_sub(1) {
         Some(left) => {
             order.not_started = left;
@@ -362,14 +405,14 @@ pub(super) fn right_station<V: View>(
     if !unit.state.is_open() && step.station == unit.station {
         return Ok(());
     }
-    enrolled(view, step)
+    enrolled(view, &step.station)
 }
 
-fn enrolled<V: View>(view: &V, step: &Step) -> Result<(), Stop<V::Error>> {
-    match usable(view, &step.station)?.state {
+pub(super) fn enrolled<V: View>(view: &V, station: &StationName) -> Result<(), Stop<V::Error>> {
+    match usable(view, station)?.state {
         StationState::Enrolled => Ok(()),
         StationState::Invited | StationState::Revoked => {
-            refuse(Refused::NotEnrolled(step.station.clone()))
+            refuse(Refused::NotEnrolled(station.clone()))
         }
     }
 }

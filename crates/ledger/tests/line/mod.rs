@@ -1,6 +1,8 @@
 //! A small line for the ledger's tests: one product, one order, two benches, a known log key.
 #![allow(dead_code, missing_docs, unreachable_pub)] // each test file uses its part
 
+pub mod lease;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use disk::{End, SimDisk, Unsynced};
 use ledger::{Ledger, Options, Refused, verify};
+use line::lease::*;
 use line::*;
 use tempfile::TempDir;
 use tlog::CheckpointSigner;
@@ -116,11 +117,14 @@ fn scenario() -> Scenario {
                 vec![change(vec![loaded(&unit, 1)])],
                 vec![change(vec![sealed(&unit, 1)])],
             ],
-            _ => vec![vec![
-                change(vec![issue(&unit, 1), loaded(&unit, 1)]),
-                change(vec![product_applied(&unit)]),
-                change(vec![sealed(&unit, 1)]),
-            ]],
+            _ => vec![
+                vec![change(vec![leased(&unit, 1)])],
+                vec![
+                    change(vec![spent(&unit, 1), loaded(&unit, 1)]),
+                    change(vec![product_applied(&unit)]),
+                    change(vec![sealed(&unit, 1)]),
+                ],
+            ],
         };
         for batch in batches {
             scenario.step(&path, &mut ledger, |ledger, key| {
@@ -174,9 +178,13 @@ impl Scenario {
         for n in 0..UNITS {
             let unit = serial(&format!("BM-{n}"));
             let row = reader.unit(&unit).unwrap();
-            let Some(row) = row else { continue };
+            let lease = reader.lease(&unit).unwrap();
+            if row.is_none() && lease.is_none() {
+                continue;
+            }
+            let expected = row.map_or(0, |row| steps_to(row.state)) + usize::from(lease.is_some());
             let steps = reader.traveler(&unit).unwrap();
-            assert_eq!(steps.len(), steps_to(row.state), "{point}: {unit}");
+            assert_eq!(steps.len(), expected, "{point}: {unit}");
             let mut theft = issue_of(step("BM-99", 1));
             theft.fingerprint = issue_of(step(unit.as_str(), 1)).fingerprint;
             stolen.push(change(vec![Event::Issued(Box::new(theft))]));
