@@ -197,10 +197,12 @@ pub enum Failure {
     #[error("the label cannot be made: {0}")]
     NoLabel(String),
     /// The server is away, and this serial is not among those leased for that.
-    #[error("the server is away, and {serial} is not in this station's lease")]
+    #[error("{serial} is not in this station's lease, and there is no server: {why}")]
     NotInLease {
         /// The serial.
         serial: Serial,
+        /// Why there is none to go by.
+        why: String,
     },
     /// The server is away, and the lease is spent or over.
     #[error("the server is away, and this station's lease for {order} is {why}")]

@@ -200,9 +200,8 @@ where
         let unspent = leases.unspent()?;
         let mut unspent = unspent.iter().filter(|(leased, _)| leased.order == *order);
         if unspent.any(|(_, valid)| *valid) {
-            return Err(Failure::NotInLease {
-                serial: serial.clone(),
-            });
+            let (serial, why) = (serial.clone(), failure.to_string());
+            return Err(Failure::NotInLease { serial, why });
         }
         match failure {
             // What is wrong with the log is said, where no lease goes on.
@@ -251,6 +250,7 @@ where
             return match self.desk.calls.is_away() {
                 true => Err(Failure::NotInLease {
                     serial: serial.clone(),
+                    why: "it was done here".to_owned(),
                 }),
                 false => Ok(None),
             };

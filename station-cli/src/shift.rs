@@ -34,17 +34,18 @@ use anyhow::{Context, bail};
 use clap::Args;
 use fs4::fs_std::FileExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use traveler::{OrderId, Serial};
 use zeroize::Zeroizing;
 
-use crate::calls::{Patience, Server};
+use crate::calls::{Patience, Patient, Server};
 use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::lease::Standing;
 use crate::link::{Known, Link};
 use crate::printer::PrinterArgs;
+use crate::settle::Desk;
 use crate::sync::sync;
 
 pub(crate) use mask::Check;
@@ -63,6 +64,8 @@ use worker::{Kit, News, Order, Worker};
 const FRAME: Duration = Duration::from_millis(100);
 /// A process that was killed is gone by then.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
+/// How long the end of a shift uploads.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a start asks the server what became of what a power cut left.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
 
@@ -111,6 +114,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     // A server that is away is no reason not to begin: the journal says what has to come back.
     let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
     put_all_away(&home);
+    let link = link(&home, &server, &args.order).await?;
     drop(server);
 
     let words = Words::of(args.language.unwrap_or(slots.language));
@@ -118,7 +122,6 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
-    let link = Arc::default();
     let (watching, end) = std::sync::mpsc::channel();
     let (of, to) = (args.order.clone(), news.clone());
     lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
@@ -146,6 +149,18 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
             .end(shift.now(), exit_code(error), 0, &shift.held);
     }
     code
+}
+
+/// Whether the server is there to begin with, when there is a lease to go on with.
+async fn link(home: &Home, server: &Server, order: &OrderId) -> anyhow::Result<Arc<Link>> {
+    let link = Link::default();
+    let held = Standing::of(home, Some(order))?;
+    link.set_leased(held.leased || held.to_upload > 0);
+    if held.leased {
+        let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
+        link.set_away(!matches!(answers, Ok(Ok(_))));
+    }
+    Ok(Arc::new(link))
 }
 
 /// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
@@ -412,12 +427,26 @@ impl Shift {
         }
     }
 
+    /// Tells the server what it has yet to hear, if it is there; else the next shift does, or `sync`.
+    async fn upload(&self) {
+        let Ok(server) = Server::of(&self.home) else {
+            return;
+        };
+        let desk = Desk {
+            home: &self.home,
+            calls: Patient::new(&server, Patience::NONE),
+            operator: None,
+        };
+        let _ = timeout(UPLOAD_WITHIN, desk.drain_all()).await;
+    }
+
     /// The exit code: the worst of what became of the units, and of what is left open.
     async fn close(&mut self) -> anyhow::Result<u8> {
         let left = self.home.journal().open().map_err(Failure::from)?.len();
         let worst = self.codes.values().copied().max().unwrap_or(0);
         let unsettled = left > 0 || self.died;
         let code = if unsettled { worst.max(10) } else { worst };
+        self.upload().await;
         self.held = Standing::of(&self.home, None)?;
         self.show.end(self.now(), code, left, &self.held);
         for worker in self.workers.drain(..) {

@@ -7,7 +7,6 @@ use crate::calls::{CallError, Patience, Patient, Provisioning};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
-use crate::offline::is_away;
 use crate::settle::{Desk, Fate, Standing};
 
 /// What became of one attempt in the journal.
@@ -115,7 +114,8 @@ pub async fn sync<S: Provisioning>(
     // What was done without the server comes first: it is ahead of what the server knows.
     let mut away = match desk.drain_all().await {
         Ok(_) => false,
-        Err(failure) if is_away(&failure) => true,
+        // A log that went backwards is told nothing either, but that is for people to hear.
+        Err(Failure::Call(CallError::Unavailable { .. })) => true,
         Err(failure) => return Err(failure),
     };
     for open in home.journal().open()? {

@@ -423,9 +423,9 @@ mod tests {
         let report = line.run("A47").await;
         assert_eq!(report.outcome, Outcome::Sealed, "lines on lease: {report}");
         assert!(report.offline);
-        let failure = upload(&line).await;
-        let states: Vec<_> = failure.unwrap().iter().map(|one| one.state).collect();
-        assert_eq!(states, [SyncState::ToUpload]);
+        let failure = upload(&line).await.unwrap_err();
+        assert_eq!(failure.advice().reason, "LOG_WENT_BACK");
+        assert!(line.outbox("A47").contains("\"seal\""), "kept");
         assert_eq!(line.calls(Call::Spend), 0);
         // Without a lease the line stands, as ever.
         line.put_in(Dut::new([0xB2; 8], true));
