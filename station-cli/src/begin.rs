@@ -13,6 +13,7 @@ use crate::calls::{CallError, Provisioning};
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, Open, Reached, Ticket};
 use crate::log::Seen;
+use crate::outbox::About;
 use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
@@ -35,6 +36,8 @@ pub(crate) struct Credential {
     pub(crate) bytes: BundleBytes,
     pub(crate) bundle: Bundle,
     pub(crate) bundle_sha256: Digest,
+    /// Whether it comes from this station's lease.
+    pub(crate) leased: bool,
 }
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
@@ -120,6 +123,10 @@ where
                     serial: open.serial,
                 })
             }
+            Fate::Live if issued.leased => {
+                let credential = self.open_leased(claim, open, &issued, facts).await?;
+                Ok(Begin::GoOn(credential))
+            }
             Fate::Live => self.resume(claim, open, issued, locked).await,
             Fate::Sealed => Ok(Begin::Sealed(open, issued)),
             Fate::Forgotten => Err(Failure::Forgotten {
@@ -127,7 +134,7 @@ where
                 attempt: issued.attempt,
             }),
             Fate::Gone => {
-                claim.settle()?;
+                self.desk.close(claim)?;
                 match locked {
                     true => Err(Failure::LockedWithdrawn {
                         serial: open.serial,
@@ -190,6 +197,9 @@ where
             return Ok(Failure::NotKnownHere { held: None });
         };
         let serial = held.serial.clone();
+        if self.sealed_here(&serial, held.attempt, facts)? {
+            return Ok(Failure::SameUnit { held: Some(serial) });
+        }
         let in_hand = self.desk.home.journal().open()?;
         let this = |open: &Open| (&open.serial, &open.device_id) == (&serial, &facts.device_id);
         if serial != self.job.serial && in_hand.iter().any(this) {
@@ -225,14 +235,10 @@ where
         facts: &Facts,
     ) -> Result<Credential, Failure> {
         self.stage(Stage::Issue);
-        let open = Open {
-            serial: self.job.serial.clone(),
-            order: self.job.order.clone(),
-            port: self.port.path().to_owned(),
-            device_id: facts.device_id.clone(),
-            issued: None,
-            withdraw: None,
-        };
+        if let Some(credential) = self.release(claim, facts).await? {
+            return Ok(credential);
+        }
+        let open = self.intent(facts);
         claim.write(open.clone())?;
         let before = self.desk.home.seen().size()?;
         // Crash here, or in the call: an intent without a ticket. Nobody can say whether there is a
@@ -256,7 +262,7 @@ where
         let credential = Credential::read(open.clone(), reply)?;
         // Older servers give none, nor does one whose checkpoint is still due.
         if let Some(proof) = proof {
-            let step = self.desk.step(&open, credential.attempt);
+            let step = self.desk.step(&About::of(&open, credential.attempt));
             let seen = self.desk.home.seen();
             let proven = seen.verify_midway(before, &proof, &step, &[State::Issued])?;
             self.report.clock_off = Some(off_by(proven.time));
@@ -276,6 +282,7 @@ where
         let issued = Issued {
             attempt: credential.attempt,
             ticket,
+            leased: false,
             bundle_sha256: credential.bundle_sha256,
             certificate_sha256: credential.certificate_sha256(),
             reached: Reached::Issued,
@@ -288,8 +295,25 @@ where
         Ok(credential)
     }
 
+    /// What is on record of a unit that nothing was given to yet.
+    pub(crate) fn intent(&self, facts: &Facts) -> Open {
+        Open {
+            serial: self.job.serial.clone(),
+            order: self.job.order.clone(),
+            port: self.port.path().to_owned(),
+            device_id: facts.device_id.clone(),
+            issued: None,
+            withdraw: None,
+        }
+    }
+
+    /// The slot as the server hears it; a path too long for one goes unsaid.
+    pub(crate) fn slot(&self) -> String {
+        let slot = Slot::parse(self.port.slot()).ok();
+        slot.map(|slot| slot.to_string()).unwrap_or_default()
+    }
+
     fn issue_request(&self, facts: &Facts) -> v1::IssueRequest {
-        let slot = Slot::parse(self.port.slot()).ok(); // a path too long for a slot goes unsaid
         v1::IssueRequest {
             order: self.job.order.to_string(),
             serial: self.job.serial.to_string(),
@@ -298,7 +322,7 @@ where
             model: facts.model.clone(),
             revision: facts.revision.clone().unwrap_or_default(),
             csr: facts.csr.clone().unwrap_or_default(),
-            slot: slot.map(|slot| slot.to_string()).unwrap_or_default(),
+            slot: self.slot(),
             operator: self.desk.badge(),
         }
     }
@@ -330,13 +354,24 @@ impl Credential {
     /// Takes the server's reply apart; the copy in the message is wiped.
     pub(crate) fn read(open: Open, mut reply: v1::IssueResponse) -> Result<Credential, Failure> {
         let clear = Zeroizing::new(std::mem::take(&mut reply.bundle));
+        let bytes = BundleBytes::from_bytes(&clear);
+        let bytes = bytes.map_err(|error| Failure::BadReply(error.to_string()))?;
+        Credential::of(open, Attempt(reply.attempt), bytes)
+    }
+
+    /// Takes a bundle apart, which must be for this unit and attempt.
+    pub(crate) fn of(
+        open: Open,
+        attempt: Attempt,
+        bytes: BundleBytes,
+    ) -> Result<Credential, Failure> {
         let unusable = |what: &dyn std::fmt::Display| Failure::BadReply(what.to_string());
-        let bytes = BundleBytes::from_bytes(&clear).map_err(|e| unusable(&e))?;
-        let bundle = Bundle::decode(&clear).map_err(|e| unusable(&e))?;
-        if (&bundle.serial, bundle.attempt.0) != (&open.serial, reply.attempt) {
+        let bundle = bytes.expose(Bundle::decode).map_err(|e| unusable(&e))?;
+        if (&bundle.serial, bundle.attempt) != (&open.serial, attempt) {
             return Err(unusable(&"its bundle is for another unit or attempt"));
         }
         Ok(Credential {
+            leased: open.is_leased(),
             attempt: bundle.attempt,
             bundle_sha256: bytes.digest(),
             open,

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api::v1::provisioning_client::ProvisioningClient;
@@ -16,6 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::connect::{self, Address, AddressError, Watch};
 use crate::home::{Home, HomeError};
+use crate::link::Known;
 use crate::trust::{self, TrustError};
 
 /// Why a call brought nothing.
@@ -51,6 +53,17 @@ pub enum CallError {
         /// Its words.
         message: String,
     },
+}
+
+impl CallError {
+    /// A refusal that was heard before and is passed on.
+    pub(crate) fn refused(reason: Reason, message: String) -> CallError {
+        CallError::Refused {
+            reason,
+            message,
+            in_use: None,
+        }
+    }
 }
 
 impl From<Status> for CallError {
@@ -102,12 +115,23 @@ macro_rules! provisioning {
             )*
         }
 
+        impl<S: Provisioning> Provisioning for Known<S> {
+            $(
+                async fn $call(&self, request: v1::$request) -> Result<v1::$reply, CallError> {
+                    self.call(self.server.$call(request)).await
+                }
+            )*
+        }
+
         impl<S: Provisioning> Patient<'_, S> {
             $(
                 pub(crate) async fn $call(
                     &self,
                     request: v1::$request,
                 ) -> Result<v1::$reply, CallError> {
+                    if self.is_away() {
+                        return Err(silent());
+                    }
                     repeat(self.patience, || self.server.$call(request.clone())).await
                 }
             )*
@@ -134,6 +158,12 @@ provisioning! {
     rework(ReworkRequest) -> ProofResponse;
     /// Scraps a sealed unit, by two people.
     scrap(ScrapRequest) -> ProofResponse;
+    /// Gives credentials for the hours without a network, encrypted to this station.
+    lease(LeaseRequest) -> LeaseResponse;
+    /// Records which unit got a leased one.
+    spend(SpendRequest) -> ProofResponse;
+    /// Voids those that no unit got.
+    return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
     /// Where a unit of this station's stands.
     unit_state(UnitStateRequest) -> UnitStateResponse;
 }
@@ -229,6 +259,11 @@ impl Server {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Patience(pub Duration);
 
+impl Patience {
+    /// One try.
+    pub const NONE: Patience = Patience(Duration::ZERO);
+}
+
 impl Default for Patience {
     /// A server restart.
     fn default() -> Patience {
@@ -240,6 +275,29 @@ impl Default for Patience {
 pub(crate) struct Patient<'a, S> {
     pub(crate) server: &'a S,
     pub(crate) patience: Patience,
+    /// Set when the work in hand goes on without it: it is not looked for any more.
+    away: AtomicBool,
+}
+
+impl<'a, S> Patient<'a, S> {
+    pub(crate) fn new(server: &'a S, patience: Patience) -> Patient<'a, S> {
+        let away = AtomicBool::new(false);
+        Patient {
+            server,
+            patience,
+            away,
+        }
+    }
+
+    /// The work in hand goes on without the server.
+    pub(crate) fn go_without(&self) {
+        self.away.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
 }
 
 /// The first pause between two tries; each further one is twice as long.
@@ -275,7 +333,7 @@ where
     }
 }
 
-fn silent() -> CallError {
+pub(crate) fn silent() -> CallError {
     CallError::Unavailable {
         reason: None,
         message: "no reply in time".to_owned(),

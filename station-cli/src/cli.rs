@@ -19,7 +19,9 @@ use crate::enroll::{EnrolError, enroll};
 use crate::failure::{Failure, Outcome};
 use crate::greet;
 use crate::handover;
+use crate::hold::{self, Decided};
 use crate::home::Home;
+use crate::lease::{self, LeaseArgs};
 use crate::output::print_line;
 pub(crate) use crate::output::{print, say};
 use crate::plug::UnitPort;
@@ -62,6 +64,8 @@ enum Verb {
     Ports(PortsArgs),
     /// Look at everything a shift needs: ports, clock, disk, printer, server, certificate.
     Doctor(DoctorArgs),
+    /// Lease credentials for the hours without a network, give them back, or say what is held.
+    Lease(Box<LeaseArgs>),
     /// Hold the attempts under way against the server and close those that ended.
     Sync(SyncArgs),
     /// Print the label of a unit that is not sealed yet again, marked R1, R2; those before it are void.
@@ -176,9 +180,15 @@ struct SyncArgs {
     /// Withdraw this serial: its unit will not come back.
     #[arg(long, value_name = "SERIAL")]
     void: Option<Serial>,
+    /// Tell the server again what it refused of this serial: what stood in the way was put right.
+    #[arg(long, value_name = "SERIAL", conflicts_with = "void")]
+    again: Option<Serial>,
+    /// Put this serial's unit aside for good, which is on hold: its record is kept in lost/.
+    #[arg(long, value_name = "SERIAL", conflicts_with_all = ["void", "again"])]
+    settle: Option<Serial>,
     /// Hand over what this station knows of the server's log, for `provisioner recover`; asks no
     /// server.
-    #[arg(long, value_name = "FILE", conflicts_with = "void")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["void", "again", "settle"])]
     export: Option<PathBuf>,
     /// Where its label may still lie [default: labels in the station's folder].
     #[arg(long, value_name = "DIR", requires = "void")]
@@ -226,6 +236,7 @@ pub async fn run() -> u8 {
         Verb::Greet(args) => run_greet(args).await,
         Verb::Ports(args) => ports::run(args).await,
         Verb::Doctor(args) => doctor::run(args).await,
+        Verb::Lease(args) => lease::run(*args).await,
         Verb::Sync(args) => run_sync(args).await,
         Verb::Reprint(args) => reprint::run(*args).await,
         Verb::Recovery(args) => recovery::run(args).await,
@@ -369,6 +380,16 @@ async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
         .void
         .as_ref()
         .map(|serial| (serial, args.operator.as_ref()));
+    let decided = [
+        (&args.again, Decided::Again),
+        (&args.settle, Decided::Settle),
+    ];
+    for (serial, decided) in decided {
+        if let Some(serial) = serial {
+            let unit = (serial, args.operator.as_ref());
+            hold::settle(&home, &server, args.wait.patience(), unit, decided).await?;
+        }
+    }
     let all = sync(&home, &server, args.wait.patience(), void).await?;
     put_all_away(&home);
     if let Some(serial) = &args.void {

@@ -4,7 +4,7 @@
 use api::{Reason, v1};
 use credential::Password;
 use label::parse_scan;
-use traveler::{Attempt, Event, Serial, Slot, State};
+use traveler::{Attempt, Serial, Slot};
 use wire::{Answer, Facts, Receipt, UnitState};
 use zeroize::Zeroizing;
 
@@ -12,13 +12,13 @@ use crate::begin::Credential;
 use crate::calls::{CallError, Provisioning};
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, Open, Reached};
+use crate::outbox::{About, Confirm, Told};
 use crate::port::Port;
 use crate::printer::Printout;
 use crate::printout;
 use crate::provision::Run;
 use crate::report::ReadBack;
 use crate::seams::{Labels, Progress, Scanner, Stage};
-use crate::settle::device_id_bytes;
 use crate::unit::Unit;
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
@@ -29,7 +29,8 @@ where
     L: Labels,
     O: Progress,
 {
-    /// Hands the receipt over and takes no PASS without proof.
+    /// Hands the receipt over: no PASS without proof, or without it being on record here when the
+    /// server is away.
     pub(crate) async fn confirm(
         &mut self,
         credential: &Credential,
@@ -42,42 +43,22 @@ where
         };
         // Said as it is: a station's reading is not a unit's proof.
         let read_back_by = self.way.as_ref().map(|profile| profile.sha256);
-        let request = v1::ConfirmRequest {
-            serial: self.job.serial.to_string(),
-            attempt: credential.attempt.0,
-            device_id: device_id_bytes(&receipt.device_id),
-            bundle_sha256: receipt.digest.0.to_vec(),
+        let confirm = Told::Confirm(Confirm {
+            bundle_sha256: receipt.digest,
             signature,
             public_key,
+            profile_sha256: read_back_by,
             operator: self.desk.badge(),
-            profile_sha256: read_back_by.map_or_else(Vec::new, |digest| digest.0.to_vec()),
-        };
-        let seen = self.desk.home.seen();
-        let before = seen.size()?;
-        let proof = self.desk.calls.confirm(request).await?;
-        let step = self.desk.step(&credential.open, credential.attempt);
-        let proven = seen.verify_midway(before, &proof, &step, &[State::Loaded])?;
-        self.report.index = Some(proven.index);
-        match proven.event.happened() {
-            Event::Loaded {
-                bundle_sha256,
-                profile_sha256,
-                ..
-            } if (*bundle_sha256, *profile_sha256) == (credential.bundle_sha256, read_back_by) => {
-                self.report.read_back = Some(match read_back_by {
-                    None => ReadBack::Unit,
-                    Some(_) => ReadBack::Station,
-                });
-                self.report.not_locked = self
-                    .way
-                    .as_ref()
-                    .and_then(|profile| profile.unlocked().map(str::to_owned));
-                Ok(())
-            }
-            _ => Err(Failure::BadReply(
-                "it recorded another bundle than it gave".to_owned(),
-            )),
-        }
+        });
+        let about = About::of(&credential.open, credential.attempt);
+        self.tell(credential.leased, &about, &confirm).await?;
+        self.report.read_back = Some(match read_back_by {
+            None => ReadBack::Unit,
+            Some(_) => ReadBack::Station,
+        });
+        let profile = self.way.as_ref();
+        self.report.not_locked = profile.and_then(|it| it.unlocked().map(str::to_owned));
+        Ok(())
     }
 
     /// Prints the label once, and lets the unit itself say whether the one that was scanned is its
@@ -172,34 +153,27 @@ where
         label_scanned: bool,
     ) -> Result<(), Failure> {
         self.stage(Stage::Seal);
-        let request = v1::SealRequest {
-            serial: open.serial.to_string(),
-            attempt: attempt.0,
-            device_id: device_id_bytes(&open.device_id),
+        let leased = claim.open().is_some_and(Open::is_leased);
+        let seal = Told::Seal {
             label_scanned,
-            operator: self.desk.badge(),
             reprint: label_of(claim).1,
+            operator: self.desk.badge(),
         };
-        let seen = self.desk.home.seen();
-        let before = seen.size()?;
-        let proof = match self.desk.calls.seal(request).await {
-            Ok(proof) => proof,
-            Err(error) => return Err(self.not_sealed(claim, error)),
-        };
-        let step = self.desk.step(open, attempt);
-        let proven = seen.verify(before, &proof, &step, &[State::Sealed])?;
-        self.report.index = Some(proven.index);
-        Ok(claim.settle()?)
+        let about = About::of(open, attempt);
+        if let Err(failure) = self.tell(leased, &about, &seal).await {
+            return Err(self.not_sealed(claim, failure));
+        }
+        self.desk.close(claim)
     }
 
     /// A reprint that the server has on record may be unknown here: the station lost its power before
     /// the reply. Then the label that was scanned is void, and the reprint has to be asked for again.
-    fn not_sealed(&self, claim: &mut Claim, error: CallError) -> Failure {
+    fn not_sealed(&self, claim: &mut Claim, failure: Failure) -> Failure {
         let (reached, reprint) = label_of(claim);
-        let void =
-            matches!(&error, CallError::Refused { reason, .. } if *reason == Reason::VoidLabel);
+        let void = matches!(&failure, Failure::Call(CallError::Refused { reason, .. })
+            if *reason == Reason::VoidLabel);
         if !void || reached != Reached::Matched {
-            return error.into();
+            return failure;
         }
         if let Err(disk) = claim.unmatched() {
             return disk.into();

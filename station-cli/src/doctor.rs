@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::cli::Format;
 use crate::home::Home;
+use crate::lease::Standing;
 use crate::output::{print, print_text, say};
 use crate::printer::PrinterArgs;
 
@@ -148,6 +149,7 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<u8> {
         Ok(home) => {
             findings.push(machine::certificate(&home));
             findings.extend(server::look(&home).await);
+            findings.push(lease(&home));
             findings.push(printer(&args.printer, home.labels()).await);
         }
         Err(error) => {
@@ -163,6 +165,30 @@ pub(crate) async fn run(args: DoctorArgs) -> Result<u8> {
     }
     let well = findings.iter().all(|it| it.level == Level::Green);
     Ok(u8::from(!well))
+}
+
+/// What is held for the hours without a network, and what the server has yet to hear of them.
+fn lease(home: &Home) -> Finding {
+    let held = match Standing::of(home, None) {
+        Ok(held) => held,
+        Err(error) => {
+            return Finding::red("lease", error.to_string(), "restore the folder: call IT");
+        }
+    };
+    let says = held.words();
+    match &held {
+        held if !held.on_hold.is_empty() => {
+            let todo = "put these units aside; a lead: sync --again SERIAL, or --settle SERIAL";
+            Finding::red("lease", says, todo)
+        }
+        held if held.to_upload > 0 => {
+            Finding::amber("lease", says, "station-cli sync, once the server answers")
+        }
+        held if held.expired > 0 => {
+            Finding::amber("lease", says, "station-cli lease --return, and lease anew")
+        }
+        _ => Finding::green("lease", says),
+    }
 }
 
 /// The printer as the verbs that print would open it.

@@ -196,6 +196,38 @@ pub enum Failure {
     /// This unit's label cannot be laid out, whatever the printer.
     #[error("the label cannot be made: {0}")]
     NoLabel(String),
+    /// The server is away, and this serial is not among those leased for that.
+    #[error("{serial} is not in this station's lease, and there is no server: {why}")]
+    NotInLease {
+        /// The serial.
+        serial: Serial,
+        /// Why there is none to go by.
+        why: String,
+    },
+    /// The server is away, and the lease is spent or over.
+    #[error("the server is away, and this station's lease for {order} is {why}")]
+    LeaseSpent {
+        /// The order.
+        order: OrderId,
+        /// Spent, or over.
+        why: &'static str,
+    },
+    /// The encrypted credential of a unit under way is not here any more.
+    #[error("the leased credential of {serial} is not in this station's folder any more")]
+    LeaseGone {
+        /// The serial.
+        serial: Serial,
+    },
+    /// The server refuses what this station did while it was away.
+    #[error("the server refuses what is on record of {serial}: {reason}, {message}")]
+    Hold {
+        /// The serial.
+        serial: Serial,
+        /// The reason it gives.
+        reason: String,
+        /// Its words.
+        message: String,
+    },
     /// Nobody scanned.
     #[error("no label was scanned")]
     NoScan,
@@ -302,6 +334,14 @@ impl Failure {
                 row(Refused, "NO_REPRINT", "NO LABEL TO PRINT AGAIN", "see what the message says"),
             Failure::NoLabel(_) =>
                 row(Loaded, "NO_LABEL", "LABEL CANNOT BE MADE", "call an engineer: the label's template"),
+            Failure::NotInLease { .. } =>
+                row(Refused, "NOT_IN_LEASE", "NO SERVER, SERIAL NOT IN LEASE", "take a unit of the lease, or wait for the server"),
+            Failure::LeaseSpent { .. } =>
+                row(Refused, "LEASE_SPENT", "OFFLINE, LEASE SPENT", "wait for the server"),
+            Failure::LeaseGone { .. } =>
+                row(Rework, "LEASE_GONE", "LEASED CREDENTIAL IS GONE", "withdraw it: station-cli sync --void SERIAL"),
+            Failure::Hold { .. } =>
+                row(Stop, "HOLD", "HOLD: PUT UNIT ASIDE", "put it aside, call the lead: station-cli sync"),
             Failure::NoScan =>
                 row(Loaded, "NO_SCAN", "LABEL NOT SCANNED", "run again and scan the label"),
             Failure::WrongLabel(_) =>

@@ -9,6 +9,8 @@
 //! proven.jsonl     what was proven to it, and proven.older.jsonl
 //! lost/            records that a recovered server lost, accepted by a lead
 //! journal/         one file for each attempt under way
+//! lease/           credentials for the hours without a network, encrypted
+//! outbox/          what the server has yet to hear of them
 //! labels/          labels to print, unless another folder is named
 //! ```
 
@@ -26,7 +28,9 @@ use zeroize::Zeroizing;
 
 use crate::durable;
 use crate::journal::Journal;
+use crate::lease::Leases;
 use crate::log::Seen;
+use crate::outbox::Outbox;
 use crate::remembered::Remembered;
 
 /// Why a station's folder cannot be used.
@@ -192,6 +196,16 @@ impl Home {
     #[must_use]
     pub fn journal(&self) -> Journal {
         Journal::new(self.dir.join("journal"))
+    }
+
+    /// Credentials that are leased to this station.
+    pub(crate) fn leases(&self) -> Leases {
+        Leases::new(self.dir.join("lease"))
+    }
+
+    /// What the server has yet to hear.
+    pub(crate) fn outbox(&self) -> Outbox {
+        Outbox::new(self.dir.join("outbox"))
     }
 
     /// Where labels go unless another folder is named.

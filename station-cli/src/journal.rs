@@ -11,10 +11,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use fs4::fs_std::FileExt;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use traveler::{Attempt, DeviceId, Digest, OrderId, Serial, VoidCause};
 
@@ -73,8 +72,11 @@ pub struct Open {
 pub struct Issued {
     /// The try.
     pub attempt: Attempt,
-    /// What to show to get the same bundle again.
+    /// What to show to get the same bundle again; empty when the bundle is leased and lies here.
     pub ticket: Ticket,
+    /// Whether it comes from this station's lease, and the server hears of it by the outbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leased: bool,
     /// SHA-256 of the bundle, as the log has it.
     pub bundle_sha256: Digest,
     /// SHA-256 of the unit's certificate (DER).
@@ -118,24 +120,8 @@ pub struct Withdraw {
 }
 
 /// An opaque ticket; base 64 in the file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Ticket(pub Vec<u8>);
-
-impl Serialize for Ticket {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Ticket {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Ticket, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        BASE64
-            .decode(text)
-            .map(Ticket)
-            .map_err(|_| serde::de::Error::custom("a ticket is base 64"))
-    }
-}
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ticket(#[serde(with = "crate::as_base64")] pub Vec<u8>);
 
 /// The folder of attempts under way.
 #[derive(Clone, Debug)]
@@ -167,7 +153,7 @@ impl Journal {
             open: None,
             path,
         };
-        claim.open = read_open(&claim.path)?;
+        claim.open = read_json(&claim.path)?;
         Ok(claim)
     }
 
@@ -185,7 +171,7 @@ impl Journal {
         for entry in entries {
             let path = entry.map_err(io_error(&self.dir))?.path();
             if path.extension().is_some_and(|kind| kind == "json") {
-                all.extend(read_open(&path)?); // none: settled since it was listed
+                all.extend(read_json::<Open>(&path)?); // none: settled since it was listed
             }
         }
         all.sort_by(|a, b| a.serial.cmp(&b.serial));
@@ -202,6 +188,13 @@ pub struct Claim {
     open: Option<Open>,
 }
 
+impl Open {
+    /// Whether its credential came from this station's lease.
+    pub(crate) fn is_leased(&self) -> bool {
+        self.issued.as_ref().is_some_and(|issued| issued.leased)
+    }
+}
+
 impl Claim {
     /// The attempt under way, if there is one.
     #[must_use]
@@ -214,11 +207,7 @@ impl Claim {
     /// # Errors
     /// [`JournalError::Io`]; what was on record before still is.
     pub fn write(&mut self, open: Open) -> Result<(), JournalError> {
-        let text = serde_json::to_vec(&open).map_err(|error| JournalError::Damaged {
-            path: self.path.display().to_string(),
-            what: error.to_string(),
-        })?;
-        durable::replace(&self.path, &text, durable::PRIVATE).map_err(io_error(&self.path))?;
+        write_json(&self.path, &open)?;
         self.open = Some(open);
         Ok(())
     }
@@ -320,7 +309,8 @@ fn take_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn read_open(path: &Path) -> Result<Option<Open>, JournalError> {
+/// Reads a record; `None` when there is none.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, JournalError> {
     let Some(text) = durable::read(path).map_err(io_error(path))? else {
         return Ok(None);
     };
@@ -332,7 +322,16 @@ fn read_open(path: &Path) -> Result<Option<Open>, JournalError> {
         })
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+/// Replaces a record; on disk when this returns.
+pub(crate) fn write_json(path: &Path, record: &impl Serialize) -> Result<(), JournalError> {
+    let text = serde_json::to_vec(record).map_err(|error| JournalError::Damaged {
+        path: path.display().to_string(),
+        what: error.to_string(),
+    })?;
+    durable::replace(path, &text, durable::PRIVATE).map_err(io_error(path))
+}
+
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
     let path = path.display().to_string();
     move |source| JournalError::Io { path, source }
 }
@@ -356,6 +355,7 @@ mod tests {
         Issued {
             attempt: Attempt::FIRST,
             ticket: Ticket(vec![0, 1, 255]),
+            leased: false,
             bundle_sha256: Digest([1; 32]),
             certificate_sha256: Digest([2; 32]),
             reached: Reached::Issued,

@@ -7,9 +7,10 @@
 //! code in one process, several slots at a time.
 //!
 //! Deliberately absent: minting, the ledger, any HSM; the protocol to the unit (`wire`, without
-//! I/O); leases for a server that is away; choosing a port. A secret passes through here in memory
+//! I/O); choosing a port. A secret passes through here in memory
 //! and on the label, and nowhere else.
 
+mod as_base64;
 mod begin;
 mod calls;
 mod cli;
@@ -24,10 +25,15 @@ mod exec;
 mod failure;
 mod greet;
 mod handover;
+mod hold;
 mod home;
 mod journal;
+mod lease;
+mod link;
 mod load;
 mod log;
+mod offline;
+mod outbox;
 mod output;
 mod plug;
 mod port;
@@ -50,6 +56,7 @@ mod steps;
 mod sync;
 mod together;
 mod token;
+mod told;
 mod trust;
 mod unit;
 mod usb;
@@ -65,6 +72,7 @@ pub use failure::{Advice, Failure, Outcome};
 pub use greet::greet;
 pub use home::{Home, HomeError};
 pub use journal::{Claim, Issued, Journal, JournalError, Open, Reached, Ticket, Withdraw};
+pub use lease::{Ask, give_back, lease};
 pub use log::LogError;
 pub use plug::{UnitPort, UnitStream};
 pub use port::{Port, PortError, PortFacts, SerialPort};

@@ -237,7 +237,9 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
-        self.prove(before, proof, (step, states), When::Now)
+        self.prove(before, proof, When::Now, |event| {
+            is_step(event, step, states)
+        })
     }
 
     /// The same in the middle of an attempt: the entry is kept, its checkpoint is due.
@@ -248,18 +250,30 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
-        self.prove(before, proof, (step, states), When::Soon)
+        self.prove(before, proof, When::Soon, |event| {
+            is_step(event, step, states)
+        })
+    }
+
+    /// The same of an entry that is no step of a unit.
+    pub(crate) fn take(
+        &self,
+        before: u64,
+        proof: &ProofResponse,
+        is_it: impl FnOnce(&Event) -> bool,
+    ) -> Result<Proven, LogError> {
+        self.prove(before, proof, When::Now, is_it)
     }
 
     fn prove(
         &self,
         before: u64,
         proof: &ProofResponse,
-        (step, states): (&Step, &[State]),
         when: When,
+        is_it: impl FnOnce(&Event) -> bool,
     ) -> Result<Proven, LogError> {
         let (checkpoint, entry) = self.included(proof)?;
-        if !is_step(&entry.event, step, states) {
+        if !is_it(&entry.event) {
             return Err(no_proof(&"the entry is of another step"));
         }
         if checkpoint.size < before {

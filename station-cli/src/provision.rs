@@ -79,10 +79,7 @@ where
         job,
         desk: Desk {
             home,
-            calls: Patient {
-                server: &bench.server,
-                patience: job.patience,
-            },
+            calls: Patient::new(&bench.server, job.patience),
             operator: job.operator.as_ref(),
         },
         port: &mut bench.port,
@@ -143,7 +140,8 @@ where
     async fn in_hand(&mut self, claim: &mut Claim) -> Result<(), Failure> {
         self.stage(Stage::Server);
         // First of all: a log that was rewritten settles nothing, and closes no record.
-        let order = self.desk.open_order(&self.job.order).await?;
+        // A server that is away stops only what this station has no lease for.
+        let order = self.order(claim).await?;
         self.way = way(&order)?;
         self.product_sha256.clone_from(&order.product_sha256);
         self.slot_is_free().await?;
@@ -194,7 +192,7 @@ where
             Err(failure) => return self.give_up(claim, failure).await,
         };
         self.confirm(&credential, receipt).await?;
-        // Crash here: the server has it as loaded, the unit is not locked; it is written again,
+        // Crash here: the server (or the outbox) has it as loaded, the unit is not locked; it is written again,
         // proven again, and the server answers the same.
         self.stage(Stage::Lock);
         let device_id = &credential.open.device_id;

@@ -126,7 +126,7 @@ async fn lay_aside(home: &Home, server: &Server) -> Result<Vec<Serial>> {
     let patience = Patience::default();
     let desk = Desk {
         home,
-        calls: Patient { server, patience },
+        calls: Patient::new(server, patience),
         operator: None,
     };
     let mut left = Vec::new();

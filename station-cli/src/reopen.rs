@@ -6,7 +6,7 @@ use traveler::{DeviceId, OperatorId, Serial, State};
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::journal::Open;
+use crate::outbox::About;
 use crate::settle::{Desk, Standing, device_id_bytes};
 
 /// What the log says of why: who stands at a bench scans, and types no reason.
@@ -28,7 +28,7 @@ pub async fn break_seal<S: Provisioning>(
 ) -> Result<(), Failure> {
     let desk = Desk {
         home,
-        calls: Patient { server, patience },
+        calls: Patient::new(server, patience),
         operator: Some(by[0]),
     };
     let _claim = home.journal().claim(serial)?; // nobody works on it here meanwhile
@@ -54,15 +54,12 @@ pub async fn break_seal<S: Provisioning>(
     if device_id != *unit || !possible {
         return Err(nothing());
     }
-    let open = Open {
+    let step = desk.step(&About {
         serial: serial.clone(),
         order,
-        port: String::new(),
         device_id: device_id.clone(),
-        issued: None,
-        withdraw: None,
-    };
-    let step = desk.step(&open, attempt);
+        attempt,
+    });
     let (serial, device_id) = (serial.to_string(), device_id_bytes(&device_id));
     let (reason, operators) = (REASON.to_owned(), by.map(ToString::to_string).to_vec());
     let attempt = attempt.0;

@@ -30,6 +30,9 @@ pub struct Report {
     /// Who says what the unit holds, once that is on record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_back: Option<ReadBack>,
+    /// Whether the server has yet to hear of it: it is on record at this station, to be uploaded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// Why the unit is not locked, when its kind cannot be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_locked: Option<String>,
@@ -135,6 +138,7 @@ impl Report {
             index: None,
             certificate_sha256: None,
             read_back: None,
+            offline: false,
             not_locked: None,
             used: None,
             cycle_ms: 0,
@@ -185,6 +189,9 @@ impl std::fmt::Display for Report {
         write!(f, "{}: {}", self.serial, self.says)?;
         if !self.words.is_empty() {
             write!(f, " - {}", self.words)?;
+        }
+        if self.offline {
+            write!(f, "; offline, to be uploaded")?;
         }
         if self.read_back == Some(ReadBack::Station) {
             write!(f, "; read back by the station")?;

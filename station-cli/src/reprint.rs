@@ -16,7 +16,7 @@ use label::REPRINT_MAX;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
-use traveler::{Attempt, Event, OperatorId, Serial, Slot, State};
+use traveler::{Attempt, OperatorId, Serial, Slot, State};
 
 use crate::begin::Credential;
 use crate::calls::{CallError, Patience, Patient, Provisioning, Server};
@@ -24,6 +24,7 @@ use crate::cli::{Format, print, say};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, Issued, Open, Reached};
+use crate::outbox::{About, Told};
 use crate::printer::{Labels, PrinterArgs, Printout};
 use crate::printout;
 use crate::settle::{Desk, Fate, Standing, device_id_bytes};
@@ -96,17 +97,14 @@ pub async fn reprint<S: Provisioning, L: Labels>(
 ) -> Result<Reprinted, Failure> {
     let desk = Desk {
         home,
-        calls: Patient {
-            server,
-            patience: again.patience,
-        },
+        calls: Patient::new(server, again.patience),
         operator: Some(&again.operator),
     };
     let mut claim = home.journal().claim(&again.serial)?;
     let Some((open, issued)) = in_hand(&claim) else {
         return Err(not_in_hand(&desk, &again.serial).await);
     };
-    let order = desk.open_order(&open.order).await?;
+    let order = desk.order(&open.order, issued.leased).await?;
     if !order.label {
         return Err(no_reprint(&again.serial, "its product carries no label"));
     }
@@ -224,6 +222,9 @@ async fn bundle<S: Provisioning>(
     open: Open,
     issued: &Issued,
 ) -> Result<Credential, Failure> {
+    if issued.leased {
+        return desk.leased_again(open, issued);
+    }
     let request = v1::ResumeRequest {
         serial: open.serial.to_string(),
         attempt: issued.attempt.0,
@@ -268,29 +269,15 @@ async fn record<S: Provisioning>(
     number: u32,
     reason: &str,
 ) -> Result<u32, Failure> {
-    let open = &credential.open;
-    let request = v1::ReprintRequest {
-        serial: open.serial.to_string(),
-        attempt: credential.attempt.0,
-        device_id: device_id_bytes(&open.device_id),
+    let told = Told::Reprint {
         reprint: number,
         reason: reason.to_owned(),
         operator: desk.badge(),
     };
-    let seen = desk.home.seen();
-    let before = seen.size()?;
-    let proof = desk.calls.reprint(request).await?;
-    let step = desk.step(open, credential.attempt);
-    let proven = seen.verify(before, &proof, &step, &[State::Loaded])?;
-    match proven.event.happened() {
-        Event::Reprinted { reprint, .. } if *reprint == number => {}
-        _ => {
-            let what = "it recorded something else than the reprint";
-            return Err(Failure::BadReply(what.to_owned()));
-        }
-    }
-    // Crash before this line: the server knows a number that this station does not; it is asked for
-    // again under the same number, and until then no label is taken for a seal.
+    let about = About::of(&credential.open, credential.attempt);
+    desk.say(credential.leased, &about, &told).await?;
+    // Crash before this line: the server (or the outbox) knows a number that the journal does not; it
+    // is asked for again under the same number, and until then no label is taken for a seal.
     claim.reprint(number)?;
     Ok(number)
 }

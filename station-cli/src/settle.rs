@@ -4,14 +4,13 @@
 //! can be done again after a crash: a record is closed last.
 
 use api::{Reason, v1};
-use traveler::{
-    Attempt, DeviceId, OperatorId, OrderId, Serial, State, StationName, Step, VoidCause,
-};
+use traveler::{Attempt, DeviceId, OperatorId, OrderId, Serial, State, StationName, VoidCause};
 
 use crate::calls::{CallError, Patient, Provisioning};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::journal::{Claim, Open, Reached, Withdraw};
+use crate::outbox::{About, Told};
 
 /// Where the server has a unit.
 pub(crate) enum Standing {
@@ -137,6 +136,7 @@ impl<S: Provisioning> Desk<'_, S> {
     pub(crate) async fn fate(&self, claim: &Claim) -> Result<Fate, Failure> {
         match claim.open() {
             None => Ok(Fate::Gone),
+            Some(open) if open.is_leased() => self.leased_fate(open).await,
             Some(open) => {
                 let standing = self.standing(&open.serial).await?;
                 Ok(standing.fate(open, self.home.station()))
@@ -161,8 +161,8 @@ impl<S: Provisioning> Desk<'_, S> {
             .and_then(|open| open.issued.as_ref())
             .is_some_and(|issued| issued.reached >= Reached::Locked);
         match fate {
-            Fate::Gone => claim.settle()?,
-            Fate::Sealed if locked => claim.settle()?,
+            Fate::Gone => self.close(claim)?,
+            Fate::Sealed if locked => self.close(claim)?,
             Fate::Live | Fate::Sealed | Fate::Forgotten => {}
         }
         Ok(fate)
@@ -207,29 +207,24 @@ impl<S: Provisioning> Desk<'_, S> {
         else {
             return Ok(());
         };
+        if open.is_leased() {
+            return self.withdraw_leased(claim, &open, withdraw).await;
+        }
         // An intent is withdrawn under the number the server gave to the reply that was lost.
         let attempt = match (&open.issued, self.standing(&open.serial).await?) {
             (Some(issued), _) => issued.attempt,
             (None, Standing::Known { attempt, .. }) => attempt,
             (None, _) => return Ok(claim.settle()?),
         };
-        let step = self.step(&open, attempt);
-        let request = v1::VoidRequest {
-            serial: open.serial.to_string(),
-            attempt: attempt.0,
-            device_id: device_id_bytes(&open.device_id),
-            cause: withdraw.cause.as_str().to_owned(),
+        let void = Told::Void {
+            cause: withdraw.cause,
             scrap: withdraw.scrap,
             operator: self.badge(),
         };
-        let seen = self.home.seen();
-        let before = seen.size()?;
-        match self.calls.void(request).await {
-            Ok(proof) => {
-                seen.verify(before, &proof, &step, &[State::Voided, State::Scrapped])?;
-            }
+        match self.tell(&About::of(&open, attempt), &void).await {
+            Ok(_) => {}
             // Withdrawn by somebody else meanwhile, with all that a revoked station had open.
-            Err(error @ CallError::Refused { .. }) => {
+            Err(Failure::Call(error @ CallError::Refused { .. })) => {
                 match self.fate(claim).await? {
                     Fate::Live => return Err(error.into()),
                     // The record is the only evidence of what the server has lost.
@@ -240,21 +235,9 @@ impl<S: Provisioning> Desk<'_, S> {
                     Fate::Sealed | Fate::Gone => {}
                 }
             }
-            Err(error) => return Err(error.into()),
+            Err(failure) => return Err(failure),
         }
         Ok(claim.settle()?)
-    }
-
-    /// The step of an attempt, as the log must have it.
-    pub(crate) fn step(&self, open: &Open, attempt: Attempt) -> Step {
-        Step {
-            serial: open.serial.clone(),
-            device_id: open.device_id.clone(),
-            order: open.order.clone(),
-            station: self.home.station().clone(),
-            attempt,
-            operator: None,
-        }
     }
 
     /// Who stands here, as the interface wants it.
@@ -288,6 +271,7 @@ mod tests {
             issued: issued.map(|attempt| Issued {
                 attempt: Attempt(attempt),
                 ticket: Ticket(vec![]),
+                leased: false,
                 bundle_sha256: Digest([0; 32]),
                 certificate_sha256: Digest([0; 32]),
                 reached: Reached::Issued,

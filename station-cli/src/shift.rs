@@ -13,6 +13,7 @@ mod ends;
 mod events;
 mod floor;
 mod glyph;
+mod lookout;
 mod mask;
 mod noise;
 mod outlet;
@@ -26,7 +27,7 @@ mod words;
 mod worker;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -35,16 +36,21 @@ use anyhow::{Context, bail};
 use clap::Args;
 use fs4::fs_std::FileExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use traveler::OrderId;
 use zeroize::Zeroizing;
 
-use crate::calls::{Patience, Server};
+use crate::calls::{Patience, Patient, Server};
 use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away};
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::lease::Standing;
+use crate::link::{Known, Link};
 use crate::printer::PrinterArgs;
+use crate::settle::Desk;
 use crate::sync::sync;
+
+pub(crate) use mask::Check;
 
 use codes::Codes;
 use ends::Ends;
@@ -61,6 +67,8 @@ use worker::{Kit, News, Order, Worker};
 const FRAME: Duration = Duration::from_millis(100);
 /// A process that was killed is gone by then.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
+/// How long the end of a shift uploads.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a start asks the server what became of what a power cut left.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
 
@@ -91,6 +99,11 @@ pub(crate) struct ShiftArgs {
     format: FormatArgs,
 }
 
+/// What the check character of this bench's serials is, by its slots file.
+pub(crate) fn check_of(slots: &Path) -> anyhow::Result<Option<Check>> {
+    Ok(Slots::read(slots)?.reading.check)
+}
+
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.
 pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     // First of all: a label that is scanned while the station starts must not be shown.
@@ -104,6 +117,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     // A server that is away is no reason not to begin: the journal says what has to come back.
     let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
     put_all_away(&home);
+    let link = link(&home, &server, &args.order).await?;
     drop(server);
 
     let words = Words::of(args.language.unwrap_or(slots.language));
@@ -111,10 +125,16 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
+    let (watching, end) = std::sync::mpsc::channel();
+    let (of, to) = (args.order.clone(), news.clone());
+    lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
+        .context("the lookout cannot be started")?;
     let mut shift = Shift {
         floor: floor(&args.order, &slots),
         labels: slots.slots.iter().map(|_| None).collect(),
-        workers: workers(&args, &home, &slots.slots, &news),
+        workers: workers(&args, &home, &slots.slots, (&link, &news)),
+        held: Standing::default(),
+        _watching: watching,
         codes: Codes::default(),
         began: Instant::now(),
         slots,
@@ -125,9 +145,23 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let _ = std::panic::take_hook();
     if let Err(error) = &code {
         // Whoever reads the events learns it too.
-        shift.show.end(shift.now(), exit_code(error), 0);
+        shift
+            .show
+            .end(shift.now(), exit_code(error), 0, &shift.held);
     }
     code
+}
+
+/// Whether the server is there to begin with, when there is a lease to go on with.
+async fn link(home: &Home, server: &Server, order: &OrderId) -> anyhow::Result<Arc<Link>> {
+    let link = Link::default();
+    let held = Standing::of(home, Some(order))?;
+    link.set_leased(held.leased || held.to_upload > 0);
+    if held.leased {
+        let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
+        link.set_away(!matches!(answers, Ok(Ok(_))));
+    }
+    Ok(Arc::new(link))
 }
 
 /// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
@@ -166,7 +200,7 @@ fn workers(
     args: &ShiftArgs,
     home: &Arc<Home>,
     slots: &[SlotAt],
-    news: &mpsc::UnboundedSender<News>,
+    (link, news): (&Arc<Link>, &mpsc::UnboundedSender<News>),
 ) -> Vec<Worker> {
     // Shared: one label at a time, whatever the slot.
     let printer = args.printer.open(home.labels());
@@ -174,13 +208,16 @@ fn workers(
     let own_labels = own == Some(&home.labels());
     let start = |(at, slot): (usize, &SlotAt)| {
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
-        let patience = args.wait.patience();
+        let (patience, link) = (args.wait.patience(), Arc::clone(link));
         let (labels, order) = (printer.clone(), args.order.clone());
         let thread = thread::Builder::new().name(format!("slot {}", slot.number));
         Worker::start(at, thread, news.clone(), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
-            server: Server::of(&home).expect("the station's keys were read a moment ago"),
+            server: Known {
+                server: Server::of(&home).expect("the station's keys were read a moment ago"),
+                link,
+            },
             port: SlotPort::new(slot.place, slot.number, slot.baud),
             labels,
             lid: slot.lid,
@@ -212,6 +249,10 @@ struct Shift {
     /// The way of a label to the turn that waits for it.
     labels: Vec<Option<mpsc::Sender<Zeroizing<String>>>>,
     codes: Codes,
+    /// What is left of the lease.
+    held: Standing,
+    /// Dropped, it ends the lookout.
+    _watching: std::sync::mpsc::Sender<()>,
     began: Instant,
     show: Show,
 }
@@ -290,6 +331,11 @@ impl Shift {
                 self.show.result(now, self.slots.slots[at].number, &report);
             }
             News::Clock(wrong) => self.floor.clock_is_wrong(wrong),
+            News::Outlook(outlook) => {
+                self.show.outlook(now, &outlook);
+                self.held = outlook.held.clone();
+                self.floor.looks_out(outlook);
+            }
             News::Broke(place) => self.show.broke(now, &place),
         }
     }
@@ -370,11 +416,26 @@ impl Shift {
         }
     }
 
+    /// Tells the server what it has yet to hear, if it is there; else the next shift does, or `sync`.
+    async fn upload(&self) {
+        let Ok(server) = Server::of(&self.home) else {
+            return;
+        };
+        let desk = Desk {
+            home: &self.home,
+            calls: Patient::new(&server, Patience::NONE),
+            operator: None,
+        };
+        let _ = timeout(UPLOAD_WITHIN, desk.drain_all()).await;
+    }
+
     /// The exit code: the worst of what became of the units, and of what is left open.
     async fn close(&mut self) -> anyhow::Result<u8> {
         let left = self.home.journal().open().map_err(Failure::from)?.len();
         let code = self.codes.exit(left);
-        self.show.end(self.now(), code, left);
+        self.upload().await;
+        self.held = Standing::of(&self.home, None)?;
+        self.show.end(self.now(), code, left, &self.held);
         for worker in self.workers.drain(..) {
             drop(worker.orders);
             // One that hangs is left behind; the journal has what it had in hand.

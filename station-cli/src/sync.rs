@@ -42,6 +42,12 @@ pub enum SyncState {
     Forgotten,
     /// Under way by the journal alone: the server is away.
     NotAsked,
+    /// It went on without the server, which has heard all of it now.
+    Uploaded,
+    /// It went on without the server, which has yet to hear of it.
+    ToUpload,
+    /// The server refuses what was done without it: a person has to look.
+    Hold,
 }
 
 impl SyncState {
@@ -49,11 +55,13 @@ impl SyncState {
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
-            SyncState::Sealed | SyncState::Withdrawn => Outcome::Sealed,
-            SyncState::Open | SyncState::Unlocked | SyncState::InHand | SyncState::NotAsked => {
-                Outcome::Rework
-            }
-            SyncState::Forgotten => Outcome::Stop,
+            SyncState::Sealed | SyncState::Withdrawn | SyncState::Uploaded => Outcome::Sealed,
+            SyncState::Open
+            | SyncState::Unlocked
+            | SyncState::InHand
+            | SyncState::NotAsked
+            | SyncState::ToUpload => Outcome::Rework,
+            SyncState::Forgotten | SyncState::Hold => Outcome::Stop,
         }
     }
 
@@ -67,12 +75,18 @@ impl SyncState {
             SyncState::Withdrawn => "withdrawn; destroy its label if there is one",
             SyncState::InHand => "being worked on now",
             SyncState::NotAsked => "under way, server not asked: check network, run again",
+            SyncState::Uploaded => "uploaded",
+            SyncState::ToUpload => "done here, to be uploaded: check network, run again",
+            SyncState::Hold => {
+                "HOLD: put the unit aside, call the lead: sync --again SERIAL, or --settle SERIAL"
+            }
             SyncState::Forgotten => "the server has lost it: stop the line, call IT",
         }
     }
 }
 
-/// Asks the server about every attempt in the journal and closes the records of those that ended.
+/// Tells the server what was done without it, asks it about every attempt in the journal, and closes
+/// the records of those that ended.
 ///
 /// With `void`, first withdraws that serial: its unit will not come back. A server that is away
 /// hides nothing that is on record here: it is listed as not asked.
@@ -87,35 +101,67 @@ pub async fn sync<S: Provisioning>(
 ) -> Result<Vec<Synced>, Failure> {
     let desk = Desk {
         home,
-        calls: Patient { server, patience },
+        calls: Patient::new(server, patience),
         operator: void.and_then(|(_, operator)| operator),
     };
     let mut all = Vec::new();
+    let to_tell = home.outbox().all()?;
     if let Some((serial, _)) = void {
         let mut claim = home.journal().claim(serial)?;
         let open = desk.give_up(&mut claim, serial, false).await?;
         all.push(synced(open, SyncState::Withdrawn));
     }
-    let mut away = false;
+    // What was done without the server comes first: it is ahead of what the server knows.
+    let mut away = match desk.drain_all().await {
+        Ok(_) => false,
+        // A log that went backwards is told nothing either, but that is for people to hear.
+        Err(Failure::Call(CallError::Unavailable { .. })) => true,
+        Err(failure) => return Err(failure),
+    };
     for open in home.journal().open()? {
         let state = match home.journal().claim(&open.serial) {
             Err(JournalError::InHand { .. }) => SyncState::InHand,
             Err(error) => return Err(error.into()),
-            Ok(_) if away => SyncState::NotAsked, // one wait for it is enough
-            Ok(mut claim) => match desk.settle_if_ended(&mut claim).await {
-                Ok(Fate::Live) => SyncState::Open,
-                Ok(Fate::Gone) => SyncState::Withdrawn,
-                Ok(Fate::Forgotten) => SyncState::Forgotten,
-                Ok(Fate::Sealed) if claim.open().is_none() => SyncState::Sealed,
-                Ok(Fate::Sealed) => SyncState::Unlocked,
-                Err(Failure::Call(CallError::Unavailable { reason: None, .. })) => {
-                    away = true;
-                    SyncState::NotAsked
+            Ok(_) if away && !open.is_leased() => SyncState::NotAsked, // one wait for it is enough
+            Ok(mut claim) => {
+                if away {
+                    desk.calls.go_without();
                 }
-                Err(failure) => return Err(failure),
-            },
+                match desk.settle_if_ended(&mut claim).await {
+                    Ok(Fate::Live) => SyncState::Open,
+                    Ok(Fate::Gone) => SyncState::Withdrawn,
+                    Ok(Fate::Forgotten) => SyncState::Forgotten,
+                    Ok(Fate::Sealed) if claim.open().is_none() => SyncState::Sealed,
+                    Ok(Fate::Sealed) => SyncState::Unlocked,
+                    Err(Failure::Hold { .. }) => SyncState::Hold,
+                    Err(Failure::Call(CallError::Unavailable { reason: None, .. })) => {
+                        away = true;
+                        SyncState::NotAsked
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
         };
         all.push(synced(open, state));
+    }
+    for upload in to_tell {
+        let state = match home.outbox().of(&upload.serial)? {
+            None => SyncState::Uploaded,
+            Some(left) if left.hold.is_some() => SyncState::Hold,
+            Some(_) => SyncState::ToUpload,
+        };
+        match all.iter_mut().find(|one| one.serial == upload.serial) {
+            // Closed here, or not known to be: that the server has yet to hear of it says more.
+            Some(one) if state != SyncState::Uploaded => one.state = state,
+            Some(_) => {}
+            None => all.push(Synced {
+                serial: upload.serial,
+                order: upload.order,
+                port: String::new(),
+                attempt: Some(upload.attempt),
+                state,
+            }),
+        }
     }
     Ok(all)
 }
@@ -133,7 +179,7 @@ pub(crate) async fn withdraw<S: Provisioning>(
 ) -> Result<(), Failure> {
     let desk = Desk {
         home,
-        calls: Patient { server, patience },
+        calls: Patient::new(server, patience),
         operator: Some(operator),
     };
     let mut claim = home.journal().claim(serial)?;
@@ -158,31 +204,9 @@ impl<S: Provisioning> Desk<'_, S> {
         serial: &Serial,
         scrap: bool,
     ) -> Result<Open, Failure> {
-        let open = match (claim.open().cloned(), self.standing(serial).await?) {
-            (Some(open), _) => open,
-            // A station that lost its folder finds its own attempts at the server.
-            (
-                None,
-                Standing::Known {
-                    state: State::Issued | State::Loaded,
-                    device_id,
-                    order,
-                    station,
-                    ..
-                },
-            ) if station == *self.home.station() => Open {
-                serial: serial.clone(),
-                order,
-                port: String::new(),
-                device_id,
-                issued: None,
-                withdraw: None,
-            },
-            (None, _) => {
-                return Err(Failure::NothingOpen {
-                    serial: serial.clone(),
-                });
-            }
+        let open = match claim.open() {
+            Some(open) => open.clone(),
+            None => self.begun_here(serial).await?,
         };
         let cause = match open.issued {
             Some(_) => VoidCause::UnitLost,
@@ -195,5 +219,28 @@ impl<S: Provisioning> Desk<'_, S> {
         })?;
         self.withdraw(claim).await?;
         Ok(open)
+    }
+
+    /// A station that lost its folder finds its own attempts at the server.
+    async fn begun_here(&self, serial: &Serial) -> Result<Open, Failure> {
+        match self.standing(serial).await? {
+            Standing::Known {
+                state: State::Issued | State::Loaded,
+                device_id,
+                order,
+                station,
+                ..
+            } if station == *self.home.station() => Ok(Open {
+                serial: serial.clone(),
+                order,
+                port: String::new(),
+                device_id,
+                issued: None,
+                withdraw: None,
+            }),
+            _ => Err(Failure::NothingOpen {
+                serial: serial.clone(),
+            }),
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod audit;
 mod binaries;
 mod kill;
+mod lease;
 mod oracle;
 mod outage;
 mod printer;

@@ -16,7 +16,7 @@ fn oracle(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 #[track_caller]
-fn good(arguments: &[&str]) -> String {
+pub(crate) fn good(arguments: &[&str]) -> String {
     let (code, said) = oracle(arguments);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("GOOD"), "{said}");

@@ -19,14 +19,14 @@ const SERVE: [&str; 4] = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0
 const TWO_BADGES: [&str; 4] = ["--by", "B-7", "--by", "B-8"];
 
 /// A site with two benches, whose server's disk can die.
-struct Plant {
-    site: Site,
-    benches: [PathBuf; 2],
-    units: Vec<SimUnit>,
+pub(crate) struct Plant {
+    pub(crate) site: Site,
+    pub(crate) benches: [PathBuf; 2],
+    pub(crate) units: Vec<SimUnit>,
 }
 
 impl Plant {
-    fn start(definition: &str) -> Plant {
+    pub(crate) fn start(definition: &str) -> Plant {
         let site = Site::start();
         site.apply(definition).ok();
         let benches = ["bench-1", "bench-2"].map(|name| site.station(name));
@@ -37,12 +37,12 @@ impl Plant {
         }
     }
 
-    fn flash(&self, number: usize) -> PathBuf {
+    pub(crate) fn flash(&self, number: usize) -> PathBuf {
         self.site.path(&format!("units/{number}.json"))
     }
 
     /// A blank unit; gives its number.
-    fn unit(&mut self, model: &str) -> usize {
+    pub(crate) fn unit(&mut self, model: &str) -> usize {
         let number = self.units.len();
         let config = silicon(u32::try_from(number).unwrap(), model, &self.flash(number));
         self.units.push(SimUnit::spawn(config).unwrap());
@@ -50,11 +50,18 @@ impl Plant {
     }
 
     /// Runs a unit at a bench; nobody scans its label.
-    fn run(&self, bench: usize, order: &str, serial: &str, unit: usize) -> Done {
+    pub(crate) fn run(&self, bench: usize, order: &str, serial: &str, unit: usize) -> Done {
         self.run_with(bench, order, serial, unit, "")
     }
 
-    fn run_with(&self, bench: usize, order: &str, serial: &str, unit: usize, scan: &str) -> Done {
+    pub(crate) fn run_with(
+        &self,
+        bench: usize,
+        order: &str,
+        serial: &str,
+        unit: usize,
+        scan: &str,
+    ) -> Done {
         let [home, labels] =
             [&self.benches[bench], &self.site.path("labels")].map(|path| text(path));
         let at = port(&self.units[unit]);
@@ -72,35 +79,35 @@ impl Plant {
     }
 
     /// Runs a unit until its label is scanned and the attempt is closed.
-    fn seal(&self, bench: usize, order: &str, serial: &str, unit: usize) {
+    pub(crate) fn seal(&self, bench: usize, order: &str, serial: &str, unit: usize) {
         let waits = self.run(bench, order, serial, unit);
         assert_eq!(waits.code, Some(10), "{waits:#?}");
         let label = scan(&self.site.path("labels"), serial).unwrap();
         self.run_with(bench, order, serial, unit, &label).ok();
     }
 
-    fn station(&self, bench: usize, arguments: &[&str]) -> Done {
+    pub(crate) fn station(&self, bench: usize, arguments: &[&str]) -> Done {
         let home = text(&self.benches[bench]);
         let data = [arguments, &["--data", &home]].concat();
         run(&binaries().station_cli, &data)
     }
 
     /// What a bench hands over; no server is asked.
-    fn hand_over(&self, bench: usize) -> String {
+    pub(crate) fn hand_over(&self, bench: usize) -> String {
         let out = text(&self.site.path(&format!("handed-over-{bench}")));
         let told = self.station(bench, &["sync", "--export", &out, "--format", "json"]);
         assert!(told.ok().json()["proven"].as_u64().unwrap() > 0);
         out
     }
 
-    fn back_up(&self) -> String {
+    pub(crate) fn back_up(&self) -> String {
         let copy = text(&self.site.path("copy.db"));
         self.site.provisioner(&["backup", "--out", &copy]).ok();
         copy
     }
 
     /// A new disk, with what the copy has.
-    fn put_back(&self, copy: &str) {
+    pub(crate) fn put_back(&self, copy: &str) {
         let data = self.site.data();
         for kind in ["ledger.db-wal", "ledger.db-shm"] {
             let _ = std::fs::remove_file(data.join(kind));
@@ -109,17 +116,17 @@ impl Plant {
         std::fs::copy(format!("{copy}.checkpoint"), data.join("checkpoint")).unwrap();
     }
 
-    fn recover(&self, arguments: &[&str]) -> Done {
+    pub(crate) fn recover(&self, arguments: &[&str]) -> Done {
         let recover = ["recover", "--allow-simulated-hsm"];
         provisioner_on(&self.site.data(), &[&recover[..], arguments].concat())
     }
 
-    fn verify(&self) -> Value {
+    pub(crate) fn verify(&self) -> Value {
         self.site.provisioner(&["audit", "verify"]).ok().json()
     }
 
     /// Every unit that holds a bundle holds another password; how many there are.
-    fn passwords(&self) -> usize {
+    pub(crate) fn passwords(&self) -> usize {
         let held = (0..self.units.len()).filter_map(|unit| Held::in_flash(&self.flash(unit)));
         let held: Vec<Held> = held.collect();
         let passwords: BTreeSet<&str> = held.iter().map(|held| held.password.as_str()).collect();
@@ -130,7 +137,7 @@ impl Plant {
     }
 }
 
-fn state(site: &Site, serial: &str) -> String {
+pub(crate) fn state(site: &Site, serial: &str) -> String {
     let told = site.provisioner(&["audit", "unit", serial]).ok().json();
     told["state"].as_str().unwrap().to_owned()
 }

@@ -5,6 +5,7 @@
 //! kernel's to say. A network cut stops the server's process: nothing answers, nothing is closed.
 //! Deliberately absent: any other way into the station than its scanner.
 
+mod ahead;
 mod bench;
 mod count;
 mod mishap;
@@ -26,6 +27,7 @@ use crate::load::process::{Keys, Process};
 use crate::load::program;
 use crate::town::{enrol_at, order_at};
 
+use ahead::Ahead;
 use bench::Bench;
 use operator::Operator;
 use terminal::Terminal;
@@ -73,13 +75,15 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
 
     let terminal = Terminal::open(TERMINAL, &command(&data, &order)?)?;
     let mut random = Random(plan.seed);
+    let troubles = trouble::plan(plan.units, &mut random);
     let mut operator = Operator {
+        ahead: Ahead::of(&troubles, plan.slots, &order, &data.join("bench-1"))?,
         bench,
         terminal: &terminal,
         server: server.id(),
         labels: data.join("labels"),
         screens: data.join("screens"),
-        troubles: trouble::plan(plan.units, &mut random),
+        troubles,
         random,
         met: BTreeMap::new(),
         shelf: (1..=plan.units).collect(),
@@ -100,13 +104,17 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
     server.stop().await?;
 
     let good = came.good(plan.units) && code == 0;
+    let offline = ahead::sealed_offline(&data.join("events.jsonl"))?;
     let mut fact = came.json(&met);
+    fact["sealed_offline"] = offline.into();
     fact["seed"] = plan.seed.into();
     fact["slots"] = plan.slots.into();
     fact["seconds"] = took.as_secs().into();
     fact["station_exit"] = code.into();
     fact["data"] = data.display().to_string().into();
-    print(format, &fact, &came.text(&met, took));
+    let text = came.text(&met, took);
+    let text = format!("{text}{offline} sealed while the server was away, from a lease\n");
+    print(format, &fact, &text);
     Ok(if good {
         ExitCode::SUCCESS
     } else {

@@ -292,6 +292,7 @@ fn credential(port: &str, device_id: DeviceId) -> anyhow::Result<Credential> {
         bundle_sha256: bytes.digest(),
         bytes,
         bundle,
+        leased: false,
     })
 }
 

@@ -80,6 +80,7 @@ impl Card {
 
 /// The table. A reason that is newer than it is read by its outcome.
 #[rustfmt::skip]
+#[allow(clippy::too_many_lines, reason = "one table, a row for each reason")]
 pub(crate) fn of(reason: Option<&str>, outcome: Outcome) -> Card {
     use Then::{Cable, Halt, Journal, Relabel, Retry, Stay, Wait};
     use Tone::{Action, Fail, Locked, Offline, Stop};
@@ -134,6 +135,11 @@ pub(crate) fn of(reason: Option<&str>, outcome: Outcome) -> Card {
         "NO_SERVER" => card(501, Offline, Wait),
         "HSM_UNAVAILABLE" => card(502, Offline, Wait),
         "NOT_TRUSTED" => card(503, Action, Wait),
+        "LEASE_SPENT" => card(504, Offline, Wait),
+        "NOT_IN_LEASE" => card(505, Action, Stay).called("NOT_IN_LEASE"),
+        "LEASED" => card(506, Action, Stay).called("USED"),
+        "LEASE_GONE" => card(507, Fail, Stay),
+        "HOLD" => card(508, Fail, Stay).called("HOLD"),
         // 6xx: the line stops.
         "GENERATOR_UNFIT" => card(601, Stop, Halt),
         "LEDGER_UNAVAILABLE" => card(602, Stop, Halt),

@@ -26,6 +26,7 @@ use crate::failure::Outcome;
 use crate::journal::Open;
 use crate::report::PortTrouble;
 use crate::seams::Stage;
+use crate::shift::lookout::Outlook;
 
 use slot::{Held, Slot, State};
 pub(crate) use view::{Banner, Said, Tile};
@@ -192,6 +193,7 @@ pub(crate) struct Floor {
     spent: BTreeSet<Serial>,
     clock_is_wrong: bool,
     scanner_lost: bool,
+    outlook: Outlook,
     ending: bool,
     said: Said,
     todo: Vec<Do>,
@@ -218,6 +220,7 @@ impl Floor {
             spent: BTreeSet::new(),
             clock_is_wrong: false,
             scanner_lost: false,
+            outlook: Outlook::default(),
             ending: false,
             said: Said::plain("SCAN_BADGE"),
             todo: Vec::new(),
@@ -273,6 +276,18 @@ impl Floor {
     /// This machine's clock and the server's differ by more than anybody should accept.
     pub(crate) fn clock_is_wrong(&mut self, wrong: bool) {
         self.clock_is_wrong = wrong;
+    }
+
+    /// How it stands with server and lease now.
+    pub(crate) fn looks_out(&mut self, outlook: Outlook) {
+        if outlook.revoked && self.stopped.is_none() {
+            self.stopped = Some("STATION_REVOKED");
+            self.sound(Sound::Fail);
+        }
+        if outlook.held.on_hold.len() > self.outlook.held.on_hold.len() {
+            self.sound(Sound::Fail);
+        }
+        self.outlook = outlook;
     }
 
     /// The scanner does not answer, or does again; gives whether that is new.

@@ -103,6 +103,14 @@ impl Check {
             (Check::Luhn, Some(values)) => luhn(&values),
         }
     }
+
+    /// A text with its check character behind it; `None` when it takes none.
+    pub(crate) fn close(self, body: &str) -> Option<String> {
+        ('0'..='9').chain('A'..='Z').find_map(|last| {
+            let text = format!("{body}{last}");
+            self.holds(&text).then_some(text)
+        })
+    }
 }
 
 /// ISO/IEC 7064, clause 9: the hybrid system with modulus 36.

@@ -9,6 +9,7 @@ use super::ShiftArgs;
 use super::draw::{self, Picture, fill};
 use super::events::{self, Events};
 use super::floor::{Floor, Heard, Sound, Tile};
+use super::lookout::Outlook;
 use super::noise::Noise;
 use super::outlet::Outlet;
 use super::slots::Sounds;
@@ -16,6 +17,7 @@ use super::wall::Wall;
 use super::words::{Language, Words};
 use crate::cli::say;
 use crate::home::Home;
+use crate::lease::Standing;
 use crate::report::Report;
 
 /// Frames in which the screen is drawn once.
@@ -28,6 +30,8 @@ pub(super) struct Show {
     plain: Option<Outlet>,
     events: Events,
     noise: Noise,
+    /// What was said of server and lease.
+    outlook: Outlook,
     /// What was shown before, without the seconds.
     before: Vec<Tile>,
     drawn: Option<Duration>,
@@ -58,6 +62,7 @@ impl Show {
             wall,
             events,
             noise: Noise::new(sounds),
+            outlook: Outlook::default(),
             before: Vec::new(),
             drawn: None,
         })
@@ -75,14 +80,52 @@ impl Show {
         self.events.tell(now, "shift", &facts);
     }
 
-    pub(super) fn end(&mut self, now: Duration, code: u8, left: usize) {
-        self.events
-            .tell(now, "end", &json!({ "code": code, "open": left }));
+    /// How it stands with server and lease.
+    pub(super) fn outlook(&mut self, now: Duration, outlook: &Outlook) {
+        if self.outlook == *outlook {
+            return;
+        }
+        let was_away = std::mem::replace(&mut self.outlook, outlook.clone()).away;
+        let held = &outlook.held;
+        let facts = json!({
+            "away": outlook.away, "left": held.left, "expires": held.expires,
+            "to_upload": held.to_upload, "on_hold": held.on_hold,
+        });
+        self.events.tell(now, "lease", &facts);
+        if outlook.away || was_away {
+            let key = if outlook.away {
+                "OFFLINE_LEFT"
+            } else {
+                "LEASE_LEFT"
+            };
+            self.say(fill(&self.words, &outlook.said(key)));
+        }
+    }
+
+    pub(super) fn end(&mut self, now: Duration, code: u8, left: usize, held: &Standing) {
+        let mut facts = json!({ "code": code, "open": left });
+        // What no unit got is given back, or it expires.
+        let holds = held.left + held.expired + held.to_upload + held.on_hold.len() > 0;
+        let for_people = self.wall.is_some() || self.plain.is_some();
+        if holds {
+            facts["lease_left"] = json!(held.left);
+            facts["to_upload"] = json!(held.to_upload);
+            facts["on_hold"] = json!(held.on_hold);
+        }
+        self.events.tell(now, "end", &facts);
         self.events.end();
         if let Some(plain) = &mut self.plain {
             plain.end(events::LAST);
         }
         self.wall = None;
+        if holds && for_people {
+            let held = held.clone();
+            let outlook = Outlook {
+                held,
+                ..Outlook::default()
+            };
+            say(&fill(&self.words, &outlook.said("LEASE_LEFT")));
+        }
     }
 
     pub(super) fn scan(

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::clock;
 use super::floor::{Presence, Second, SlotEvent, Turned};
+use super::lookout::Outlook;
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::cli::put_away;
 use crate::drive::UnitError;
@@ -75,6 +76,8 @@ pub(super) enum News {
     Report(usize, Box<Report>),
     /// Whether this machine's clock is off, by the server's.
     Clock(bool),
+    /// How it stands with server and lease.
+    Outlook(Outlook),
     /// Where a turn broke off in this program.
     Broke(String),
 }
@@ -357,13 +360,11 @@ async fn look<S: Provisioning>(
 async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Result<Way, Failure> {
     let desk = Desk {
         home,
-        calls: Patient {
-            server,
-            patience: Patience(Duration::ZERO),
-        },
+        calls: Patient::new(server, Patience(Duration::ZERO)),
         operator: None,
     };
-    way(&desk.open_order(order).await?)
+    // Without a server, as it said when it gave a lease.
+    way(&desk.order(order, true).await?)
 }
 
 /// Labels that the floor sends to this slot.
@@ -440,6 +441,9 @@ mod tests {
         void(VoidRequest) -> ProofResponse;
         rework(ReworkRequest) -> ProofResponse;
         scrap(ScrapRequest) -> ProofResponse;
+        lease(LeaseRequest) -> LeaseResponse;
+        spend(SpendRequest) -> ProofResponse;
+        return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
     }
 

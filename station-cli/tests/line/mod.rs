@@ -1,6 +1,7 @@
 //! A whole line in memory: a station's folder on disk, a unit, an honest server, and one checker
 //! that is called after everything.
 
+pub mod leases;
 pub mod server;
 pub mod unit;
 
@@ -13,11 +14,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use station_cli::{
-    Bench, Home, Job, Labels, Patience, Printout, Progress, Report, Scanner, Stage, Taken,
-    provision,
+    Again, Ask, Bench, Failure, Home, Job, Labels, Patience, Printout, Progress, Report, Scanner,
+    Stage, Taken, lease, provision, reprint,
 };
 use tempfile::TempDir;
-use traveler::{Attempt, Entry, Event, OrderId, Serial, State};
+use traveler::{Attempt, Entry, Event, OperatorId, OrderId, Serial, State};
 use zeroize::Zeroizing;
 
 use server::{Call, Memory};
@@ -184,8 +185,7 @@ impl Line {
         self.run_until(name, usize::MAX).await.unwrap()
     }
 
-    /// One run that is killed after so many polls; `None` when it was.
-    pub async fn run_until(&mut self, name: &str, polls: usize) -> Option<Report> {
+    fn job(&self, name: &str) -> (Job, Bench<Memory, Fixture, Operator, Printer, Stages>) {
         let job = Job {
             order: OrderId::parse("WO-1").unwrap(),
             serial: serial(name),
@@ -193,13 +193,19 @@ impl Line {
             patience: Patience(self.patience),
             reconnect: self.reconnect,
         };
-        let mut bench = Bench {
+        let bench = Bench {
             server: self.server.clone(),
             port: self.fixture.clone(),
             scanner: Operator(self.tray.clone(), self.hand),
             labels: Printer(self.tray.clone(), self.paper),
             progress: Stages::default(),
         };
+        (job, bench)
+    }
+
+    /// One run that is killed after so many polls; `None` when it was.
+    pub async fn run_until(&mut self, name: &str, polls: usize) -> Option<Report> {
+        let (job, mut bench) = self.job(name);
         let report = until(provision(&job, &self.home, &mut bench), polls).await?;
         self.output += &format!("{}\n{report}\n", report.to_json());
         Some(report)
@@ -233,6 +239,85 @@ impl Line {
             .map_or(0, |label| label.1)
     }
 
+    /// Leases so many credentials, A47 and up.
+    pub async fn lease(&self, serials: &[&str]) -> Result<usize, Failure> {
+        let serials: Vec<Serial> = serials.iter().map(|name| serial(name)).collect();
+        let order = OrderId::parse("WO-1").unwrap();
+        let ask = Ask {
+            order: &order,
+            serials: &serials,
+            valid_s: 0,
+            operator: None,
+            patience: Patience(self.patience),
+        };
+        lease(&self.home, &self.server, &ask).await
+    }
+
+    /// One run, during which something happens after so many polls.
+    pub async fn run_and(&mut self, name: &str, polls: usize, then: impl FnOnce()) -> Report {
+        let (job, mut bench) = self.job(name);
+        let mut left = polls;
+        let mut then = Some(then);
+        let mut run = Box::pin(provision(&job, &self.home, &mut bench));
+        let report = poll_fn(|cx| {
+            if left == 0
+                && let Some(then) = then.take()
+            {
+                then();
+            }
+            left = left.saturating_sub(1);
+            run.as_mut().poll(cx)
+        })
+        .await;
+        drop(run);
+        self.output += &format!("{}\n{report}\n", report.to_json());
+        report
+    }
+
+    /// A run with no server; why it ended.
+    pub async fn run_away(&mut self) -> Option<&'static str> {
+        self.server.books().away = true;
+        self.run("A47").await.reason
+    }
+
+    /// Asks for the label again; its number.
+    pub async fn reprint(&self, name: &str) -> u32 {
+        let again = Again {
+            serial: serial(name),
+            reason: "none came out".into(),
+            operator: OperatorId::parse("OP-7").unwrap(),
+            patience: Patience(self.patience),
+        };
+        let mut labels = Printer(self.tray.clone(), self.paper);
+        let done = reprint(&self.home, &self.server, &mut labels, &again).await;
+        done.unwrap().reprint
+    }
+
+    /// A leased credential, as it lies on disk.
+    pub fn lease_file(&self, name: &str) -> String {
+        let path = self.home.dir().join(format!("lease/{name}.json"));
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// What the server has yet to hear of a serial, as it lies on disk.
+    pub fn outbox(&self, name: &str) -> String {
+        let path = self.home.dir().join(format!("outbox/{name}.json"));
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// Serials with a credential in the lease folder.
+    pub fn held(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.home.dir().join("lease"));
+        let names = entries.into_iter().flatten().flatten();
+        let names = names.map(|entry| entry.file_name().into_string().unwrap());
+        let mut held: Vec<String> = names
+            .filter_map(|name| name.strip_suffix(".json").map(str::to_owned))
+            .filter(|name| !name.contains('.'))
+            .collect();
+        held.sort();
+        held
+    }
+
     /// The files of the journal, locks included.
     pub fn journal(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.home.dir().join("journal"));
@@ -257,8 +342,9 @@ impl Line {
         // Nobody is locked before the server knows that the unit holds its bundle.
         if self.fixture.dut().is_locked() {
             let holder = (&held[0].serial, held[0].attempt);
+            let told = self.outbox(holder.0.as_str());
             assert!(
-                was_loaded(&books.entries, holder),
+                was_loaded(&books.entries, holder) || told.contains("\"confirm\""),
                 "locked before it was confirmed"
             );
         }

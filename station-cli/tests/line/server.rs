@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use api::{Reason, v1};
-use credential::{Bundle, Policy, Salt, mint, mint_key, receipt};
+use credential::{Bundle, BundleBytes, Policy, Salt, mint, mint_key, receipt};
 use ring::rand::SecureRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use station_cli::{CallError, Provisioning};
@@ -16,6 +16,7 @@ use traveler::{
     OperatorId, OrderId, Serial, Sku, State, StationName, Step, Timestamp, VoidCause,
 };
 
+use super::leases::{LeaseRow, LeaseState};
 use super::unit::{MODEL, random};
 
 /// Which call, for faults and counts.
@@ -30,6 +31,9 @@ pub enum Call {
     Void,
     Rework,
     Scrap,
+    Lease,
+    Spend,
+    ReturnLease,
     UnitState,
 }
 
@@ -74,11 +78,18 @@ pub struct Books {
     pub revisions: Vec<String>,
     /// Refuses every issue with this.
     pub refuse_issue: Option<Reason>,
+    /// The same of every leased one that is spent.
+    pub refuse_spend: Option<Reason>,
+    pub leases: HashMap<Serial, LeaseRow>,
+    /// Every call is refused: the station was revoked.
+    pub revoked: bool,
+    /// No call comes through.
+    pub away: bool,
     /// Shows the proof of its first entry, whatever it is asked to prove.
     pub lies: bool,
     /// Records issues under another definition than the order's, and proves them.
     pub other_definition: bool,
-    station: StationName,
+    pub station: StationName,
 }
 
 struct LogKey {
@@ -108,7 +119,7 @@ fn sha256(text: &str) -> Digest {
     Digest(digest.as_ref().try_into().unwrap())
 }
 
-fn refused(reason: Reason) -> CallError {
+pub fn refused(reason: Reason) -> CallError {
     CallError::Refused {
         reason,
         message: reason.to_string(),
@@ -141,6 +152,10 @@ impl Memory {
             label: true,
             revisions: Vec::new(),
             refuse_issue: None,
+            refuse_spend: None,
+            leases: HashMap::new(),
+            revoked: false,
+            away: false,
             lies: false,
             other_definition: false,
             station: StationName::parse(station).unwrap(),
@@ -163,6 +178,8 @@ impl Memory {
             books.calls.push(call);
             let fault = books.faults.iter().position(|(of, _)| *of == call);
             match fault.map(|at| books.faults.remove(at).1) {
+                _ if books.away => Err(lost()),
+                _ if books.revoked => Err(refused(Reason::StationRevoked)),
                 Some(Lose::Request) => Err(lost()),
                 Some(Lose::Reply) => work(&mut books).and(Err(lost())),
                 None => work(&mut books),
@@ -198,6 +215,7 @@ impl Books {
             assert!(again || state.may_follow(from), "{from:?} -> {state}");
             let bundle_sha256 = match &event {
                 Event::Issued(issued) => issued.bundle_sha256,
+                Event::Spent(spent) => self.leases[&spent.step.serial].bundle_sha256,
                 _ => self.units[&step.serial].bundle_sha256,
             };
             let row = Row {
@@ -245,7 +263,7 @@ impl Books {
         path.iter().map(|hash| hash.to_vec()).collect()
     }
 
-    fn prove(&self, index: u64) -> v1::ProofResponse {
+    pub fn prove(&self, index: u64) -> v1::ProofResponse {
         let index = if self.lies { 0 } else { index };
         let size = self.entries.len() as u64;
         let mut read = |at: u64| Ok::<Hash, ()>(self.hashes[at as usize]);
@@ -260,7 +278,7 @@ impl Books {
     }
 
     /// The entry that brought an attempt to a state.
-    fn find(&self, step: &Step, state: State) -> Option<u64> {
+    pub fn find(&self, step: &Step, state: State) -> Option<u64> {
         let at = self.entries.iter().rposition(|bytes| {
             let entry = Entry::from_bytes(bytes).unwrap();
             let reprint = matches!(entry.event, Event::Reprinted { .. });
@@ -320,6 +338,11 @@ impl Books {
         if in_use {
             return Err(refused(Reason::UnitInUse));
         }
+        if let Some(lease) = self.leases.get(&serial)
+            && lease.state == LeaseState::Unspent
+        {
+            return Err(refused(Reason::Leased));
+        }
         let before = self.units.get(&serial).cloned();
         let mut attempt = Attempt::FIRST;
         if let Some(row) = before {
@@ -347,28 +370,8 @@ impl Books {
         device_id: DeviceId,
         attempt: Attempt,
     ) -> v1::IssueResponse {
-        let mut fill = |out: &mut [u8]| random().fill(out).map_err(|_| std::io::Error::other("?"));
-        let policy = Policy::named("uk-psti", None).unwrap();
-        let password = mint(&policy, &mut fill).unwrap();
-        let (key, spki) = match request.csr.is_empty() {
-            true => {
-                let minted = mint_key(&random()).unwrap();
-                (Some(minted.private), minted.spki)
-            }
-            false => (None, spki_of(&request.csr)),
-        };
-        let mut salt = [0; 16];
-        fill(&mut salt).unwrap();
-        let clear = password.expose(<[u8]>::to_vec);
-        let bundle = Bundle {
-            serial: serial.clone(),
-            attempt,
-            password,
-            salt: Salt::from_bytes(salt),
-            chain: vec![vec![0x30; 420], vec![0x31; 400]],
-            key,
-        };
-        let bytes = bundle.encode().unwrap();
+        let csr = Some(request.csr.as_slice()).filter(|csr| !csr.is_empty());
+        let bytes = self.make_bundle(&serial, attempt, csr);
         let step = Step {
             serial: serial.clone(),
             device_id,
@@ -383,23 +386,54 @@ impl Books {
         };
         let index = self.record(issued(step, bytes.digest(), sha256(product)));
         let mut ticket = vec![0; 48];
-        fill(&mut ticket).unwrap();
-        self.tickets.insert(ticket.clone(), self.given.len());
-        let bundle = bytes.expose(<[u8]>::to_vec);
-        self.given.push(Given {
-            serial,
-            attempt,
-            password: clear,
-            bundle: bundle.clone(),
-            spki,
-        });
+        random().fill(&mut ticket).unwrap();
+        self.tickets.insert(ticket.clone(), self.given.len() - 1);
         v1::IssueResponse {
             proof: self.other_definition.then(|| self.prove(index)),
             attempt: attempt.0,
-            bundle,
+            bundle: bytes.expose(<[u8]>::to_vec),
             ticket,
             index,
         }
+    }
+
+    /// A bundle that is on the books, whoever it goes to.
+    pub fn make_bundle(
+        &mut self,
+        serial: &Serial,
+        attempt: Attempt,
+        csr: Option<&[u8]>,
+    ) -> BundleBytes {
+        let mut fill = |out: &mut [u8]| random().fill(out).map_err(|_| std::io::Error::other("?"));
+        let policy = Policy::named("uk-psti", None).unwrap();
+        let password = mint(&policy, &mut fill).unwrap();
+        let (key, spki) = match csr {
+            None => {
+                let minted = mint_key(&random()).unwrap();
+                (Some(minted.private), minted.spki)
+            }
+            Some(csr) => (None, spki_of(csr)),
+        };
+        let mut salt = [0; 16];
+        fill(&mut salt).unwrap();
+        let clear = password.expose(<[u8]>::to_vec);
+        let bundle = Bundle {
+            serial: serial.clone(),
+            attempt,
+            password,
+            salt: Salt::from_bytes(salt),
+            chain: vec![vec![0x30; 420], vec![0x31; 400]],
+            key,
+        };
+        let bytes = bundle.encode().unwrap();
+        self.given.push(Given {
+            serial: serial.clone(),
+            attempt,
+            password: clear,
+            bundle: bytes.expose(<[u8]>::to_vec),
+            spki,
+        });
+        bytes
     }
 
     fn resume(&mut self, request: &v1::ResumeRequest) -> Result<v1::IssueResponse, CallError> {
@@ -616,6 +650,10 @@ impl Provisioning for Memory {
             let (reason, by) = (r.reason.clone(), r.operators.clone());
             books.step(&row, State::Scrapped, |step| Event::Scrapped { step, reason, by })
         };
+        lease(LeaseRequest) -> LeaseResponse, Call::Lease, Books::lease;
+        spend(SpendRequest) -> ProofResponse, Call::Spend, Books::spend;
+        return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse, Call::ReturnLease,
+            Books::return_lease;
         unit_state(UnitStateRequest) -> UnitStateResponse, Call::UnitState, |books, request| {
             let Some(row) = books.units.get(&Serial::parse(&request.serial).unwrap()) else {
                 return Ok(v1::UnitStateResponse::default());

@@ -11,6 +11,7 @@ use station_cli::Scanner;
 use traveler::Serial;
 use zeroize::Zeroizing;
 
+use super::ahead::Ahead;
 use super::bench::{Bench, Heard};
 use super::terminal::Terminal;
 use super::trouble::{Random, Trouble};
@@ -31,6 +32,8 @@ pub(super) struct Operator<'a> {
     pub(super) bench: Bench,
     pub(super) terminal: &'a Terminal,
     pub(super) server: Pid,
+    /// What is leased before the network goes.
+    pub(super) ahead: Ahead,
     pub(super) labels: PathBuf,
     pub(super) screens: PathBuf,
     pub(super) random: Random,
@@ -242,6 +245,13 @@ impl Operator<'_> {
                 self.bench.take_out(at)?;
                 self.shelf.push_front(number);
             }
+            // Its lease was spent on an attempt that was withdrawn: later, with a server.
+            ("action", "NOT_IN_LEASE", _) => {
+                self.picture("not-in-lease")?;
+                self.bench.take_out(at)?;
+                self.shelf.push_back(number);
+                self.not_before = Instant::now() + 2 * LOOK;
+            }
             ("fail", "CALL_LEAD", _) => self.call_lead(at)?,
             // The station forgot a serial that had no attempt yet, or the slot wants one.
             ("ready", "SCAN_SERIAL", _) => {
@@ -339,6 +349,9 @@ impl Operator<'_> {
         let Some(number) = self.shelf.front().copied().filter(|_| ready) else {
             return Ok(());
         };
+        if self.ahead.lease(self.shelf.make_contiguous())? > 0 {
+            self.meet("leases taken");
+        }
         if !self.trouble_before(number)? {
             return Ok(());
         }

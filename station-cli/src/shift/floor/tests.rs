@@ -1,5 +1,6 @@
 //! A shift without a terminal, a port or a clock.
 
+mod away;
 mod doubt;
 
 use super::*;

@@ -23,11 +23,11 @@ impl Said {
         Said::text(key, String::new(), 0)
     }
 
-    pub(super) fn about(key: &'static str, serial: &Serial, slot: u32) -> Said {
+    pub(crate) fn about(key: &'static str, serial: &Serial, slot: u32) -> Said {
         Said::text(key, short(serial.as_str()), slot)
     }
 
-    pub(super) fn text(key: &'static str, serial: String, slot: u32) -> Said {
+    pub(crate) fn text(key: &'static str, serial: String, slot: u32) -> Said {
         Said { key, serial, slot }
     }
 }
@@ -96,6 +96,8 @@ impl Floor {
             Some((Tone::Action, Said::about("PUT_BACK_IN", &serial, number)))
         } else if self.scanner_lost {
             Some((Tone::Action, Said::plain("SCANNER_LOST")))
+        } else if let Some(notice) = self.outlook.notice() {
+            Some(notice)
         } else if self.slots.iter().any(offline) {
             Some((Tone::Offline, Said::plain("OFFLINE")))
         } else if self.clock_is_wrong {
@@ -283,6 +285,7 @@ fn waits_for(number: u16) -> &'static str {
         406 => "NO_PROFILE",
         502 => "HSM_UNAVAILABLE",
         503 => "NOT_TRUSTED",
+        504 => "LEASE_SPENT",
         _ => "NO_SERVER",
     }
 }

@@ -257,6 +257,21 @@ impl Provisioning for Memory {
         self.ask(|_| None)
     }
 
+    async fn lease(&self, _: v1::LeaseRequest) -> Result<v1::LeaseResponse, CallError> {
+        self.ask(|_| None)
+    }
+
+    async fn spend(&self, _: v1::SpendRequest) -> Result<v1::ProofResponse, CallError> {
+        self.ask(|_| None)
+    }
+
+    async fn return_lease(
+        &self,
+        _: v1::ReturnLeaseRequest,
+    ) -> Result<v1::ReturnLeaseResponse, CallError> {
+        self.ask(|_| None)
+    }
+
     async fn unit_state(
         &self,
         _: v1::UnitStateRequest,

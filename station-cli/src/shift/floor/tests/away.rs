@@ -1,0 +1,79 @@
+//! What a bench shows while it goes on without a server.
+
+use super::*;
+use crate::lease::Standing;
+
+fn outlook(away: bool, left: usize, to_upload: usize) -> Outlook {
+    Outlook {
+        away,
+        held: Standing {
+            leased: true,
+            left,
+            to_upload,
+            ..Standing::default()
+        },
+        revoked: false,
+    }
+}
+
+#[track_caller]
+fn check(bench: &Bench, expected: Option<(Tone, &str, &str, u32)>) {
+    let notice = bench.floor.banner().notice;
+    let found = notice.as_ref();
+    let found = found.map(|(tone, said)| (*tone, said.key, said.serial.as_str(), said.slot));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn everybody_sees_how_many_are_left_and_what_is_to_be_uploaded() {
+    let mut bench = Bench::staffed();
+    check(&bench, None);
+    bench.floor.looks_out(outlook(false, 40, 0));
+    check(&bench, None);
+    bench.floor.looks_out(outlook(true, 37, 3));
+    check(&bench, Some((Tone::Offline, "OFFLINE_LEFT", "3", 37)));
+    bench.floor.looks_out(outlook(true, 0, 40));
+    check(&bench, Some((Tone::Stop, "OFFLINE_LEFT", "40", 0)));
+    bench.floor.looks_out(outlook(false, 0, 12));
+    check(&bench, Some((Tone::Offline, "UPLOADING", "12", 0)));
+    bench.floor.looks_out(outlook(false, 0, 0));
+    check(&bench, None);
+}
+
+#[test]
+fn a_unit_on_hold_is_red_and_heard() {
+    let mut bench = Bench::staffed();
+    let mut held = outlook(true, 3, 0);
+    held.held.on_hold = vec![Serial::parse("CAM2-00047").unwrap()];
+    bench.floor.looks_out(held.clone());
+    bench.floor.looks_out(held);
+    bench.note();
+    assert_eq!(bench.done.iter().filter(|what| *what == "Fail").count(), 1);
+    check(&bench, Some((Tone::Fail, "ON_HOLD", "...00047", 0)));
+    bench.start(1, "A47");
+    bench.end(1, Some("HOLD"), Outcome::Stop, true);
+    bench.tile(1, Tone::Fail, "HOLD", Some("HOLD"));
+}
+
+#[test]
+fn what_is_not_leased_is_nobodys_fault_and_what_is_spent_waits() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.end(1, Some("NOT_IN_LEASE"), Outcome::Refused, false);
+    bench.tile(1, Tone::Action, "NOT_IN_LEASE", Some("NOT_IN_LEASE"));
+    bench.start(2, "A48");
+    bench.end(2, Some("LEASE_SPENT"), Outcome::Refused, false);
+    bench.tile(2, Tone::Offline, "OFFLINE", Some("LEASE_SPENT"));
+    bench.later(5);
+    assert_eq!(bench.done(), ["start 2 A48 B-7"], "the server may be back");
+}
+
+#[test]
+fn a_revoked_station_stops_with_no_unit_in_it() {
+    let mut bench = Bench::staffed();
+    let mut revoked = outlook(false, 0, 0);
+    revoked.revoked = true;
+    bench.floor.looks_out(revoked);
+    check(&bench, Some((Tone::Stop, "STOPPED", "STATION_REVOKED", 0)));
+    bench.scan("A47", false, "STOPPED");
+}

@@ -1,0 +1,153 @@
+//! The shift's lookout: is the server there, what is left of the lease, what has it yet to hear?
+//!
+//! A thread of its own, with a connection of its own, so that a network that swallows packets holds
+//! up no slot. It alone looks for a server that is away, and tells it what the outbox holds.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
+use traveler::OrderId;
+
+use super::card::Tone;
+use super::floor::Said;
+use super::worker::News;
+use crate::calls::{Patience, Patient, Server};
+use crate::failure::Failure;
+use crate::home::Home;
+use crate::lease::Standing;
+use crate::link::Link;
+use crate::offline::{is_away, is_revoked};
+use crate::settle::Desk;
+
+/// Between two looks at what is held here.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Between two looks for the server.
+const ASK_EVERY: Duration = Duration::from_secs(3);
+/// One look for it.
+const ASK_WITHIN: Duration = Duration::from_secs(4);
+
+/// What the floor has to know of lease and server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Outlook {
+    pub(crate) away: bool,
+    pub(crate) held: Standing,
+    /// The server will have nothing to do with this station any more.
+    pub(crate) revoked: bool,
+}
+
+impl Outlook {
+    /// A message with what is left and what is to be uploaded.
+    pub(crate) fn said(&self, key: &'static str) -> Said {
+        let left = u32::try_from(self.held.left).unwrap_or(u32::MAX);
+        Said::text(key, self.held.to_upload.to_string(), left)
+    }
+
+    /// What everybody has to know of it, and how bad it is.
+    pub(crate) fn notice(&self) -> Option<(Tone, Said)> {
+        if let Some(serial) = self.held.on_hold.first() {
+            return Some((Tone::Fail, Said::about("ON_HOLD", serial, 0)));
+        }
+        match (self.away && self.held.leased, self.held.to_upload) {
+            (true, _) if self.held.left == 0 => Some((Tone::Stop, self.said("OFFLINE_LEFT"))),
+            (true, _) => Some((Tone::Offline, self.said("OFFLINE_LEFT"))),
+            (false, 0) => None,
+            (false, _) => Some((Tone::Offline, self.said("UPLOADING"))),
+        }
+    }
+}
+
+/// Looks out until `end` is dropped.
+pub(super) fn start(
+    home: Arc<Home>,
+    order: OrderId,
+    link: Arc<Link>,
+    news: UnboundedSender<News>,
+    end: Receiver<()>,
+) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new()
+        .name("lookout".into())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let (Ok(runtime), Ok(server)) = (runtime, Server::of(&home)) else {
+                return; // each slot says so for itself
+            };
+            let mut lookout = Lookout {
+                home,
+                order,
+                link,
+                server,
+                revoked: false,
+            };
+            let (mut told, mut asked) = (None, None::<Instant>);
+            while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let Ok(mut outlook) = lookout.look() else {
+                    continue; // the disk: whoever works on it says so
+                };
+                let wanted = outlook.away || outlook.held.to_upload > 0;
+                if wanted && asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
+                    runtime.block_on(lookout.ask());
+                    asked = Some(Instant::now());
+                    outlook = lookout.look().unwrap_or(outlook);
+                }
+                if told.as_ref() != Some(&outlook) {
+                    told = Some(outlook.clone());
+                    let _ = news.send(News::Outlook(outlook));
+                }
+            }
+            runtime.shutdown_background();
+        })
+}
+
+struct Lookout {
+    home: Arc<Home>,
+    order: OrderId,
+    link: Arc<Link>,
+    server: Server,
+    revoked: bool,
+}
+
+impl Lookout {
+    fn look(&self) -> Result<Outlook, Failure> {
+        let held = Standing::of(&self.home, Some(&self.order))?;
+        self.link.set_leased(held.leased || held.to_upload > 0);
+        Ok(Outlook {
+            away: self.link.is_away(),
+            held,
+            revoked: self.revoked,
+        })
+    }
+
+    /// Looks for the server, and tells it what it has yet to hear.
+    async fn ask(&mut self) {
+        let desk = Desk {
+            home: &self.home,
+            calls: Patient::new(&self.server, Patience::NONE),
+            operator: None,
+        };
+        let clock = timeout(ASK_WITHIN, self.server.show_clock()).await;
+        let found = match clock {
+            Err(_) => return self.link.set_away(true),
+            Ok(Ok(_)) => {
+                self.link.set_away(false);
+                desk.drain_all().await.map(drop)
+            }
+            Ok(Err(error)) => Err(error.into()),
+        };
+        match found {
+            Err(failure) if is_revoked(&failure) => {
+                // What cannot be erased now is at the next look.
+                let _ = desk.revoked(&failure.to_string());
+                self.link.set_away(false);
+                self.revoked = true;
+            }
+            Err(failure @ Failure::Call(_)) if is_away(&failure) => self.link.set_away(true),
+            _ => {}
+        }
+    }
+}
