@@ -380,11 +380,7 @@ impl Books {
             attempt,
             operator: None,
         };
-        let product = match self.other_definition {
-            true => "another",
-            false => DEFINITION,
-        };
-        let index = self.record(issued(step, bytes.digest(), sha256(product)));
+        let index = self.record(issued(step, bytes.digest(), self.definition_sha256()));
         let mut ticket = vec![0; 48];
         random().fill(&mut ticket).unwrap();
         self.tickets.insert(ticket.clone(), self.given.len() - 1);
@@ -394,6 +390,14 @@ impl Books {
             bundle: bytes.expose(<[u8]>::to_vec),
             ticket,
             index,
+        }
+    }
+
+    /// The definition that it says it builds by.
+    pub fn definition_sha256(&self) -> Digest {
+        match self.other_definition {
+            true => sha256("another"),
+            false => sha256(DEFINITION),
         }
     }
 
