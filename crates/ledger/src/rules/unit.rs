@@ -3,7 +3,7 @@
 use traveler::{Attempt, Entry, Event, Issued, State, Step, VoidCause};
 
 use super::recovered::{not_blocked, record_lost};
-use super::{At, Stop, Verdict, View, open_order, refuse, reprint, running, usable};
+use super::{At, Stop, Verdict, View, alone, open_order, refuse, reprint, running, usable};
 use crate::Refused;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
@@ -120,11 +120,7 @@ pub(super) fn follow<V: View>(
             let (serial, attempt) = (unit.serial, unit.attempt);
             return refuse(Refused::BundleMismatch { serial, attempt });
         }
-        Event::Rework { by, .. } if one_person(by) => {
-            return refuse(Refused::OnePerson(unit.serial));
-        }
-        // A seal is broken by two, whichever way.
-        Event::Scrapped { by, .. } if unit.state == State::Sealed && one_person(by) => {
+        Event::Rework { by, .. } | Event::Scrapped { by, .. } if alone(unit.state, by) => {
             return refuse(Refused::OnePerson(unit.serial));
         }
         Event::Sealed { .. } => reprint::counts(view, &entry.event, at)?,
@@ -161,11 +157,6 @@ pub(super) fn follow<V: View>(
         ..unit
     }));
     Ok(rows)
-}
-
-/// One, however often, or nobody.
-fn one_person(by: &[String]) -> bool {
-    by.iter().all(|person| Some(person) == by.first())
 }
 
 /// The serial is new, voided or in rework, and the attempt is the next one.
