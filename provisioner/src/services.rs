@@ -1,5 +1,7 @@
 //! The gRPC face: parse, call the line on a blocking thread, answer. No decisions here.
 
+mod seal;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,8 +10,8 @@ use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
 use api::{
-    BadRequest, BreakSealCall, ConfirmCall, IssueCall, LeaseCall, ReprintCall, ResumeCall,
-    ReturnLeaseCall, SealCall, SpendCall, VoidCall, v1,
+    BadRequest, ConfirmCall, IssueCall, LeaseCall, ReprintCall, ResumeCall, ReturnLeaseCall,
+    SealCall, SpendCall, VoidCall, v1,
 };
 use ledger::{Proof, Refused};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -163,21 +165,11 @@ impl Provisioning for Services {
     }
 
     async fn rework(&self, request: Request<v1::ReworkRequest>) -> Reply<v1::ProofResponse> {
-        let (caller, message) = open(request)?;
-        let call = parsed(BreakSealCall::try_from(message))?;
-        let (serial, [lead, second]) = (call.target.serial.clone(), call.by.clone());
-        let proof = self.run(move |line| line.rework(&caller, &call)).await?;
-        tracing::info!(%serial, %lead, %second, index = proof.index, "seal broken: rework");
-        Ok(Response::new(proven(&self.0, proof)))
+        self.break_seal(request, Line::rework).await
     }
 
     async fn scrap(&self, request: Request<v1::ScrapRequest>) -> Reply<v1::ProofResponse> {
-        let (caller, message) = open(request)?;
-        let call = parsed(BreakSealCall::try_from(message))?;
-        let (serial, [lead, second]) = (call.target.serial.clone(), call.by.clone());
-        let proof = self.run(move |line| line.scrap(&caller, &call)).await?;
-        tracing::info!(%serial, %lead, %second, index = proof.index, "seal broken: scrapped");
-        Ok(Response::new(proven(&self.0, proof)))
+        self.break_seal(request, Line::scrap).await
     }
 
     async fn void(&self, request: Request<v1::VoidRequest>) -> Reply<v1::ProofResponse> {

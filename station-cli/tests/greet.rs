@@ -32,7 +32,7 @@ mod tests {
                 Err(error) if error.kind() == ErrorKind::TimedOut => continue,
                 // Nobody has opened the other end yet, or it is closed again.
                 Err(_) => {
-                    std::thread::sleep(Duration::from_millis(5));
+                    std::thread::park_timeout(Duration::from_millis(5));
                     continue;
                 }
             };

@@ -83,7 +83,9 @@ mod tests {
             let text = fs::read_to_string(path).unwrap_or_default();
             match text.trim().parse() {
                 Ok(number) => return number,
-                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+                Err(_) if Instant::now() < end => {
+                    std::thread::park_timeout(Duration::from_millis(5))
+                }
                 Err(error) => panic!("{}: {error}", path.display()),
             }
         }
@@ -114,7 +116,7 @@ mod tests {
                 Instant::now() < end,
                 "the tool writes on behind its station"
             );
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::park_timeout(Duration::from_millis(5));
         }
     }
 

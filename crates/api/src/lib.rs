@@ -5,14 +5,16 @@
 //! errors to gRPC codes, which is the server's (`provisioner/src/status.rs`), and the map from
 //! reasons to operator sentences, which is the station's.
 
+mod break_seal;
 mod in_use;
 mod parse;
 mod reason;
 
+pub use break_seal::BreakSealCall;
 pub use in_use::InUse;
 pub use parse::{
-    BadRequest, BreakSealCall, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall,
-    ResumeCall, ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
+    BadRequest, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall, ResumeCall,
+    ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
 };
 pub use reason::{DOMAIN, Reason};
 

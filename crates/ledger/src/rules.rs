@@ -12,7 +12,7 @@ mod rotation;
 mod unit;
 
 use traveler::{
-    DeviceId, Digest, Entry, Event, Fingerprint, KeyId, OrderId, Serial, Sku, StationName,
+    DeviceId, Digest, Entry, Event, Fingerprint, KeyId, OrderId, Serial, Sku, State, StationName,
 };
 
 use crate::Refused;
@@ -378,6 +378,11 @@ fn usable<V: View>(view: &V, station: &StationName) -> Result<StationRow, Stop<V
         }
         Some(row) => Ok(row),
     }
+}
+
+/// Whether one person, or nobody, would break a seal: it takes two, whichever way.
+fn alone(state: State, by: &[String]) -> bool {
+    state == State::Sealed && by.iter().all(|person| Some(person) == by.first())
 }
 
 fn refuse<T, E>(refused: Refused) -> Result<T, Stop<E>> {

@@ -33,7 +33,7 @@ pub(super) struct Events {
 enum Sink {
     /// A file, whose lines are there when the call returns.
     File(File),
-    /// A pipe or a device: one that nobody reads takes nothing any more once it is full.
+    /// A pipe or a terminal: one that nobody reads takes nothing any more once it is full.
     Pipe(Outlet),
 }
 

@@ -6,7 +6,7 @@ use traveler::{
 };
 
 use super::recovered::{not_blocked, record_lost};
-use super::{At, Stop, Verdict, View, lease, open_order, refuse, reprint, running, usable};
+use super::{At, Stop, Verdict, View, alone, lease, open_order, refuse, reprint, running, usable};
 use crate::Refused;
 use crate::rows::{DeviceRow, IssueRow, KeyRow, OrderRow, Row, StationState, StepRow, UnitRow};
 
@@ -121,11 +121,7 @@ pub(super) fn follow<V: View>(
             let (serial, attempt) = (unit.serial, unit.attempt);
             return refuse(Refused::BundleMismatch { serial, attempt });
         }
-        Event::Rework { by, .. } if one_person(by) => {
-            return refuse(Refused::OnePerson(unit.serial));
-        }
-        // A seal is broken by two, whichever way.
-        Event::Scrapped { by, .. } if unit.state == State::Sealed && one_person(by) => {
+        Event::Rework { by, .. } | Event::Scrapped { by, .. } if alone(unit.state, by) => {
             return refuse(Refused::OnePerson(unit.serial));
         }
         Event::Voided { cause, .. } if !cause.ends_an_attempt() => {
@@ -165,11 +161,6 @@ pub(super) fn follow<V: View>(
         ..unit
     }));
     Ok(rows)
-}
-
-/// One, however often, or nobody.
-fn one_person(by: &[String]) -> bool {
-    by.iter().all(|person| Some(person) == by.first())
 }
 
 /// The unit is what the order builds, under the definition that it builds by.
