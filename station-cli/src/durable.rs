@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use fs4::fs_std::FileExt;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::together::Together;
@@ -95,6 +96,15 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
+}
+
+/// The right to what a file of locks stands for, among all processes, until it is dropped.
+pub(crate) fn lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let lock = options.create(true).truncate(false).write(true);
+    let lock = lock.open(path)?;
+    FileExt::lock_exclusive(&lock)?;
+    Ok(lock)
 }
 
 /// The slots of a station share its folders: one sync of a folder does for all who wait for it.

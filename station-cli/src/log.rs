@@ -13,13 +13,11 @@
 //! which signs it too; the station follows such notes, keeps them, and from then on believes the new
 //! key alone for what came after.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::v1::ProofResponse;
-use fs4::fs_std::FileExt;
 use thiserror::Error;
 use tlog::{
     Checkpoint, EntryProof, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency,
@@ -320,8 +318,7 @@ impl<'a> Seen<'a> {
     pub(crate) fn give_up(&self, lost: &Checkpoint, note: &str) -> Result<(), LogError> {
         self.write_due()?;
         let lock = self.path.with_extension("lock");
-        let lock = open_lock(&lock).map_err(|e| self.io(e))?;
-        FileExt::lock_exclusive(&lock).map_err(|e| self.io(e))?;
+        let _lock = durable::lock(&lock).map_err(|e| self.io(e))?;
         match self.newest()? {
             Some(newest) if newest == *lost => {}
             _ => return Err(no_proof(&"another process of this station has gone on")),
@@ -363,8 +360,7 @@ impl<'a> Seen<'a> {
             return Ok(()); // by another slot, for all
         };
         let lock = self.path.with_extension("lock");
-        let lock = open_lock(&lock).map_err(|e| self.io(e))?;
-        FileExt::lock_exclusive(&lock).map_err(|e| self.io(e))?;
+        let _lock = durable::lock(&lock).map_err(|e| self.io(e))?;
         let (checkpoint, note) = &due;
         match self.written()? {
             Some((newest, _))
@@ -399,14 +395,6 @@ fn hashes(path: &[Vec<u8>]) -> Result<Vec<Hash>, LogError> {
     let hash = |bytes: &Vec<u8>| Hash::try_from(bytes.as_slice());
     let hashes = path.iter().map(hash).collect::<Result<_, _>>();
     hashes.map_err(|_| no_proof(&"a hash does not have 32 bytes"))
-}
-
-fn open_lock(path: &std::path::Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
 }
 
 /// Badges may differ: a repeat of a call may be another person's, and the first one is on record.

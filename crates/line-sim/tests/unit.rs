@@ -15,8 +15,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, ioctl_tiocexcl, tcgetattr, tcsetattr};
 use traveler::{Attempt, DeviceId, Serial};
 use wire::{
-    Action, Answer, Check, Event, Exchange, Facts, Greet, Link, Load, Lock, Nonce, Prove, Receipt,
-    Reset, UnitState, WireError,
+    Action, Answer, Check, Event, Exchange, Facts, Greet, Install, Link, Load, Lock, Nonce, Prove,
+    Receipt, Reset, UnitState, WireError,
 };
 
 const PASSWORD: &str = "K7QDM2X9TR4W";
@@ -88,6 +88,10 @@ impl Station {
 
     fn load(&mut self, bundle: &BundleBytes) -> Result<(), Failure> {
         self.drive(Load::new(NONCE, device_id(1), bundle))
+    }
+
+    fn install(&mut self, bundle: &BundleBytes) -> Result<Receipt, Failure> {
+        self.drive(Install::new(LATER, device_id(1), bundle))
     }
 
     fn prove(&mut self, bundle: &BundleBytes) -> Result<Receipt, Failure> {
@@ -183,6 +187,56 @@ fn a_unit_is_provisioned_over_its_port() {
             .unwrap()
             .contains("BEGIN PRIVATE KEY")
     );
+}
+
+#[test]
+fn a_unit_is_asked_three_times_and_proves_what_a_reset_left() {
+    let (folder, unit, mut station) = line(Vec::new());
+    let key = station.greet().public_key;
+    let bundle = bundle(None);
+    let receipt = station.install(&bundle).unwrap();
+    assert_eq!((receipt.boots, receipt.digest), (2, bundle.digest()));
+    assert_eq!(receipt.public_key, key);
+    assert!(signature_holds(&receipt, &bundle));
+    station.drive(Lock::new(bundle.digest())).unwrap();
+    assert_eq!(unit.counts().turns(), 3);
+    unit.stop().unwrap();
+    let file = file(folder.path(), 1);
+    assert_eq!(
+        (&file["state"], &file["boots"]),
+        (&"locked".into(), &2.into())
+    );
+}
+
+#[test]
+fn an_install_does_not_pass_over_a_flipped_bit_or_a_swapped_unit() {
+    let bundle = bundle(None);
+    let (_folder, _unit, mut station) = line(vec![Fault::FlipBitOnReset]);
+    let damaged = station.install(&bundle);
+    assert!(matches!(damaged, Err(Failure::Wire(WireError::Mismatch))));
+    assert_eq!(station.install(&bundle).unwrap().boots, 3); // rewritten
+
+    let other = tempfile::tempdir().unwrap();
+    let swap = Box::new(config(other.path(), 2));
+    let (_folder, _unit, mut station) = line(vec![Fault::SwapOnReset(swap)]);
+    let swapped = station.install(&bundle);
+    assert!(matches!(
+        swapped,
+        Err(Failure::Wire(WireError::Swapped { found: Some(_), .. }))
+    ));
+    assert!(file(other.path(), 2)["password"].is_null());
+}
+
+/// A boot in the middle of the load is no reset: the unit is written again, and reset after that.
+#[test]
+fn an_install_in_which_power_fails_is_done_again() {
+    let bundle = bundle(None);
+    let length = bundle.expose(<[u8]>::len);
+    for bytes in [0, 256, length, length + 40, length + 63] {
+        let (_folder, _unit, mut station) = line(vec![Fault::CutPowerAfterBytes(bytes)]);
+        let receipt = station.install(&bundle).unwrap();
+        assert_eq!(receipt.boots, 3, "after {bytes} bytes");
+    }
 }
 
 #[test]
