@@ -5,22 +5,42 @@
 //! call is made, as patiently as ever.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::calls::{CallError, silent};
 
+/// Who says so has looked within this time; after it nobody looks out any more, and calls are made.
+const FRESH: Duration = Duration::from_secs(30);
+
 /// What is known of the server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Link {
+    made: Instant,
     away: AtomicBool,
     /// Whether there is a lease to go on with.
     leased: AtomicBool,
+    /// When that was looked at last, in milliseconds after `made`.
+    looked: AtomicU64,
+}
+
+impl Default for Link {
+    fn default() -> Link {
+        Link {
+            made: Instant::now(),
+            away: AtomicBool::default(),
+            leased: AtomicBool::default(),
+            looked: AtomicU64::default(),
+        }
+    }
 }
 
 impl Link {
     /// Whether it was away at the last look, and the line goes on without it.
     pub(crate) fn is_away(&self) -> bool {
-        self.away.load(Ordering::Relaxed)
+        let looked = Duration::from_millis(self.looked.load(Ordering::Relaxed));
+        let fresh = self.made.elapsed() < looked + FRESH;
+        self.away.load(Ordering::Relaxed) && fresh
     }
 
     pub(crate) fn set_away(&self, away: bool) {
@@ -28,7 +48,10 @@ impl Link {
         self.away.store(away && leased, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_leased(&self, leased: bool) {
+    /// Somebody has looked whether there is a lease to go on with.
+    pub(crate) fn looked(&self, leased: bool) {
+        let now = u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.looked.store(now, Ordering::Relaxed);
         self.leased.store(leased, Ordering::Relaxed);
         if !leased {
             self.away.store(false, Ordering::Relaxed);
@@ -71,7 +94,7 @@ mod tests {
                 server: (),
                 link: Arc::default(),
             };
-            known.link.set_leased(leased);
+            known.link.looked(leased);
             let lost: Result<(), CallError> = known.call(async { Err(silent()) }).await;
             assert!(lost.is_err());
             assert_eq!(known.link.is_away(), leased);
