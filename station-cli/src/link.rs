@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::calls::{CallError, silent};
 
 /// Who says so has looked within this time; after it nobody looks out any more, and calls are made.
@@ -22,6 +24,8 @@ pub(crate) struct Link {
     leased: AtomicBool,
     /// When that was looked at last, in milliseconds after `made`.
     looked: AtomicU64,
+    /// Ends the calls that are under way when it is found away.
+    lost: Notify,
 }
 
 impl Default for Link {
@@ -31,6 +35,7 @@ impl Default for Link {
             away: AtomicBool::default(),
             leased: AtomicBool::default(),
             looked: AtomicU64::default(),
+            lost: Notify::new(),
         }
     }
 }
@@ -46,6 +51,9 @@ impl Link {
     pub(crate) fn set_away(&self, away: bool) {
         let leased = self.leased.load(Ordering::Relaxed);
         self.away.store(away && leased, Ordering::Relaxed);
+        if away && leased {
+            self.lost.notify_waiters();
+        }
     }
 
     /// Somebody has looked whether there is a lease to go on with.
@@ -72,10 +80,15 @@ impl<S> Known<S> {
         &self,
         call: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
+        let lost = self.link.lost.notified(); // from here on, not from the first await
         if self.link.is_away() {
             return Err(silent());
         }
-        let answer = call.await;
+        // Whether a call that is given up took effect is not known, as with any that is lost.
+        let answer = tokio::select! {
+            answer = call => answer,
+            () = lost => return Err(silent()),
+        };
         if let Err(CallError::Unavailable { reason: None, .. }) = &answer {
             self.link.set_away(true);
         }
@@ -102,5 +115,18 @@ mod tests {
             known.link.set_away(false);
             assert!(known.call(async { Ok(()) }).await.is_ok());
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_hangs_ends_when_the_server_is_found_away() {
+        let known = Known {
+            server: (),
+            link: Arc::default(),
+        };
+        known.link.looked(true);
+        let hangs = known.call(std::future::pending::<Result<(), CallError>>());
+        let found = async { known.link.set_away(true) };
+        let (ended, ()) = tokio::join!(hangs, found);
+        assert!(matches!(ended, Err(CallError::Unavailable { .. })));
     }
 }

@@ -26,10 +26,10 @@ use crate::settle::Desk;
 
 /// Between two looks at what is held here.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Between two looks for the server.
-const ASK_EVERY: Duration = Duration::from_secs(3);
-/// One look for it.
-const ASK_WITHIN: Duration = Duration::from_secs(4);
+/// Between two looks for the server, while there is a lease to go on with.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// One look for it. A server that is slower is gone on without; it hears everything afterwards.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the floor has to know of lease and server.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -106,18 +106,17 @@ impl Lookout {
     fn watch(mut self, runtime: &Runtime, news: &UnboundedSender<News>, end: &Receiver<()>) {
         let (mut told, mut asked) = (None, None::<Instant>);
         while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            let Ok(mut outlook) = self.look() else {
+            let Ok(outlook) = self.look() else {
                 continue; // the disk: whoever works on it says so
             };
-            let wanted = outlook.away || outlook.held.to_upload > 0;
-            if wanted && asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
-                runtime.block_on(self.ask());
-                asked = Some(Instant::now());
-                outlook = self.look().unwrap_or(outlook);
-            }
+            let wanted = outlook.held.leased || outlook.held.to_upload > 0;
             if told.as_ref() != Some(&outlook) {
                 told = Some(outlook.clone());
                 let _ = news.send(News::Outlook(outlook));
+            }
+            if wanted && asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
+                runtime.block_on(self.ask());
+                asked = Some(Instant::now());
             }
         }
     }
