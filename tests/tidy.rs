@@ -35,7 +35,7 @@ label: traveler
 compliance: traveler
 api: traveler credential
 wire: traveler credential
-provisioner: api credential guess identity label ledger hsm tlog compliance traveler
+provisioner: api credential guess identity label ledger hsm tlog compliance traveler wire
 station-cli: api wire credential label traveler tlog
 hsm-sim: hsm
 hsm-sim-pkcs11: hsm

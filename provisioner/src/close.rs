@@ -8,7 +8,7 @@ use api::{ConfirmCall, ReprintCall, SealCall, SignedReceipt, Target, VoidCall};
 use ledger::{AppendError, Proof, Refused, UnitRow};
 use thiserror::Error;
 use traveler::{
-    Digest, Entry, Event, LabelProof, OperatorId, OrderId, Serial, State, StationName, Step,
+    Digest, Entry, Event, LabelProof, OperatorId, OrderId, Serial, Sku, State, StationName, Step,
     VoidCause,
 };
 
@@ -30,6 +30,12 @@ pub(crate) enum CloseError {
     /// The unit has a key of its own and did not sign with it.
     #[error("the receipt of {0} is not signed, and the unit has a key of its own")]
     Unsigned(Serial),
+    /// Nothing says how the unit is read back.
+    #[error(
+        "the definition of product {0} cannot be read: update this server, then ask again; the \
+         unit stays as it is"
+    )]
+    Product(Sku),
     /// The receipt was not made as the product's definition says.
     #[error("the receipt of {0} was not made under the device profile of its product")]
     OtherProfile(Serial),
@@ -169,6 +175,7 @@ impl Line {
             events.push(Event::Scrapped {
                 step,
                 reason: call.cause.as_str().to_owned(),
+                by: Vec::new(),
             });
         }
         let last = if call.scrap {
@@ -198,7 +205,7 @@ impl Line {
     }
 
     /// The step a call is about, by the ledger's account of the unit.
-    fn step(
+    pub(crate) fn step(
         &self,
         caller: &Caller,
         target: &Target,
@@ -320,10 +327,12 @@ impl Line {
     /// The device profile by which the station reads such a unit back; `None`: the unit proves
     /// itself what it holds, and a station's word is not enough.
     fn profile_of(&self, row: &UnitRow) -> Result<Option<Digest>, CloseError> {
-        let profile = self
-            .product_of(&row.order)?
-            .and_then(|product| product.profile);
-        Ok(profile.map(|profile| profile.sha256))
+        let order = self.read(|ledger| ledger.order(&row.order))?;
+        let Some(order) = order else {
+            return Err(CloseError::UnknownUnit(row.serial.clone()));
+        };
+        let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
+        read_back_by(order.product, row.as_ref().map(|row| &*row.definition))
     }
 
     pub(crate) fn product_of(
@@ -335,6 +344,14 @@ impl Line {
         let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
         Ok(row.and_then(|row| compliance::Product::parse(&row.definition).ok()))
     }
+}
+
+/// What a definition says of the profile. One that is not there or cannot be read says nothing, and
+/// least of all that its units prove themselves.
+fn read_back_by(product: Sku, definition: Option<&str>) -> Result<Option<Digest>, CloseError> {
+    let said = definition.map(compliance::profile_sha256);
+    said.and_then(Result::ok)
+        .ok_or(CloseError::Product(product))
 }
 
 fn step_of(row: &UnitRow, operator: Option<OperatorId>) -> Step {
@@ -366,4 +383,23 @@ fn check_receipt(
         &call.bundle_sha256,
     );
     identity::verify(&signed.public_key, &receipt, &signed.signature).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_that_cannot_be_read_says_nothing_of_who_reads_back() {
+        let product = || Sku::parse("CAM-2").unwrap();
+        for definition in [None, Some("}"), Some("profile = \"at-modem\"")] {
+            let said = read_back_by(product(), definition);
+            assert!(
+                matches!(said, Err(CloseError::Product(_))),
+                "{definition:?}"
+            );
+        }
+        let native = read_back_by(product(), Some("sku = \"CAM-2\""));
+        assert!(matches!(native, Ok(None)));
+    }
 }

@@ -15,7 +15,7 @@ use traveler::{Attempt, ParseIdError, Serial};
 const SERIAL_MAX: usize = 32;
 
 /// Attempts of three digits: no allowance is that large.
-const ATTEMPT_MAX: u32 = 999;
+pub(crate) const ATTEMPT_MAX: u32 = 999;
 
 /// The shortest passphrase of WPA2 and WPA3 (IEEE 802.11, J.4.1), in characters.
 const PASSPHRASE_MIN: usize = 8;

@@ -14,6 +14,7 @@ use crate::draw::policy_of;
 use crate::figures::Counted;
 use crate::labels::{self, LabelError};
 use crate::line::Line;
+use crate::spoken::{self, SpokenError};
 
 /// Most units of one order: what one line builds in years, and an order must be countable.
 pub(crate) const QUANTITY_MAX: u32 = 10_000_000;
@@ -49,6 +50,9 @@ pub(crate) enum OrderError {
     /// Some unit of the product could not have its label.
     #[error("the product's label is refused: {0}")]
     Label(#[from] LabelError),
+    /// Some unit of the product could not be spoken to.
+    #[error("the product's device profile is refused: {0}")]
+    Spoken(#[from] SpokenError),
     /// A number is outside its bounds.
     #[error("{what} is {got}, it may be {least} to {most}")]
     Bounds {
@@ -123,7 +127,9 @@ impl Line {
             DEFINITION_MAX as u64,
         )?;
         let product = Product::parse(text)?;
-        labels::judge(&product, &policy_of(&product)?)?;
+        let policy = policy_of(&product)?;
+        labels::judge(&product, &policy)?;
+        spoken::judge(&product, &policy)?;
         let (sku, product_sha256) = (product.sku.clone(), sha256(text.as_bytes()));
         let applied = self.read(|ledger| ledger.product(&sku))?;
         if applied.is_none_or(|row| row.product_sha256 != product_sha256) {

@@ -58,6 +58,7 @@ pub(crate) fn order_reply(
     rotations: Vec<String>,
 ) -> v1::OpenOrderResponse {
     let label_spec = labels::spec(&product);
+    let definition = product.text().to_owned();
     let (checkpoint, consistency) = log.map_or_else(Default::default, |log| {
         let proof: Vec<_> = log.proof.iter().map(|hash| hash.to_vec()).collect();
         (log.checkpoint, proof)
@@ -79,5 +80,6 @@ pub(crate) fn order_reply(
         label_spec,
         profile,
         profile_sha256,
+        definition,
     }
 }

@@ -14,6 +14,7 @@ mod loss;
 mod order;
 mod restore;
 mod token;
+mod withdrawn;
 mod write;
 
 use std::fs;
@@ -246,6 +247,14 @@ impl Outcome {
             serials.len(),
             named(serials.iter()),
         ));
+        let leases = loss.leases();
+        if !leases.is_empty() {
+            text.push_str(&format!(
+                "  {} of them are leased and may meet their unit yet{}\n",
+                leases.len(),
+                named(leases.iter()),
+            ));
+        }
         if !loss.unproven.is_empty() {
             text.push_str(&format!(
                 "  {} were under way, nobody can prove them, and they will be blocked{}\n",
@@ -340,6 +349,7 @@ impl Outcome {
             "lost": match loss.unsaid { true => loss.lost(), false => 0 },
             "statement": loss.unsaid.then(|| loss.statement()),
             "units_proven": loss.serials(),
+            "leases_proven": loss.leases(),
             "units_unproven": loss.unproven.keys().collect::<Vec<_>>(),
             "orders_unknown": loss.orders,
             "entries_written_again": written.recovered,

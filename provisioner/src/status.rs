@@ -2,7 +2,7 @@
 //!
 //! No `_` arm: a new variant must choose how a station or a person is to act on it.
 
-use api::{BadRequest, DOMAIN, Reason};
+use api::{BadRequest, DOMAIN, InUse, Reason};
 use ledger::{AppendError, Refused};
 use thiserror::Error;
 use tonic::{Code, Status};
@@ -110,6 +110,7 @@ impl From<CloseError> for Status {
             CloseError::Signature(_) | CloseError::Unsigned(_) | CloseError::OtherProfile(_) => {
                 (Code::FailedPrecondition, Reason::ReceiptMismatch)
             }
+            CloseError::Product(_) => (Code::FailedPrecondition, Reason::UnknownProduct),
             CloseError::LabelNotScanned(_) | CloseError::NoLabel(_) => {
                 (Code::FailedPrecondition, Reason::WrongState)
             }
@@ -129,6 +130,7 @@ impl From<OrderError> for Status {
             | OrderError::Product(_)
             | OrderError::Policy(_)
             | OrderError::Label(_)
+            | OrderError::Spoken(_)
             | OrderError::Reason { .. }
             | OrderError::Bounds { .. } => (Code::InvalidArgument, Reason::BadRequest),
             OrderError::UnknownProduct(_) => (Code::NotFound, Reason::UnknownProduct),
@@ -228,10 +230,35 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NoRoom { .. } => (Code::ResourceExhausted, Reason::LedgerUnavailable),
         R::LogOpening | R::Empty => (Code::Internal, Reason::LedgerUnavailable),
     };
-    status(code, reason, refused)
+    match in_use(refused) {
+        Some(in_use) => status_with(code, reason, refused, in_use.to_metadata()),
+        None => status(code, reason, refused),
+    }
+}
+
+/// Where a serial is that is not to be had here: what an operator goes and looks for.
+fn in_use(refused: &Refused) -> Option<InUse> {
+    match refused {
+        Refused::SerialInUse { station, since, .. }
+        | Refused::OtherStation { station, since, .. } => Some(InUse {
+            station: station.clone(),
+            since: *since,
+        }),
+        _ => None,
+    }
 }
 
 fn status(code: Code, reason: Reason, error: &dyn std::fmt::Display) -> Status {
-    let details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, []);
+    status_with(code, reason, error, [])
+}
+
+fn status_with(
+    code: Code,
+    reason: Reason,
+    error: &dyn std::fmt::Display,
+    metadata: impl IntoIterator<Item = (String, String)>,
+) -> Status {
+    let metadata: std::collections::HashMap<_, _> = metadata.into_iter().collect();
+    let details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, metadata);
     Status::with_error_details(code, error.to_string(), details)
 }

@@ -264,9 +264,14 @@ where
         if let Some(proof) = proof {
             let step = self.desk.step(&About::of(&open, credential.attempt));
             let seen = self.desk.home.seen();
-            let proven = seen.verify(before, &proof, &step, &[State::Issued])?;
+            let proven = seen.verify_midway(before, &proof, &step, &[State::Issued])?;
             self.report.clock_off = Some(off_by(proven.time));
             match proven.event.happened() {
+                // The log must name the definition that says how the unit is spoken to.
+                Event::Issued(said) if said.product_sha256.0 != *self.product_sha256 => {
+                    let what = "it recorded another product definition than its order's";
+                    return Err(Failure::BadReply(what.to_owned()));
+                }
                 Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {}
                 _ => {
                     let what = "it recorded another bundle than it gave";

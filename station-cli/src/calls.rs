@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api::v1::provisioning_client::ProvisioningClient;
-use api::{MESSAGE_MAX, Reason, v1};
+use api::{InUse, MESSAGE_MAX, Reason, v1};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::Channel;
@@ -30,6 +30,8 @@ pub enum CallError {
         reason: Reason,
         /// What the server says about it.
         message: String,
+        /// Where the serial is that was asked for.
+        in_use: Option<InUse>,
     },
     /// Nobody answers, or the server cannot do its work now. Whether the call took effect is not
     /// known, unless there is a reason.
@@ -53,6 +55,17 @@ pub enum CallError {
     },
 }
 
+impl CallError {
+    /// A refusal that was heard before and is passed on.
+    pub(crate) fn refused(reason: Reason, message: String) -> CallError {
+        CallError::Refused {
+            reason,
+            message,
+            in_use: None,
+        }
+    }
+}
+
 impl From<Status> for CallError {
     fn from(status: Status) -> CallError {
         let message = status.message().to_owned();
@@ -63,7 +76,11 @@ impl From<Status> for CallError {
             return CallError::Unavailable { reason, message };
         }
         match reason {
-            Some(reason) => CallError::Refused { reason, message },
+            Some(reason) => CallError::Refused {
+                reason,
+                message,
+                in_use: InUse::of(&status),
+            },
             None => CallError::Unexpected {
                 code: status.code(),
                 message,
@@ -137,6 +154,10 @@ provisioning! {
     seal(SealRequest) -> ProofResponse;
     /// Withdraws the attempt.
     void(VoidRequest) -> ProofResponse;
+    /// Opens a sealed unit again, by two people.
+    rework(ReworkRequest) -> ProofResponse;
+    /// Scraps a sealed unit, by two people.
+    scrap(ScrapRequest) -> ProofResponse;
     /// Gives credentials for the hours without a network, encrypted to this station.
     lease(LeaseRequest) -> LeaseResponse;
     /// Records which unit got a leased one.

@@ -4,6 +4,7 @@
 
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,7 +17,7 @@ use crate::calls::{Patience, Server};
 use crate::doctor::{self, DoctorArgs};
 use crate::enroll::{EnrolError, enroll};
 use crate::failure::{Failure, Outcome};
-use crate::greet::{self, greet};
+use crate::greet;
 use crate::handover;
 use crate::hold::{self, Decided};
 use crate::home::Home;
@@ -166,6 +167,10 @@ pub(crate) struct WaitArgs {
 struct GreetArgs {
     #[command(flatten)]
     port: PortArgs,
+    /// The device profile of a unit with a console or a tool of its maker's, a file or the name of one
+    /// that comes with the station. Without it frames are sent, which a shell would take for typing.
+    #[arg(long, value_name = "FILE|NAME")]
+    profile: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -356,7 +361,8 @@ fn shows_a_label(arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 async fn run_greet(args: GreetArgs) -> anyhow::Result<u8> {
-    let facts = greet(&mut args.port.named()?).await?;
+    let profile = args.profile.as_deref().map(profile::read).transpose()?;
+    let facts = greet::greet_as(&mut args.port.named()?, &profile.map(Arc::new)).await?;
     match args.format.format {
         Format::Json => print(&greet::json(&facts))?,
         Format::Text => say(&greet::words(&facts)),

@@ -8,7 +8,10 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Duration, Instant, timeout_at};
 use wire::console::ConsoleError;
-use wire::{Action, Event, Exchange, Link, Nonce, Reply, Request, WireError};
+use wire::{
+    Action, Event, Exchange, Facts, Greet, Link, Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, Reply,
+    Request, WireError,
+};
 
 use crate::exec::ToolError;
 
@@ -33,6 +36,8 @@ pub enum UnitError {
 pub(crate) struct Line<S> {
     stream: S,
     link: Link,
+    /// What the unit said it speaks, when it was greeted last.
+    protocol: u32,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
@@ -41,7 +46,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         Line {
             stream,
             link: Link::new(u16::from_be_bytes([high, low])),
+            protocol: PROTOCOL_FIRST,
         }
+    }
+
+    /// Greets, and remembers what the unit speaks.
+    pub(crate) async fn greet(&mut self) -> Result<Facts, UnitError> {
+        let facts = self.drive(Greet::new(nonce())).await?;
+        self.protocol = facts.protocol;
+        Ok(facts)
+    }
+
+    /// Whether load, reset and proof are one turn for the unit that was greeted.
+    pub(crate) fn installs(&self) -> bool {
+        self.protocol >= PROTOCOL_INSTALL
     }
 
     /// Runs one exchange to its end.

@@ -8,6 +8,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::together::Together;
+
+/// Waits for the disk without holding up other slots: they go on in another thread meanwhile.
+pub(crate) fn waiting<R>(work: impl FnOnce() -> R) -> R {
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(), // nobody else is there to go on
+    }
+}
 
 /// For files that hold keys, tickets or labels: the station's user alone.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -17,8 +30,10 @@ pub(crate) const PUBLIC: u32 = 0o644;
 
 /// Replaces a file whole; it is on disk when this returns.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let fresh = write_beside(path, bytes, mode)?;
-    put_in_place(&fresh, path)?
+    waiting(|| {
+        let fresh = write_beside(path, bytes, mode)?;
+        put_in_place(&fresh, path)?
+    })
 }
 
 /// Where a file is written before it takes the place of `path`.
@@ -59,7 +74,7 @@ pub(crate) fn put_in_place(fresh: &Path, path: &Path) -> io::Result<io::Result<(
 /// Removes a file for good; one that is not there is no error.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Ok(()) => sync_folder_of(path),
+        Ok(()) => waiting(|| sync_folder_of(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -82,12 +97,29 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// The slots of a station share its folders: one sync of a folder does for all who wait for it.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    File::open(folder)?.sync_all()
+    waiters_of(folder).done((), |_| File::open(folder)?.sync_all())
+}
+
+type Waiters = Together<()>;
+
+/// Who waits for a sync of this folder, under whatever name: two names only cost a sync more.
+fn waiters_of(folder: &Path) -> Arc<Waiters> {
+    static FOLDERS: Mutex<Vec<(PathBuf, Weak<Waiters>)>> = Mutex::new(Vec::new());
+    let mut folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    folders.retain(|(_, waiters)| waiters.strong_count() > 0);
+    let known = folders.iter().find(|(path, _)| path == folder);
+    if let Some(waiters) = known.and_then(|(_, waiters)| waiters.upgrade()) {
+        return waiters;
+    }
+    let waiters = Arc::default();
+    folders.push((folder.to_owned(), Arc::downgrade(&waiters)));
+    waiters
 }
 
 #[cfg(test)]

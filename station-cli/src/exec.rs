@@ -2,16 +2,18 @@
 //! and what its exit code means.
 //!
 //! The tool gets a process group of its own, which is killed with everything in it when the time is
-//! over or the station stops waiting: a flasher that hangs must not hold the port, nor go on writing
-//! behind the station's back. What it prints is read back and compared, and never shown: it may be
-//! a secret that an earlier run wrote, or one spelt as no mask knows. Deliberately absent: a shell, secrets in arguments or environment (a profile with
-//! one is not read), files with secrets.
+//! over, the station stops waiting, or the station itself is killed: a flasher that hangs must not
+//! hold the port, nor go on writing behind the station's back. What it prints is read back and
+//! compared, and never shown: it may be a secret that an earlier run wrote, or one spelt as no mask
+//! knows. Deliberately absent: a shell that sees anything of a profile, secrets in arguments or
+//! environment (a profile with one is not read), files with secrets.
+
+mod group;
 
 use std::io;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -21,6 +23,7 @@ use wire::console::{ConsoleError, Found, Values, only};
 use wire::profile::{ExecProfile, Part, Script, States, Step, ToolLine};
 use zeroize::Zeroizing;
 
+use self::group::Group;
 use crate::begin::Credential;
 use crate::drive::UnitError;
 use crate::steps::Steps;
@@ -147,18 +150,16 @@ impl ToolUnit {
     /// Runs a line to its end; what it printed, both ways out together.
     async fn output(&self, step: Step, line: &ToolLine) -> Result<Zeroizing<Vec<u8>>, ToolError> {
         let within = line.within.unwrap_or(WITHIN);
-        let mut group = Group::of(self.start(step, line)?);
+        let group = Group::new().map_err(|error| missing(step, "/bin/sh", &error))?;
+        let mut child = self.start(&group, step, line)?;
         let mut input = Zeroizing::new(Vec::new());
         for text in &line.stdin {
             let text = self.values.fill(text, &self.port);
             input.extend_from_slice(&text.map_err(ToolError::Values)?);
             input.push(b'\n');
         }
-        let (stdin, stdout, stderr) = (
-            group.child.stdin.take(),
-            group.child.stdout.take(),
-            group.child.stderr.take(),
-        );
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let talking = async {
             let write = async {
                 // A tool that reads nothing and ends is judged by its exit code.
@@ -168,7 +169,7 @@ impl ToolUnit {
                 }
             };
             let (_, out, err, ended) =
-                tokio::join!(write, read(stdout), read(stderr), group.child.wait());
+                tokio::join!(write, read(stdout), read(stderr), child.wait());
             (out, err, ended)
         };
         let Ok((mut out, err, ended)) = timeout(within, talking).await else {
@@ -190,7 +191,7 @@ impl ToolUnit {
         }
     }
 
-    fn start(&self, step: Step, line: &ToolLine) -> Result<Child, ToolError> {
+    fn start(&self, group: &Group, step: Step, line: &ToolLine) -> Result<Child, ToolError> {
         let mut words = Vec::new();
         for word in &line.run {
             let word = self.values.fill(word, &self.port);
@@ -198,19 +199,13 @@ impl ToolUnit {
             words.push(String::from_utf8_lossy(&word).into_owned());
         }
         let program = words.first().cloned().unwrap_or_default();
-        let started = Command::new(&program)
-            .args(words.get(1..).unwrap_or_default())
+        let mut tool = Command::new(&program);
+        tool.args(words.get(1..).unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn();
-        started.map_err(|error: io::Error| ToolError::Missing {
-            step,
-            program,
-            reason: error.to_string(),
-        })
+            .stderr(Stdio::piped());
+        let started = group.start(&mut tool);
+        started.map_err(|error| missing(step, &program, &error))
     }
 }
 
@@ -240,28 +235,11 @@ impl Steps for ToolUnit {
     }
 }
 
-/// A tool and all that it started. Dropped, for whatever reason, none of them goes on.
-struct Group {
-    child: Child,
-    leader: Option<Pid>,
-}
-
-impl Group {
-    fn of(child: Child) -> Group {
-        let leader = child.id().and_then(|id| i32::try_from(id).ok());
-        Group {
-            leader: leader.and_then(Pid::from_raw),
-            child,
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Also when the leader has ended: what it left behind keeps the group, and may hold the port.
-        if let Some(leader) = self.leader {
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
+fn missing(step: Step, program: &str, error: &io::Error) -> ToolError {
+    ToolError::Missing {
+        step,
+        program: program.to_owned(),
+        reason: error.to_string(),
     }
 }
 

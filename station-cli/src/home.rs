@@ -16,6 +16,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,6 +31,7 @@ use crate::journal::Journal;
 use crate::lease::Leases;
 use crate::log::Seen;
 use crate::outbox::Outbox;
+use crate::remembered::Remembered;
 
 /// Why a station's folder cannot be used.
 #[derive(Debug, Error)]
@@ -93,6 +95,8 @@ pub struct Home {
     server: String,
     station: StationName,
     vkey: VerifierKey,
+    /// What its slots share; clones of this share it too.
+    remembered: Arc<Remembered>,
 }
 
 /// What a station shows and trusts. The key is wiped by its own type.
@@ -135,6 +139,7 @@ impl Home {
             server: file.server,
             station: file.station,
             vkey,
+            remembered: Arc::default(),
         })
     }
 
@@ -211,7 +216,8 @@ impl Home {
 
     /// The newest log this station has seen.
     pub(crate) fn seen(&self) -> Seen<'_> {
-        Seen::new(self.dir.join("checkpoint"), &self.vkey)
+        let path = self.dir.join("checkpoint");
+        Seen::new(path, &self.vkey, &self.remembered)
     }
 
     /// Reads key and certificates.

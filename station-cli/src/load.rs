@@ -2,11 +2,11 @@
 
 use tokio::time::{Duration, Instant, sleep};
 use traveler::VoidCause;
-use wire::{Facts, Receipt, Refusal, WireError};
+use wire::{Facts, Install, Nonce, Receipt, Refusal, WireError};
 
 use crate::begin::Credential;
 use crate::calls::Provisioning;
-use crate::drive::UnitError;
+use crate::drive::{Line, UnitError, nonce};
 use crate::failure::Failure;
 use crate::journal::{Claim, Open, Withdraw};
 use crate::port::Port;
@@ -21,6 +21,8 @@ const WRITES: u32 = 2;
 pub(crate) const WRITES_MAX: u32 = 10;
 /// A unit on its own USB port leaves the bus with its reset and comes back within this.
 const BACK_AFTER_RESET: Duration = Duration::from_secs(10);
+/// Longer than that takes by itself: from here on the operator is asked to look at the cable.
+const QUIET: Duration = Duration::from_secs(3);
 /// How often a port that went away is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -55,6 +57,17 @@ where
     ) -> Result<Receipt, Failure> {
         self.writes_left = self.writes_left.saturating_sub(1);
         self.stage(Stage::Load);
+        if let Some(line) = unit.installs() {
+            let nonce = nonce();
+            let device_id = credential.open.device_id.clone();
+            let install = Install::new(nonce, device_id, &credential.bytes);
+            return match line.drive(install).await {
+                Err(error @ UnitError::Cable(_)) => {
+                    self.after_install(unit, error, nonce, credential).await
+                }
+                ended => Ok(ended?),
+            };
+        }
         unit.load(credential).await?;
         self.stage(Stage::Reset);
         // Greeted anew, so that a boot in the middle of the load does not pass for this reset.
@@ -96,6 +109,43 @@ where
                 return Ok(unit);
             }
             break; // it was the cable after all
+        }
+        Err(error.into())
+    }
+
+    /// The port went away under an install: with the reset, or because the cable was pulled. The unit
+    /// itself knows, and is asked; nothing is sent again.
+    async fn after_install(
+        &mut self,
+        unit: &mut Unit<P::Stream>,
+        error: UnitError,
+        nonce: Nonce,
+        credential: &Credential,
+    ) -> Result<Receipt, Failure> {
+        let begun = Instant::now();
+        for (within, is_long) in [(QUIET, false), (BACK_AFTER_RESET, true)] {
+            if is_long && !self.reconnect_left.is_zero() {
+                self.stage(Stage::Reconnect);
+            }
+            while let Some(stream) = self.reopen(within.saturating_sub(begun.elapsed())).await {
+                let mut line = Line::new(stream);
+                let device_id = credential.open.device_id.clone();
+                let install = Install::resumed(nonce, device_id, &credential.bytes);
+                match line.drive(install).await {
+                    // It left before the kernel had taken it off its list: this was still the old one.
+                    Err(UnitError::Cable(_)) => {}
+                    // It was the cable after all: whoever comes to it next is greeted first.
+                    Err(UnitError::Wire(
+                        WireError::NotReset { .. }
+                        | WireError::Swapped { .. }
+                        | WireError::Refused(Refusal::NotInstalled),
+                    )) => return Err(error.into()),
+                    ended => {
+                        *unit = Unit::Native(Box::new(line));
+                        return Ok(ended?);
+                    }
+                }
+            }
         }
         Err(error.into())
     }

@@ -16,6 +16,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use api::v1::ProofResponse;
 use fs4::fs_std::FileExt;
@@ -24,10 +25,12 @@ use tlog::{
     Checkpoint, EntryProof, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency,
     verify_inclusion,
 };
+use tokio::runtime::Handle;
 use traveler::{Entry, Event, State, Step, Timestamp};
 
 use crate::durable;
 use crate::proven::{Kept, ProvenEntries};
+use crate::remembered::{Remembered, Signed, When};
 
 /// Why the server's word is not taken.
 #[derive(Debug, Error)]
@@ -69,6 +72,7 @@ pub enum LogError {
 pub(crate) struct Seen<'a> {
     path: PathBuf,
     vkey: &'a VerifierKey,
+    shared: &'a Arc<Remembered>,
 }
 
 /// A step that was proven to be in the log.
@@ -82,8 +86,12 @@ pub(crate) struct Proven {
 }
 
 impl<'a> Seen<'a> {
-    pub(crate) fn new(path: PathBuf, vkey: &'a VerifierKey) -> Seen<'a> {
-        Seen { path, vkey }
+    pub(crate) fn new(
+        path: PathBuf,
+        vkey: &'a VerifierKey,
+        shared: &'a Arc<Remembered>,
+    ) -> Seen<'a> {
+        Seen { path, vkey, shared }
     }
 
     /// How long the log was at its longest. Ask before a call, and hold the reply against it:
@@ -95,8 +103,7 @@ impl<'a> Seen<'a> {
 
     /// The newest checkpoint as it was signed; empty when none was seen.
     pub(crate) fn note(&self) -> Result<String, LogError> {
-        let note = durable::read(&self.path).map_err(|e| self.io(e))?;
-        Ok(note.unwrap_or_default())
+        Ok(self.latest()?.map_or_else(String::new, |(_, note)| note))
     }
 
     /// What was proven to this station.
@@ -106,9 +113,27 @@ impl<'a> Seen<'a> {
 
     /// The newest log this station has seen, to be held against what the server shows next.
     pub(crate) fn newest(&self) -> Result<Option<Checkpoint>, LogError> {
+        Ok(self.latest()?.map(|(checkpoint, _)| checkpoint))
+    }
+
+    /// In the file or still due: the longer of the two.
+    fn latest(&self) -> Result<Option<Signed>, LogError> {
+        let (due, written) = (self.shared.due(), self.written()?);
+        let size = |signed: &Option<Signed>| signed.as_ref().map(|(checkpoint, _)| checkpoint.size);
+        Ok(match size(&due) > size(&written) {
+            true => due,
+            false => written,
+        })
+    }
+
+    /// What the file holds: another process of this station may have gone on.
+    fn written(&self) -> Result<Option<Signed>, LogError> {
         let Some(note) = durable::read(&self.path).map_err(|e| self.io(e))? else {
             return Ok(None);
         };
+        if let Some(known) = self.shared.known(&note) {
+            return Ok(Some((known, note)));
+        }
         let damaged = || {
             let what = "it is not a checkpoint of this server; restore it from a copy";
             self.io(io::Error::new(io::ErrorKind::InvalidData, what))
@@ -116,7 +141,9 @@ impl<'a> Seen<'a> {
         let keys = self.keys(&self.rotations()?).map_err(|_| damaged())?;
         // Who had to sign it was checked when it came. A log that was recovered since may have come
         // to its next key at a smaller size.
-        keys.open_remembered(&note).map(Some).map_err(|_| damaged())
+        let checkpoint = keys.open_remembered(&note).map_err(|_| damaged())?;
+        self.shared.read(&checkpoint, &note);
+        Ok(Some((checkpoint, note)))
     }
 
     /// How the log's keys were handed over, as far as this station has seen it.
@@ -139,12 +166,11 @@ impl<'a> Seen<'a> {
 
     /// Follows the rotations that the server tells of, when they go on from those seen before. They
     /// are kept before anything that the new key signed is believed.
-    fn follow(&self, told: &[String]) -> Result<LogKeys, LogError> {
-        let seen = self.rotations()?;
+    fn follow(&self, seen: &[String], told: &[String]) -> Result<LogKeys, LogError> {
         if told.len() <= seen.len() {
-            return self.keys(&seen);
+            return self.keys(seen);
         }
-        if !told.starts_with(&seen) {
+        if !told.starts_with(seen) {
             return Err(no_proof(
                 &"the log's keys were handed over in another way before",
             ));
@@ -175,13 +201,20 @@ impl<'a> Seen<'a> {
             verify_consistency(old.0, old.1, new.0, new.1, &path)
                 .map_err(|_| LogError::Forked { size: seen.size })?;
         }
-        self.remember(&checkpoint, note)
+        self.remember(&checkpoint, note, When::Soon)
     }
 
     /// A checkpoint that the log's key has signed.
-    fn signed(&self, note: &str, rotations: &[String]) -> Result<Checkpoint, LogError> {
-        let keys = self.follow(rotations)?;
-        keys.open(note).map_err(|why| no_proof(&why))
+    fn signed(&self, note: &str, told: &[String]) -> Result<Checkpoint, LogError> {
+        let seen = self.rotations()?;
+        let after = seen.len().max(told.len());
+        if let Some(checked) = self.shared.checked(note, after) {
+            return Ok(checked);
+        }
+        let keys = self.follow(&seen, told)?;
+        let checkpoint = keys.open(note).map_err(|why| no_proof(&why))?;
+        self.shared.check(&checkpoint, note, after);
+        Ok(checkpoint)
     }
 
     /// An entry that was appended after a call began cannot lie within the log as it was before.
@@ -195,7 +228,8 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
-    /// Takes a proof only when it holds and is of this step; then remembers its checkpoint.
+    /// Takes a proof only when it holds and is of this step; then remembers its checkpoint, and all
+    /// that are due.
     pub(crate) fn verify(
         &self,
         before: u64,
@@ -203,7 +237,22 @@ impl<'a> Seen<'a> {
         step: &Step,
         states: &[State],
     ) -> Result<Proven, LogError> {
-        self.take(before, proof, |event| is_step(event, step, states))
+        self.prove(before, proof, When::Now, |event| {
+            is_step(event, step, states)
+        })
+    }
+
+    /// The same in the middle of an attempt: the entry is kept, its checkpoint is due.
+    pub(crate) fn verify_midway(
+        &self,
+        before: u64,
+        proof: &ProofResponse,
+        step: &Step,
+        states: &[State],
+    ) -> Result<Proven, LogError> {
+        self.prove(before, proof, When::Soon, |event| {
+            is_step(event, step, states)
+        })
     }
 
     /// The same of an entry that is no step of a unit.
@@ -211,6 +260,16 @@ impl<'a> Seen<'a> {
         &self,
         before: u64,
         proof: &ProofResponse,
+        is_it: impl FnOnce(&Event) -> bool,
+    ) -> Result<Proven, LogError> {
+        self.prove(before, proof, When::Now, is_it)
+    }
+
+    fn prove(
+        &self,
+        before: u64,
+        proof: &ProofResponse,
+        when: When,
         is_it: impl FnOnce(&Event) -> bool,
     ) -> Result<Proven, LogError> {
         let (checkpoint, entry) = self.included(proof)?;
@@ -230,9 +289,11 @@ impl<'a> Seen<'a> {
             checkpoint: proof.checkpoint.clone(),
         };
         if let Some(kept) = Kept::new(&proof.entry, &kept) {
-            self.proven().keep(&kept).map_err(|e| self.io(e))?;
+            let together = &self.shared.together;
+            let keeping = self.proven().keep(together, &kept);
+            keeping.map_err(|e| self.io(e))?;
         }
-        self.remember(&checkpoint, &proof.checkpoint)?;
+        self.remember(&checkpoint, &proof.checkpoint, when)?;
         Ok(Proven {
             index: proof.index,
             time: entry.time,
@@ -257,6 +318,7 @@ impl<'a> Seen<'a> {
     /// Puts another checkpoint in the place of `lost`, which a lead has accepted as lost. The old
     /// one is kept beside it for ever.
     pub(crate) fn give_up(&self, lost: &Checkpoint, note: &str) -> Result<(), LogError> {
+        self.write_due()?;
         let lock = self.path.with_extension("lock");
         let lock = open_lock(&lock).map_err(|e| self.io(e))?;
         FileExt::lock_exclusive(&lock).map_err(|e| self.io(e))?;
@@ -273,19 +335,52 @@ impl<'a> Seen<'a> {
         durable::replace(&self.path, note.as_bytes(), durable::PUBLIC).map_err(|e| self.io(e))
     }
 
-    /// Keeps the longer of two checkpoints, with every slot and process of this station in line.
-    fn remember(&self, checkpoint: &Checkpoint, note: &str) -> Result<(), LogError> {
+    /// Keeps the longer of two checkpoints.
+    fn remember(&self, checkpoint: &Checkpoint, note: &str, when: When) -> Result<(), LogError> {
+        match self.newest()? {
+            Some(newest) if newest.size == checkpoint.size && newest.root != checkpoint.root => {
+                return Err(LogError::Forked { size: newest.size });
+            }
+            Some(newest) if newest.size >= checkpoint.size => {}
+            _ => self.shared.owe(checkpoint, note),
+        }
+        match (when, Handle::try_current()) {
+            (When::Soon, Ok(runtime)) => {
+                let (path, vkey) = (self.path.clone(), self.vkey.clone());
+                let shared = Arc::clone(self.shared);
+                // What fails stays due, and is tried again before a record is closed.
+                runtime.spawn_blocking(move || Seen::new(path, &vkey, &shared).write_due());
+                Ok(())
+            }
+            _ => durable::waiting(|| self.write_due()),
+        }
+    }
+
+    /// Writes what is due, with every slot and process of this station in line.
+    fn write_due(&self) -> Result<(), LogError> {
+        let _writing = self.shared.writing();
+        let Some(due) = self.shared.due() else {
+            return Ok(()); // by another slot, for all
+        };
         let lock = self.path.with_extension("lock");
         let lock = open_lock(&lock).map_err(|e| self.io(e))?;
         FileExt::lock_exclusive(&lock).map_err(|e| self.io(e))?;
-        match self.newest()? {
-            Some(newest) if newest.size == checkpoint.size && newest.root != checkpoint.root => {
-                Err(LogError::Forked { size: newest.size })
+        let (checkpoint, note) = &due;
+        match self.written()? {
+            Some((newest, _))
+                if newest.size == checkpoint.size && newest.root != checkpoint.root =>
+            {
+                return Err(LogError::Forked { size: newest.size });
             }
-            Some(newest) if newest.size >= checkpoint.size => Ok(()),
-            _ => durable::replace(&self.path, note.as_bytes(), durable::PUBLIC)
-                .map_err(|e| self.io(e)),
+            Some((newest, _)) if newest.size >= checkpoint.size => {}
+            _ => {
+                durable::replace(&self.path, note.as_bytes(), durable::PUBLIC)
+                    .map_err(|e| self.io(e))?;
+                self.shared.read(checkpoint, note);
+            }
         }
+        self.shared.paid(&due);
+        Ok(())
     }
 
     fn io(&self, source: io::Error) -> LogError {

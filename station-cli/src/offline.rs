@@ -83,8 +83,7 @@ impl<S: Provisioning> Desk<'_, S> {
             // A label's number is asked for again; no person has to look.
             Ok(Drained::Held(hold)) if hold.reason == Reason::VoidLabel.as_str() => {
                 outbox.take_back(&about.serial, told)?;
-                let (reason, message) = (Reason::VoidLabel, hold.message);
-                Err(CallError::Refused { reason, message }.into())
+                Err(CallError::refused(Reason::VoidLabel, hold.message).into())
             }
             Ok(Drained::Held(hold)) => Err(hold.failure(&about.serial)),
         }
@@ -377,7 +376,7 @@ where
             Reason::UnitInUse | Reason::WrongProduct | Reason::BadRequest => claim.settle()?,
             _ => self.desk.close(claim)?,
         }
-        Ok(CallError::Refused { reason, message }.into())
+        Ok(CallError::refused(reason, message).into())
     }
 
     /// Whether this unit was sealed here, and the server has yet to hear of it.

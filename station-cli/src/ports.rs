@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -20,6 +22,10 @@ use crate::usb;
 /// which not every machine runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a list may take: longer than the 5 s for which the kernel waits for a unit's one answer,
+/// while it keeps whoever asks for that unit's name.
+const LISTS_WITHIN: Duration = Duration::from_secs(8);
+
 /// Why the ports of this machine are not known.
 #[derive(Debug, Error)]
 pub enum PortsError {
@@ -29,6 +35,12 @@ pub enum PortsError {
     /// Its USB.
     #[error("what is on USB cannot be listed")]
     Usb(#[from] nusb::Error),
+    /// A unit keeps the kernel waiting, and the kernel the list.
+    #[error(
+        "a unit on USB does not answer and keeps the list of ports waiting: unplug what was plugged \
+         in last, then ask again"
+    )]
+    Silent,
     /// The program is ending.
     #[error("the ports are not listed any more: this program ends")]
     Stopped,
@@ -43,6 +55,28 @@ pub fn ports() -> Result<Vec<PortFacts>, PortsError> {
     all.extend(usb::units()?);
     all.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(all)
+}
+
+/// The same, once, for somebody who waits for it: no longer than [`LISTS_WITHIN`].
+///
+/// # Errors
+/// As [`ports`], and [`PortsError::Silent`].
+pub(crate) fn listed() -> Result<Vec<PortFacts>, PortsError> {
+    listed_by(ports, LISTS_WITHIN)
+}
+
+fn listed_by(
+    list: impl FnOnce() -> Result<Vec<PortFacts>, PortsError> + Send + 'static,
+    within: Duration,
+) -> Result<Vec<PortFacts>, PortsError> {
+    let (told, heard) = channel();
+    // It is left behind when it waits too long: the end of the program is the end of its waiting.
+    thread::spawn(move || told.send(list()));
+    match heard.recv_timeout(within) {
+        Ok(list) => list,
+        Err(RecvTimeoutError::Timeout) => Err(PortsError::Silent),
+        Err(RecvTimeoutError::Disconnected) => Err(PortsError::Stopped),
+    }
 }
 
 /// A port that came or went.
@@ -147,7 +181,7 @@ pub(crate) struct PortsArgs {
 pub(crate) async fn run(args: PortsArgs) -> anyhow::Result<u8> {
     let format = args.format.format;
     if !args.watch {
-        for port in ports()? {
+        for port in listed()? {
             match format {
                 Format::Json => print(&json!(port))?,
                 Format::Text => say(&words(&port)),
@@ -225,6 +259,23 @@ mod tests {
             product: None,
             plugged,
         }
+    }
+
+    #[test]
+    fn a_unit_that_does_not_answer_keeps_no_list_waiting_for_ever() {
+        let (_end, wait) = channel::<()>();
+        let silent = listed_by(
+            move || {
+                let _ = wait.recv(); // as a read of its name does
+                Ok(Vec::new())
+            },
+            Duration::from_millis(20),
+        );
+        assert!(matches!(silent, Err(PortsError::Silent)), "{silent:?}");
+        let one = port("usb:1-2", 1);
+        let list = vec![one.clone()];
+        let listed = listed_by(move || Ok(list), Duration::from_secs(30));
+        assert_eq!(listed.unwrap(), [one]);
     }
 
     #[test]

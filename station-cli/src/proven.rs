@@ -13,6 +13,9 @@ use fs4::fs_std::FileExt;
 use serde::{Deserialize, Serialize};
 use tlog::EntryProof;
 
+use crate::durable;
+use crate::together::Together;
+
 /// Bytes after which a new file is begun and the one before the last is dropped: a unit takes
 /// about 5 kB, so at least the last 3,000 units are kept.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
@@ -56,7 +59,13 @@ impl ProvenEntries {
 
     /// Keeps one more; it is on disk when this returns. A crash on the way leaves a line without an
     /// end, which the next one does not go on from and nobody reads.
-    pub(crate) fn keep(&self, kept: &Kept) -> io::Result<()> {
+    pub(crate) fn keep(&self, together: &Together<Vec<u8>>, kept: &Kept) -> io::Result<()> {
+        let mut line = serde_json::to_vec(kept)?;
+        line.push(b'\n');
+        durable::waiting(|| together.done(line, |lines| self.append(lines)))
+    }
+
+    fn append(&self, lines: &[Vec<u8>]) -> io::Result<()> {
         let lock = File::create(&self.lock)?;
         FileExt::lock_exclusive(&lock)?;
         if fs::metadata(&self.newer).is_ok_and(|file| file.len() >= FILE_MAX) {
@@ -68,12 +77,11 @@ impl ProvenEntries {
             .append(true)
             .create(true)
             .open(&self.newer)?;
-        let mut line = serde_json::to_vec(kept)?;
-        line.push(b'\n');
+        let mut bytes = lines.concat();
         if !ends_a_line(&mut file)? {
-            line.insert(0, b'\n');
+            bytes.insert(0, b'\n');
         }
-        file.write_all(&line)?;
+        file.write_all(&bytes)?;
         file.sync_data()
     }
 
@@ -137,11 +145,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
         assert!(all(&proven).is_empty());
-        proven.keep(&kept("1")).unwrap();
+        let together = Together::default();
+        proven.keep(&together, &kept("1")).unwrap();
         let mut file = OpenOptions::new().append(true).open(&proven.newer).unwrap();
         file.write_all(b"{\"entry\":\"tor").unwrap();
-        proven.keep(&kept("2")).unwrap();
-        proven.keep(&kept("3")).unwrap();
+        proven.keep(&together, &kept("2")).unwrap();
+        proven.keep(&together, &kept("3")).unwrap();
         assert_eq!(all(&proven), ["1", "2", "3"]);
     }
 
@@ -149,12 +158,14 @@ mod tests {
     fn the_newest_are_kept_and_the_files_do_not_grow_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
+        let together = Together::default();
         for round in 0..4 {
-            proven.keep(&kept(&format!("first {round}"))).unwrap();
+            let kept = kept(&format!("first {round}"));
+            proven.keep(&together, &kept).unwrap();
             let file = OpenOptions::new().write(true).open(&proven.newer).unwrap();
             file.set_len(FILE_MAX).unwrap(); // as if that many more had come
         }
-        proven.keep(&kept("last")).unwrap();
+        proven.keep(&together, &kept("last")).unwrap();
         assert_eq!(all(&proven), ["first 3", "last"]);
     }
 }

@@ -8,12 +8,9 @@
 //! Deliberately absent: any decision by the text of an error, and any second chance beyond the one
 //! rewrite after a failed read-back. Spec: DESIGN.md sections 2 and 9.
 
-use std::sync::Arc;
-
 use api::v1;
 use tokio::time::{Duration, Instant};
 use traveler::{OperatorId, OrderId, Serial};
-use wire::profile::Profile;
 use wire::{Facts, UnitState};
 
 use crate::begin::Begin;
@@ -28,6 +25,7 @@ use crate::report::{Doubt, Report};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::Desk;
 use crate::unit::{Unit, Way};
+use crate::way::way;
 
 /// One unit to provision.
 #[derive(Clone, Debug)]
@@ -92,6 +90,7 @@ where
         reconnect_left: job.reconnect,
         writes_left: WRITES_MAX,
         way: None,
+        product_sha256: Vec::new(),
     };
     let ended = run.unit().await;
     let report = run.report.end(ended, started.elapsed());
@@ -113,6 +112,8 @@ pub(crate) struct Run<'a, S, P, C, L, O> {
     pub(crate) writes_left: u32,
     /// How the units of the order are spoken to.
     pub(crate) way: Way,
+    /// Digest of the definition that says so.
+    pub(crate) product_sha256: Vec<u8>,
 }
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
@@ -142,6 +143,7 @@ where
         // A server that is away stops only what this station has no lease for.
         let order = self.order(claim).await?;
         self.way = way(&order)?;
+        self.product_sha256.clone_from(&order.product_sha256);
         self.slot_is_free().await?;
         self.finish_withdrawal(claim).await?;
         for _ in 1..PASSES {
@@ -204,22 +206,6 @@ where
     pub(crate) fn stage(&mut self, stage: Stage) {
         self.progress.stage(&self.job.serial, stage);
     }
-}
-
-/// The device profile of an order, which must be the one of its digest: the log names that.
-pub(crate) fn way(order: &v1::OpenOrderResponse) -> Result<Way, Failure> {
-    if order.profile.is_empty() {
-        return Ok(None);
-    }
-    let profile = Profile::parse(&order.profile);
-    let profile = profile.map_err(|error| Failure::NoProfile(error.to_string()))?;
-    if profile.sha256.0 != *order.profile_sha256 {
-        let what = "its device profile is not the one of its digest";
-        return Err(Failure::BadReply(what.to_owned()));
-    }
-    // A native one says only that its units prove themselves what they hold; the server hears of a
-    // profile all the same, since the product names it.
-    Ok(Some(Arc::new(profile)))
 }
 
 /// Refuses what the order does not build, before anything is spent.

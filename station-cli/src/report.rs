@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use std::time::Duration;
-use traveler::{Attempt, DeviceId, Digest, OrderId, Serial};
+use traveler::{Attempt, DeviceId, Digest, OrderId, Serial, StationName, Timestamp};
 
+use crate::calls::CallError;
 use crate::failure::{Failure, Outcome};
 use crate::port::PortError;
 
@@ -35,6 +36,9 @@ pub struct Report {
     /// Why the unit is not locked, when its kind cannot be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_locked: Option<String>,
+    /// Where the serial is that is not to be had here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
     /// From the start of the turn to its end, in milliseconds.
     pub cycle_ms: u64,
     /// How far this machine's clock and the server's were apart, when the server told its time.
@@ -80,6 +84,27 @@ impl PortTrouble {
     }
 }
 
+/// The station that has a serial, or had it last.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Used {
+    /// Which.
+    pub station: StationName,
+    /// Since when it stands where it does, by the server's clock.
+    pub since: Timestamp,
+}
+
+impl Used {
+    fn of(failure: &Failure) -> Option<Used> {
+        match failure {
+            Failure::Call(CallError::Refused { in_use, .. }) => in_use.clone().map(|it| Used {
+                station: it.station,
+                since: it.since,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// Who says what a unit holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,6 +140,7 @@ impl Report {
             read_back: None,
             offline: false,
             not_locked: None,
+            used: None,
             cycle_ms: 0,
             clock_off: None,
             port: None,
@@ -132,6 +158,7 @@ impl Report {
             return self;
         };
         self.port = PortTrouble::of(&failure);
+        self.used = Used::of(&failure);
         let advice = failure.advice();
         self.outcome = match (advice.outcome, self.doubt) {
             (Outcome::Refused, Doubt::Open) => Outcome::Rework,

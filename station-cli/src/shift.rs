@@ -6,6 +6,8 @@
 //! what was in work, and the next start asks for it.
 
 mod card;
+mod clock;
+mod codes;
 mod draw;
 mod ends;
 mod events;
@@ -24,10 +26,10 @@ mod wall;
 mod words;
 mod worker;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -35,12 +37,12 @@ use clap::Args;
 use fs4::fs_std::FileExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use traveler::{OrderId, Serial};
+use traveler::OrderId;
 use zeroize::Zeroizing;
 
 use crate::calls::{Patience, Patient, Server};
 use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Failure;
 use crate::home::Home;
 use crate::lease::Standing;
 use crate::link::{Known, Link};
@@ -50,6 +52,7 @@ use crate::sync::sync;
 
 pub(crate) use mask::Check;
 
+use codes::Codes;
 use ends::Ends;
 use floor::{Do, Floor, Rules, SlotEvent};
 use place::SlotPort;
@@ -129,12 +132,10 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let mut shift = Shift {
         floor: floor(&args.order, &slots),
         labels: slots.slots.iter().map(|_| None).collect(),
-        workers: workers(&args, &home, &slots.slots, (&link, &news))?,
+        workers: workers(&args, &home, &slots.slots, (&link, &news)),
         held: Standing::default(),
         _watching: watching,
-        codes: BTreeMap::new(),
-        withdrawing: BTreeMap::new(),
-        died: false,
+        codes: Codes::default(),
         began: Instant::now(),
         slots,
         home,
@@ -200,7 +201,7 @@ fn workers(
     home: &Arc<Home>,
     slots: &[SlotAt],
     (link, news): (&Arc<Link>, &mpsc::UnboundedSender<News>),
-) -> anyhow::Result<Vec<Worker>> {
+) -> Vec<Worker> {
     // Shared: one label at a time, whatever the slot.
     let printer = args.printer.open(home.labels());
     let own = printer.as_folder().map(|folder| &folder.0);
@@ -209,8 +210,8 @@ fn workers(
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let (patience, link) = (args.wait.patience(), Arc::clone(link));
         let (labels, order) = (printer.clone(), args.order.clone());
-        let name = format!("slot {}", slot.number);
-        Worker::start(at, name, news.clone(), move || Kit {
+        let thread = thread::Builder::new().name(format!("slot {}", slot.number));
+        Worker::start(at, thread, news.clone(), move || Kit {
             at,
             // Each its own connection: it was made once already, so the keys are sound.
             server: Known {
@@ -228,8 +229,7 @@ fn workers(
             home,
         })
     };
-    let started: std::io::Result<Vec<Worker>> = slots.iter().enumerate().map(start).collect();
-    started.context("a slot cannot be started")
+    slots.iter().enumerate().map(start).collect()
 }
 
 /// A turn that breaks off must not write over the screen; where it did is an event.
@@ -248,12 +248,7 @@ struct Shift {
     workers: Vec<Worker>,
     /// The way of a label to the turn that waits for it.
     labels: Vec<Option<mpsc::Sender<Zeroizing<String>>>>,
-    /// The newest exit code of each serial.
-    codes: BTreeMap<Serial, u8>,
-    /// What a withdrawal that is under way will make of its slot's unit.
-    withdrawing: BTreeMap<usize, (Serial, u8)>,
-    /// Whether a slot broke off.
-    died: bool,
+    codes: Codes,
     /// What is left of the lease.
     held: Standing,
     /// Dropped, it ends the lookout.
@@ -324,17 +319,15 @@ impl Shift {
                 if matches!(event, SlotEvent::Ended(_) | SlotEvent::Died) {
                     self.labels[at] = None;
                 }
-                self.died |= matches!(event, SlotEvent::Died);
-                if let SlotEvent::Withdrawn(done) = &event
-                    && let Some((serial, code)) = self.withdrawing.remove(&at)
-                    && done.is_ok()
-                {
-                    self.codes.insert(serial, code);
+                match &event {
+                    SlotEvent::Died => self.codes.died(),
+                    SlotEvent::Withdrawn(done) => self.codes.withdrawn(at, done.is_ok()),
+                    _ => {}
                 }
                 self.floor.hear(at, event, now);
             }
             News::Report(at, report) => {
-                self.codes.insert(report.serial.clone(), report.exit_code());
+                self.codes.turned(report.serial.clone(), report.exit_code());
                 self.show.result(now, self.slots.slots[at].number, &report);
             }
             News::Clock(wrong) => self.floor.clock_is_wrong(wrong),
@@ -389,20 +382,16 @@ impl Shift {
                 slot,
                 serial,
                 operator,
+                second,
                 scrap,
             } => {
-                let outcome = if scrap {
-                    Outcome::Scrap
-                } else {
-                    Outcome::Rework
-                };
-                let made = (serial.clone(), outcome.exit_code());
-                self.withdrawing.insert(slot, made);
+                self.codes.withdraws(slot, serial.clone(), scrap);
                 self.order(
                     slot,
                     Order::Withdraw {
                         serial,
                         operator,
+                        second,
                         scrap,
                     },
                 );
@@ -422,7 +411,7 @@ impl Shift {
 
     fn order(&mut self, at: usize, order: Order) {
         if self.workers[at].orders.send(order).is_err() {
-            self.died = true;
+            self.codes.died();
             self.floor.hear(at, SlotEvent::Died, self.now());
         }
     }
@@ -443,17 +432,15 @@ impl Shift {
     /// The exit code: the worst of what became of the units, and of what is left open.
     async fn close(&mut self) -> anyhow::Result<u8> {
         let left = self.home.journal().open().map_err(Failure::from)?.len();
-        let worst = self.codes.values().copied().max().unwrap_or(0);
-        let unsettled = left > 0 || self.died;
-        let code = if unsettled { worst.max(10) } else { worst };
+        let code = self.codes.exit(left);
         self.upload().await;
         self.held = Standing::of(&self.home, None)?;
         self.show.end(self.now(), code, left, &self.held);
         for worker in self.workers.drain(..) {
             drop(worker.orders);
             // One that hangs is left behind; the journal has what it had in hand.
-            if worker.thread.is_finished() {
-                let _ = worker.thread.join();
+            if let Some(thread) = worker.thread.filter(|thread| thread.is_finished()) {
+                let _ = thread.join();
             }
         }
         Ok(code)

@@ -7,7 +7,7 @@ use std::future::Future;
 use traveler::{Attempt, DeviceId, Mac, Serial};
 use wire::console::{ConsoleError, Found};
 use wire::profile::{Answer as Says, Part, States, Step};
-use wire::{Answer, Facts, Held, Nonce, Receipt, UnitState, WireError};
+use wire::{Answer, Facts, Held, Nonce, PROTOCOL_FIRST, Receipt, UnitState, WireError};
 
 use crate::begin::Credential;
 use crate::drive::UnitError;
@@ -31,6 +31,28 @@ pub(crate) trait Steps: Send {
 
     /// Whether its units can be locked.
     fn locks(&self) -> bool;
+}
+
+impl<U: Steps> Steps for &mut U {
+    fn holds(&mut self, credential: &Credential) {
+        U::holds(self, credential);
+    }
+
+    async fn step(&mut self, step: Step) -> Result<Found, UnitError> {
+        U::step(self, step).await
+    }
+
+    fn states(&self) -> &States {
+        U::states(self)
+    }
+
+    fn parts(&self) -> &[Part] {
+        U::parts(self)
+    }
+
+    fn locks(&self) -> bool {
+        U::locks(self)
+    }
 }
 
 pub(crate) async fn greet(unit: &mut impl Steps) -> Result<Facts, UnitError> {
@@ -119,7 +141,7 @@ pub(crate) async fn check(
 }
 
 /// A step that ended well and did not read every part is a profile's fault; it proves nothing.
-fn whole(parts: &[Part], found: &Found) -> Result<(), UnitError> {
+pub(crate) fn whole(parts: &[Part], found: &Found) -> Result<(), UnitError> {
     match parts.iter().all(|part| found.read_back.contains(part)) {
         true => Ok(()),
         false => Err(WireError::Mismatch.into()),
@@ -135,7 +157,7 @@ fn unclear(step: Step, what: &str) -> ConsoleError {
 }
 
 /// What a unit said, as the line works with it.
-fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts, ConsoleError> {
+pub(crate) fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts, ConsoleError> {
     let said = |says: Says| {
         let all = who.answers.get(&says).or_else(|| what.answers.get(&says));
         all.map(String::as_str).filter(|text| !text.is_empty())
@@ -176,6 +198,7 @@ fn facts(who: &Found, what: &Found, states: &States) -> Result<Facts, ConsoleErr
         held,
         csr: None,
         public_key: None,
+        protocol: PROTOCOL_FIRST,
     })
 }
 

@@ -11,7 +11,7 @@ use credential::Password;
 use tokio::io::{AsyncRead, AsyncWrite};
 use traveler::{DeviceId, Digest};
 use wire::profile::{Driver, Profile};
-use wire::{Answer, Check, Facts, Greet, Load, Lock, Prove, Receipt, Reset};
+use wire::{Answer, Check, Facts, Load, Lock, Prove, Receipt, Reset};
 
 use crate::begin::Credential;
 use crate::console::ConsoleUnit;
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
     /// Who is it, and what does it hold?
     pub(crate) async fn greet(&mut self) -> Result<Facts, UnitError> {
         match self {
-            Unit::Native(line) => line.drive(Greet::new(nonce())).await,
+            Unit::Native(line) => line.greet().await,
             Unit::Console(console) => steps::greet(console.as_mut()).await,
             Unit::Exec(tool) => steps::greet(tool).await,
         }
@@ -76,6 +76,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
             }
             Unit::Console(console) => steps::load(console.as_mut(), credential).await,
             Unit::Exec(tool) => steps::load(tool, credential).await,
+        }
+    }
+
+    /// The line to a unit that writes, resets and proves in one turn; none to any other.
+    pub(crate) fn installs(&mut self) -> Option<&mut Line<S>> {
+        match self {
+            Unit::Native(line) if line.installs() => Some(line),
+            _ => None,
         }
     }
 

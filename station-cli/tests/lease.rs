@@ -278,6 +278,16 @@ mod tests {
         }
     }
 
+    /// Units are spoken to by the profile of the definition that the log names, without a server too.
+    #[tokio::test(start_paused = true)]
+    async fn one_made_under_another_definition_is_not_held() {
+        let line = Line::new();
+        line.server.books().other_definition = true;
+        let refused = line.lease(&["A47"]).await.unwrap_err().to_string();
+        assert!(refused.contains("another step"), "{refused}");
+        assert!(line.held().is_empty());
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_no_unit_got_is_given_back_and_given_to_nobody_again() {
         for lose in [None, Some(Lose::Request), Some(Lose::Reply)] {

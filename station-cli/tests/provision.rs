@@ -407,6 +407,12 @@ mod tests {
         let report = line.run("A47").await;
         check(&line, &report, "LOG_NOT_PROVEN", 30);
         assert_eq!(line.printed("A47"), 0);
+
+        let mut line = Line::new();
+        line.server.books().other_definition = true;
+        let report = line.run("A47").await;
+        check(&line, &report, "SERVER_FAULT", 30);
+        assert!(report.words.contains("another product definition"));
     }
 
     #[tokio::test(start_paused = true)]

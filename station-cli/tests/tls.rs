@@ -144,6 +144,8 @@ mod tests {
         reprint(ReprintRequest) -> ProofResponse;
         seal(SealRequest) -> ProofResponse;
         void(VoidRequest) -> ProofResponse;
+        rework(ReworkRequest) -> ProofResponse;
+        scrap(ScrapRequest) -> ProofResponse;
         unit_state(UnitStateRequest) -> UnitStateResponse;
         show_recovery(ShowRecoveryRequest) -> ProofResponse;
         lease(LeaseRequest) -> LeaseResponse;

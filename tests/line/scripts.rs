@@ -222,8 +222,8 @@ fn every_verb_that_prints_facts_prints_json() {
         fact
     };
     let order = "order product state quantity sealed scrapped open not_started voided reworked \
-                 allowance";
-    let station = "station state certificate_sha256 open";
+                 allowance leased returned";
+    let station = "station state certificate_sha256 open leased";
     let facts = |arguments: &[&str], names: &str| fields(site.provisioner(arguments), names);
 
     let new = site.path("other");
@@ -240,7 +240,8 @@ fn every_verb_that_prints_facts_prints_json() {
     facts(&["station", "token", "bench-2"], "station token");
     let home = text(&site.station("bench-1"));
     facts(&["station", "list"], station);
-    facts(&["station", "revoke", "bench-1"], station);
+    let revoked = format!("{station} voided_attempts voided_leases");
+    facts(&["station", "revoke", "bench-1"], &revoked);
     facts(&["order", "close", "WO-0001"], order);
     facts(
         &["audit", "verify"],

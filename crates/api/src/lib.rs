@@ -5,12 +5,14 @@
 //! errors to gRPC codes, which is the server's (`provisioner/src/status.rs`), and the map from
 //! reasons to operator sentences, which is the station's.
 
+mod in_use;
 mod parse;
 mod reason;
 
+pub use in_use::InUse;
 pub use parse::{
-    BadRequest, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall, ResumeCall,
-    ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
+    BadRequest, BreakSealCall, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall,
+    ResumeCall, ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
 };
 pub use reason::{DOMAIN, Reason};
 

@@ -82,6 +82,9 @@ pub enum BadRequest {
         /// The field's name in the interface.
         field: &'static str,
     },
+    /// Fewer people than must agree, or more.
+    #[error("operators must be two badges, of two people")]
+    NotTwo,
     /// A word that is none of its list.
     #[error("{field} is none of the words it may be")]
     Word {
@@ -256,11 +259,7 @@ impl TryFrom<v1::ReprintRequest> for ReprintCall {
     type Error = BadRequest;
 
     fn try_from(request: v1::ReprintRequest) -> Result<ReprintCall, BadRequest> {
-        let (reprint, reason) = (request.reprint, request.reason);
-        at_most("reason", reason.len(), REASON_MAX, "1 to 500")?;
-        if reason.trim().is_empty() || reason.contains(char::is_control) {
-            return Err(BadRequest::Text { field: "reason" });
-        }
+        let (reprint, reason) = (request.reprint, reason_in(request.reason)?);
         if !REPRINTS.contains(&reprint) {
             return Err(BadRequest::Number {
                 field: "reprint",
@@ -273,6 +272,41 @@ impl TryFrom<v1::ReprintRequest> for ReprintCall {
             reprint,
             reason,
             operator: OperatorId::parse(&request.operator)?,
+        })
+    }
+}
+
+/// Two people break a seal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BreakSealCall {
+    /// Which attempt.
+    pub target: Target,
+    /// Why.
+    pub reason: String,
+    /// Who agrees: two people.
+    pub by: [OperatorId; 2],
+}
+
+impl TryFrom<v1::ReworkRequest> for BreakSealCall {
+    type Error = BadRequest;
+
+    fn try_from(request: v1::ReworkRequest) -> Result<BreakSealCall, BadRequest> {
+        Ok(BreakSealCall {
+            target: Target::parse(&request.serial, request.attempt, &request.device_id)?,
+            reason: reason_in(request.reason)?,
+            by: two(&request.operators)?,
+        })
+    }
+}
+
+impl TryFrom<v1::ScrapRequest> for BreakSealCall {
+    type Error = BadRequest;
+
+    fn try_from(request: v1::ScrapRequest) -> Result<BreakSealCall, BadRequest> {
+        Ok(BreakSealCall {
+            target: Target::parse(&request.serial, request.attempt, &request.device_id)?,
+            reason: reason_in(request.reason)?,
+            by: two(&request.operators)?,
         })
     }
 }
@@ -358,6 +392,25 @@ fn exact<const N: usize>(
     })
 }
 
+fn reason_in(reason: String) -> Result<String, BadRequest> {
+    at_most("reason", reason.len(), REASON_MAX, "1 to 500")?;
+    if reason.trim().is_empty() || reason.contains(char::is_control) {
+        return Err(BadRequest::Text { field: "reason" });
+    }
+    Ok(reason)
+}
+
+/// Two people, and not one of them twice.
+fn two(badges: &[String]) -> Result<[OperatorId; 2], BadRequest> {
+    let [one, other] = badges else {
+        return Err(BadRequest::NotTwo);
+    };
+    match (OperatorId::parse(one)?, OperatorId::parse(other)?) {
+        (one, other) if one == other => Err(BadRequest::NotTwo),
+        (one, other) => Ok([one, other]),
+    }
+}
+
 fn optional<T>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, ParseIdError>,
@@ -389,6 +442,35 @@ mod tests {
         change(&mut request);
         let error = IssueCall::try_from(request).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_seal_is_broken_by_two_people() {
+        let good = v1::ScrapRequest {
+            serial: "A47".into(),
+            attempt: 1,
+            device_id: vec![0; 8],
+            reason: "cracked".into(),
+            operators: vec!["L-1".into(), "Q-1".into()],
+        };
+        let call = BreakSealCall::try_from(good.clone()).unwrap();
+        assert_eq!(call.by.map(|badge| badge.to_string()), ["L-1", "Q-1"]);
+        for badges in [&[][..], &["L-1"], &["L-1", "L-1"], &["L-1", "Q-1", "Q-2"]] {
+            let rework = v1::ReworkRequest {
+                serial: good.serial.clone(),
+                attempt: 1,
+                device_id: good.device_id.clone(),
+                reason: good.reason.clone(),
+                operators: badges.iter().map(|&badge| badge.to_owned()).collect(),
+            };
+            let refused = BreakSealCall::try_from(rework);
+            assert_eq!(refused, Err(BadRequest::NotTwo), "{badges:?}");
+        }
+        let unsaid = v1::ScrapRequest {
+            reason: " ".into(),
+            ..good
+        };
+        assert!(BreakSealCall::try_from(unsaid).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 use traveler::{Digest, Sku};
 
-pub use profile::{DeviceProfile, EmbedError, embed, shipped_profile};
+pub use profile::{DeviceProfile, EmbedError, embed, profile_sha256, shipped_profile};
 
 /// The longest definition, in bytes: it is kept in the log's entry, whole.
 pub const MAX_BYTES: usize = 16_384;

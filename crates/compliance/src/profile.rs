@@ -111,6 +111,22 @@ pub fn embed(
     ))
 }
 
+/// What a definition that is on record says of its device profile: its digest, or none when its units
+/// prove themselves what they hold. All else in it is left to the version that wrote it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn profile_sha256(definition: &str) -> Result<Option<Digest>, String> {
+    #[derive(Deserialize)]
+    struct Named {
+        profile: Option<String>,
+        device_profile: Option<Table>,
+    }
+    let named: Named = toml::from_str(definition).map_err(|error| error.message().to_owned())?;
+    let profile = of(named.profile, named.device_profile)?;
+    Ok(profile.map(|profile| profile.sha256))
+}
+
 /// Refuses a profile for units that prove themselves what they hold, and one that does not say for
 /// which it is: under the first no station reads back, and no entry may say so.
 fn not_native(text: &str) -> Result<(), String> {
@@ -176,6 +192,7 @@ mod tests {
             let profile = product.profile.unwrap();
             assert_eq!((profile.name.as_str(), profile.text.as_str()), (name, text));
             assert_eq!(profile.sha256, sha256_of(text.as_bytes()));
+            assert_eq!(profile_sha256(&whole), Ok(Some(profile.sha256)));
             let altered = whole.replacen("console", "konsole", 1);
             let error = Product::parse(&altered).unwrap_err().to_string();
             assert!(error.contains("not the one of its digest"), "{error}");
@@ -193,6 +210,9 @@ mod tests {
         let native = PRODUCT.replace("NAME", "native");
         assert_eq!(embed(&native, |_| panic!()).unwrap(), native);
         assert_eq!(Product::parse(&native).unwrap().profile, None);
+        assert_eq!(profile_sha256(&native), Ok(None));
+        assert_eq!(profile_sha256("sku = \"K\"\nlater_field = 1\n"), Ok(None));
+        assert!(profile_sha256(PRODUCT).is_err() && profile_sha256("}").is_err());
         for text in ["driver = 1", "driver = [\"native\"]", "name = \"x\"", "}"] {
             let refused = embed(PRODUCT, |_| Ok(text.to_owned())).unwrap_err();
             assert!(

@@ -17,6 +17,7 @@ use crate::files::file_error;
 use crate::findings::Report;
 use crate::folder::{ROTATIONS, check_strangers, read};
 use crate::memory::Memory;
+use crate::profiles::Profiles;
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::Replay;
 use crate::rows::{LeaseCountRow, OrderRow, SignerName, SigningKeyRow, UnitRow};
@@ -246,6 +247,7 @@ fn bundles(from: u64, size: u64) -> impl Iterator<Item = TilePath> {
 /// The whole way through a folder.
 fn walk<'a>(dir: &Path, vkey: &'a VerifierKey, audit: &Audit<'_>) -> Result<Replay<'a>, Error> {
     let mut replay = Replay::new(vkey);
+    replay.profiles = Profiles::read_by(audit.profile_of);
     // Believed for the checkpoint's size alone; the entries say which keys there were.
     let keys = match chain(dir, vkey) {
         Ok(keys) => keys,

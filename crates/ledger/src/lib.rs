@@ -24,6 +24,7 @@ mod log;
 mod memory;
 mod near;
 mod options;
+mod profiles;
 mod reader;
 mod recovered;
 mod refused;
@@ -56,6 +57,7 @@ pub use error::{AppendError, Error};
 pub use findings::{Finding, Newer, Report};
 pub use log::{Appended, Ledger};
 pub use options::Options;
+pub use profiles::ProfileOf;
 pub use reader::{Consistency, Proof, Reader};
 pub use refused::Refused;
 pub use rows::{

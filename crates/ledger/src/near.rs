@@ -26,6 +26,8 @@ pub(crate) struct Near {
     pub(crate) fingerprint_key: Cell<Option<KeyId>>,
     /// Whether the line is stopped, once that was asked.
     pub(crate) stop: RefCell<Option<Option<StopRow>>>,
+    /// Whether there is any lease, once that was asked: every issue asks for one by serial and key.
+    pub(crate) leases: Cell<Option<bool>>,
     orders: Shelf<OrderId, OrderRow>,
     pub(crate) stations: Shelf<StationName, StationRow>,
     pub(crate) units: Shelf<Serial, UnitRow>,
@@ -99,6 +101,7 @@ impl Near {
                 self.unwritten.borrow_mut().insert(order, row.clone());
                 return true;
             }
+            Row::Lease(_) => self.leases.set(Some(true)),
             Row::Station(row) => self.stations.put(&row.station, row),
             // A unit that is done is asked for again days later, if ever.
             Row::Unit(row) if matches!(row.state, State::Sealed | State::Scrapped) => {
@@ -129,6 +132,7 @@ impl Near {
     pub(crate) fn clear(&self) {
         self.fingerprint_key.set(None);
         *self.stop.borrow_mut() = None;
+        self.leases.set(None);
         self.orders.clear();
         self.stations.clear();
         self.units.clear();

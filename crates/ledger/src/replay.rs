@@ -11,6 +11,7 @@ use traveler::{Entry, Event, Fingerprint, LogRecovered};
 
 use crate::findings::{Findings, Newer, Report};
 use crate::memory::Memory;
+use crate::profiles::Profiles;
 use crate::rows::{Row, SignerName, SigningKeyRow, StepRow};
 use crate::rules::{Stop, admit};
 
@@ -76,6 +77,8 @@ pub(crate) struct Replay<'a> {
     pub(crate) keys: LogKeys,
     /// The state of the line.
     pub(crate) memory: Memory,
+    /// How the loads of each product are vouched for.
+    pub(crate) profiles: Profiles,
     /// What was found so far.
     pub(crate) findings: Findings,
     /// Entries fed, missing ones included.
@@ -102,6 +105,7 @@ impl<'a> Replay<'a> {
             trusted_key: key,
             keys: LogKeys::new(key.clone()),
             memory: Memory::default(),
+            profiles: Profiles::default(),
             findings: Findings::default(),
             size: 0,
             peaks: Vec::new(),
@@ -291,6 +295,9 @@ impl<'a> Replay<'a> {
         }
         match admit(&self.memory, &entry) {
             Ok(rows) => {
+                if let Some(what) = self.profiles.judge(&self.memory, &entry.event) {
+                    self.findings.add(seq, what);
+                }
                 let mut made = None;
                 for row in rows {
                     if let Row::SigningKey(row) = &row {

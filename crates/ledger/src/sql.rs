@@ -142,12 +142,18 @@ impl View for SqlView<'_> {
     }
 
     fn lease(&self, serial: &Serial) -> Result<Option<LeaseRow>, Error> {
+        if !self.has_leases()? {
+            return Ok(None);
+        }
         let filter = "WHERE serial = ?1 ORDER BY seq DESC LIMIT 1";
         let params = [serial.as_str()];
         Ok(LeaseRow::find(self.connection, filter, params)?)
     }
 
     fn leased_key(&self, public_key_sha256: &Digest) -> Result<Option<Serial>, Error> {
+        if !self.has_leases()? {
+            return Ok(None);
+        }
         let filter = "WHERE public_key_sha256 = ?1";
         let row = LeaseRow::find(self.connection, filter, [public_key_sha256.0])?;
         Ok(row.map(|row| row.serial))
@@ -168,6 +174,20 @@ impl View for SqlView<'_> {
 }
 
 impl SqlView<'_> {
+    /// Whether there is any lease. A site that never had one does not look for it at every unit.
+    fn has_leases(&self) -> Result<bool, Error> {
+        if let Some(known) = self.near.and_then(|near| near.leases.get()) {
+            return Ok(known);
+        }
+        let sql = "SELECT EXISTS (SELECT 1 FROM leases)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let any = statement.query_row([], |row| row.get(0))?;
+        if let Some(near) = self.near {
+            near.leases.set(Some(any));
+        }
+        Ok(any)
+    }
+
     /// The row with this key, when there is one: a record of the index leads to it, and the row
     /// itself says whether it is the one.
     fn keyed<T: Keyed>(&self, key: &T::Key) -> Result<Option<T>, Error> {

@@ -12,6 +12,7 @@ use crate::files::checkpoint_beside;
 use crate::findings::{Findings, Report};
 use crate::index::{self, Cold};
 use crate::memory::{Memory, Rows};
+use crate::profiles::{ProfileOf, Profiles};
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::Replay;
 use crate::sql::stored_hash;
@@ -37,6 +38,9 @@ pub struct Audit<'a> {
     /// Threads that hash and parse ahead of the rules; 0 and 1 do all in one thread. From 2 on, the
     /// structure of a database file is looked at beside them, in one more.
     pub threads: usize,
+    /// Reads what a product's definition says of its device profile: then each load must have been
+    /// vouched for as that says. Left out behind a trusted checkpoint, with the rules.
+    pub profile_of: Option<ProfileOf>,
 }
 
 /// Recomputes the whole log at `path` and compares: leaf and node hashes, every checkpoint's root
@@ -75,6 +79,7 @@ pub fn verify_with(
         });
     }
     let mut replay = Replay::new(vkey);
+    replay.profiles = Profiles::read_by(audit.profile_of);
     // Read first: a writer may go on, and then the file is ahead of what is checked.
     let beside = checkpoint_beside(path)?;
     match check(path, &mut replay, audit, beside, progress) {

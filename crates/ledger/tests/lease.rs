@@ -449,13 +449,18 @@ fn a_revoked_station_neither_leases_nor_spends_and_what_it_holds_is_voided() {
     for cause in [LeaseReturned, ReplyLost] {
         refused(&mut line, lease_voided("BM-1", 1, cause), gone.clone());
     }
-    for cause in [VoidCause::ReadBack, VoidCause::RecordLost] {
+    for cause in [VoidCause::ReadBack, VoidCause::Swapped] {
         refused(
             &mut line,
             lease_voided("BM-1", 1, cause),
             Refused::WrongCause(cause),
         );
     }
+    refused(
+        &mut line,
+        lease_voided("BM-1", 1, VoidCause::RecordLost),
+        Refused::Recovery("nothing was lost"),
+    );
     line.ok(lease_voided("BM-1", 1, StationRevoked));
     counts(&line, [0, 0, 1, 10]);
     let elsewhere = issue_with("BM-1", 2, |issued| {

@@ -5,6 +5,7 @@
 mod line;
 
 use ledger::Refused;
+use line::lease::*;
 use line::*;
 use tlog::{Checkpoint, CheckpointSigner, EntryProof};
 use traveler::{
@@ -316,6 +317,84 @@ fn a_blocked_serial_its_silicon_and_its_password_are_never_issued() {
         .blocks(&serial("BM-7"))
         .unwrap();
     assert_eq!(blocks.len(), 1);
+}
+
+/// A lease that a station proves is held again, and may be spent; whose void was lost, by a later one.
+#[test]
+fn leases_come_back_by_their_proofs() {
+    let (mut lost, mut line) = (Line::new(), Line::new());
+    line.ok(leased("BM-3", 1));
+    lost.ok(leased("BM-3", 1));
+    let first = lost.ok(leased("BM-1", 1));
+    lost.ok(leased("BM-2", 1));
+    lost.ok(lease_voided("BM-3", 1, VoidCause::ReplyLost));
+    lost.ok(leased("BM-3", 2));
+    lost.ok(spent("BM-1", 1));
+    lost.ok(lease_voided("BM-2", 1, VoidCause::LeaseReturned));
+    let kept = kept_by_a_station(&lost, first);
+    let [leased_1, leased_2, _, leased_3, spent_1, voided_2] = &kept[..] else {
+        panic!("{kept:?}")
+    };
+    let none = Refused::Recovery("nothing was lost");
+    let record_lost = || lease_voided("BM-3", 1, VoidCause::RecordLost);
+    assert_eq!(line.try_one(record_lost()), Err(none));
+    line.ok(Event::LogRecovered(Box::new(LogRecovered {
+        restored: first,
+        kept: first,
+        lost: newest(&lost).size - first,
+        ..recovery(&lost)
+    })));
+    line.ok(again(leased_1));
+    line.ok(again(leased_2));
+    // Whoever altered it does not have the log's word for it.
+    let mut forged = leased_2.clone();
+    forged.entry.event = lease_voided("BM-1", 1, VoidCause::LeaseReturned);
+    unproven(&mut line, &forged, "");
+    assert!(matches!(
+        line.try_one(again(leased_3)),
+        Err(Refused::Leased { .. })
+    ));
+    line.append(change(vec![record_lost(), again(leased_3)]))
+        .unwrap();
+    line.ok(again(spent_1));
+    line.ok(again(voided_2));
+    let reader = line.ledger.reader().unwrap();
+    let count = reader.lease_count(&order("WO-1")).unwrap();
+    assert_eq!((count.leased, count.returned), (1, 2));
+    let unit = reader.unit(&serial("BM-1")).unwrap().unwrap();
+    assert_eq!((unit.state, unit.attempt), (State::Issued, Attempt(1)));
+    drop(reader);
+    // And the line goes on: what was built while nobody heard of it is reported.
+    line.ok(loaded("BM-1", 1));
+    line.ok(spent("BM-3", 2));
+    line.check();
+}
+
+/// A lost lease that the rules refuse burns its password with the block of its serial.
+#[test]
+fn a_blocked_lease_burns_its_password() {
+    let (mut lost, mut line) = (Line::new(), Line::new());
+    lost.ok(leased("BM-1", 1));
+    let kept = kept_by_a_station(&lost, KEPT);
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    let block = |unit: &str| {
+        Event::SerialBlocked(Box::new(Blocked {
+            serial: serial(unit),
+            device_id: None,
+            reason: "it cannot stand".into(),
+            by: vec!["B-7".into(), "B-8".into()],
+            evidence: Some(Box::new(kept[0].clone())),
+        }))
+    };
+    let other = Refused::Recovery("the evidence is of another unit");
+    assert_eq!(line.try_one(block("BM-2")), Err(other));
+    line.ok(block("BM-1"));
+    let password = leased_of(step("BM-1", 1)).fingerprint;
+    let theft = leased_with("BM-3", 1, |leased| leased.fingerprint = password);
+    assert_eq!(line.try_one(theft), Err(Refused::FingerprintUsed));
+    let blocked = line.try_one(leased("BM-1", 1)).unwrap_err();
+    assert!(matches!(blocked, Refused::Blocked { .. }), "{blocked}");
+    line.check();
 }
 
 #[test]

@@ -702,6 +702,18 @@ fn rework_takes_two_people() {
 }
 
 #[test]
+fn a_seal_is_scrapped_by_two_people_and_what_is_not_sealed_by_anybody() {
+    let sealed = || vec![issue("BM-1", 1), loaded("BM-1", 1), sealed("BM-1", 1)];
+    for people in [&[][..], &["QA-1"], &["QA-1", "QA-1"]] {
+        let event = scrapped_by("BM-1", 1, people);
+        check(sealed(), event, Refused::OnePerson(serial("BM-1")));
+    }
+    accept([sealed(), vec![scrapped_by("BM-1", 1, &["L-1", "QA-1"])]].concat());
+    let voided = vec![issue("BM-1", 1), voided("BM-1", 1)];
+    accept([voided, vec![scrapped_by("BM-1", 1, &[])]].concat());
+}
+
+#[test]
 fn the_whole_life_of_a_unit() {
     let line = accept(vec![
         issue("BM-1", 1),

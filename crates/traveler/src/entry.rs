@@ -268,6 +268,9 @@ pub enum Event {
         step: Step,
         /// Why.
         reason: String,
+        /// The two people who agreed, of a unit that was sealed; nobody else is asked for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<String>,
     },
     /// The log was put back from a copy, and what came after the copy is lost in part. For ever.
     LogRecovered(Box<LogRecovered>),
@@ -392,6 +395,24 @@ impl Event {
             | Event::LogRecovered(_)
             | Event::SerialBlocked(_) => None,
         }
+    }
+
+    /// The lease that this event opens or ends without a unit. One that is spent is a step.
+    #[must_use]
+    pub fn lease(&self) -> Option<&LeaseStep> {
+        match self {
+            Event::Leased(leased) => Some(&leased.lease),
+            Event::LeaseVoided { lease, .. } => Some(lease),
+            Event::Recovered(recovered) => recovered.entry.event.lease(),
+            _ => None,
+        }
+    }
+
+    /// The serial that this event is about: of a step, or of a lease.
+    #[must_use]
+    pub fn serial(&self) -> Option<&Serial> {
+        let step = self.step().map(|(step, _)| &step.serial);
+        step.or_else(|| self.lease().map(|lease| &lease.serial))
     }
 
     /// What happened to the line: of a recovered entry, what was lost.

@@ -171,6 +171,10 @@ mod tests {
         assert_eq!(spent.lease(), lease());
         let event = Event::Spent(Box::new(spent.clone()));
         assert_eq!(event.step(), Some((&spent.step, State::Issued)));
+        assert_eq!(
+            (event.lease(), event.serial()),
+            (None, Some(&spent.step.serial))
+        );
         let text = "\"kind\":\"spent\",\"serial\":\"BM-000001\",\
              \"device_id\":\"00112233aabbccdd\",\"order\":\"WO-1\",\"station\":\"bench-1\",\
              \"attempt\":2,\"operator\":\"OP-7\",\"slot\":\"slot-2\",\
@@ -205,7 +209,8 @@ mod tests {
                 lease: nobody.clone(),
                 cause,
             };
-            assert_eq!(event.step(), None);
+            assert_eq!((event.step(), event.lease()), (None, Some(&nobody)));
+            assert_eq!(event.serial(), Some(&nobody.serial));
             check(
                 event,
                 &format!(

@@ -29,10 +29,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
 
+use credential::Bundle;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::profile::{Answer, ConsoleProfile, Part, Script, Step};
+use crate::profile::{Answer, ConsoleProfile, Driver, Part, Profile, Script, Step};
 use heard::Heard;
 use line::Line;
 use turn::Phase;
@@ -265,6 +266,28 @@ impl Console {
             if let Some(action) = self.turn(now)? {
                 return Ok(action);
             }
+        }
+    }
+}
+
+/// Whether every step of a profile can be typed, or given to its tool, for such a bundle.
+///
+/// # Errors
+/// [`ConsoleError::Unwritable`] and [`ConsoleError::TooLong`], of the first step that cannot.
+pub fn fits(profile: &Profile, bundle: &Bundle) -> Result<(), ConsoleError> {
+    match &profile.driver {
+        Driver::Native => Ok(()),
+        Driver::Console(console) => {
+            let mut typed = Console::new(Arc::clone(console));
+            typed.holds(Values::of(bundle));
+            Step::ALL.into_iter().try_for_each(|step| typed.begin(step))
+        }
+        Driver::Exec(exec) => {
+            let values = Values::of(bundle);
+            let steps = Step::ALL.into_iter();
+            let lines = steps.flat_map(|step| exec.scripts.step(step).lines());
+            let mut texts = lines.flat_map(|line| line.run.iter().chain(&line.stdin));
+            texts.try_for_each(|text| values.fill(text, "").map(drop))
         }
     }
 }

@@ -10,8 +10,8 @@ use minicbor::data::Type;
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decoder, Encoder};
 
-/// Keys 0 to 12: the widest message has so many.
-const KEYS: usize = 13;
+/// Keys 0 to 13: the widest message has so many.
+const KEYS: usize = 14;
 
 /// One value of a field.
 #[derive(Clone, Copy)]

@@ -28,10 +28,10 @@ mod state;
 mod station;
 pub mod unit;
 
-pub use message::{Nonce, Refusal, UnitState};
+pub use message::{Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, Refusal, UnitState};
 #[cfg(feature = "station")]
 pub use station::{
     Action, Answer, BOOT_POLL, BOOT_POLLS, Booted, Check, Event, Exchange, Facts, Greet, Held,
-    LOAD_WITHIN, Link, Load, Lock, Prove, REPLY_WITHIN, RESENDS, Receipt, Reply, Request, Reset,
-    WireError,
+    Install, Installed, LOAD_WITHIN, Link, Load, Lock, Prove, REPLY_WITHIN, RESENDS, Receipt,
+    Reply, Request, Reset, WireError,
 };

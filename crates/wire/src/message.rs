@@ -21,6 +21,11 @@ pub const TEXT_MAX: usize = 64;
 /// The most MAC addresses one unit names.
 pub const MACS_MAX: usize = 8;
 
+/// The first version of these messages; a unit that does not say which it speaks speaks this one.
+pub const PROTOCOL_FIRST: u32 = 1;
+/// The version whose units also know [`Request::Install`] and [`Request::Report`].
+pub const PROTOCOL_INSTALL: u32 = 2;
+
 /// Sixteen bytes a station never uses twice: they make a proof one of now, not of before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Nonce(pub [u8; 16]);
@@ -58,6 +63,20 @@ pub enum Request<'a> {
         /// Secret; as scanned, folded by the unit.
         password: &'a [u8],
     },
+    /// Write this bundle, read it back from flash, reset; then prove, unasked, that it is still there.
+    Install {
+        /// Kept over the reset; goes into the proof.
+        nonce: Nonce,
+        /// The unit it was issued to; another one refuses it.
+        device_id: &'a [u8],
+        /// Secret.
+        bundle: &'a [u8],
+    },
+    /// Say once more what you said after the reset of this install.
+    Report {
+        /// The install's.
+        nonce: Nonce,
+    },
 }
 
 impl<'a> Request<'a> {
@@ -77,6 +96,15 @@ impl<'a> Request<'a> {
             Request::Prove { nonce } => Fields::new(4).with_bytes(1, &nonce.0),
             Request::Lock { digest } => Fields::new(5).with_bytes(1, digest),
             Request::Check { password } => Fields::new(6).with_bytes(1, password),
+            Request::Install {
+                nonce,
+                device_id,
+                bundle,
+            } => Fields::new(7)
+                .with_bytes(1, &nonce.0)
+                .with_bytes(2, device_id)
+                .with_bytes(3, bundle),
+            Request::Report { nonce } => Fields::new(8).with_bytes(1, &nonce.0),
         }
         .encode(out)
     }
@@ -103,6 +131,14 @@ impl<'a> Request<'a> {
             },
             6 => Request::Check {
                 password: fields.bytes(1, 0..=TEXT_MAX)?,
+            },
+            7 => Request::Install {
+                nonce: Nonce(fields.array(1)?),
+                device_id: fields.bytes(2, 4..=DEVICE_ID_MAX)?,
+                bundle: fields.bytes(3, 1..=BUNDLE_MAX)?,
+            },
+            8 => Request::Report {
+                nonce: Nonce(fields.array(1)?),
             },
             _ => return None,
         })
@@ -134,6 +170,23 @@ pub struct Facts<'a> {
     pub csr: Option<&'a [u8]>,
     /// SubjectPublicKeyInfo (DER) of that key.
     pub public_key: Option<&'a [u8]>,
+    /// Which version of these messages it speaks; not sent when it is [`PROTOCOL_FIRST`].
+    pub protocol: u32,
+}
+
+/// How a unit shows, after the reset, what an install left in its flash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Installed<'a> {
+    /// The install's.
+    pub nonce: Nonce,
+    /// In which boot it was written; the proof is only worth something in a later one.
+    pub written_in: u32,
+    /// Proof over nonce, both boots and flash.
+    pub proof: [u8; 32],
+    /// ECDSA P-256 signature (DER) over the receipt, when there is a key to sign with.
+    pub signature: Option<&'a [u8]>,
+    /// SubjectPublicKeyInfo (DER) of the key that signed.
+    pub public_key: Option<&'a [u8]>,
 }
 
 /// How a unit shows what it holds.
@@ -164,7 +217,7 @@ pub enum Reply<'a> {
         /// Read-back proof over nonce and flash.
         proof: [u8; 32],
     },
-    /// To `Reset`: it follows at once.
+    /// To `Reset` and `Install`: it follows at once.
     Resetting,
     /// To `Prove`.
     Proved(Proved<'a>),
@@ -175,12 +228,14 @@ pub enum Reply<'a> {
         /// Whether the password is the unit's.
         yes: bool,
     },
-    /// Unasked, with sequence number 0: the unit has started.
+    /// Unasked, with sequence number 0: the unit has started. Also to `Report`.
     Booted {
         /// The silicon's own id.
         device_id: &'a [u8],
         /// How often it has booted.
         boots: u32,
+        /// In the boot after an install, or when it is asked. A reader of the first version skips it.
+        installed: Option<Installed<'a>>,
     },
 }
 
@@ -201,9 +256,19 @@ impl<'a> Reply<'a> {
                 .with_optional(6, proved.public_key),
             Reply::Locked => Fields::new(21),
             Reply::Answer { yes } => Fields::new(22).with(1, Value::Truth(*yes)),
-            Reply::Booted { device_id, boots } => Fields::new(23)
-                .with_bytes(1, device_id)
-                .with_number(2, *boots),
+            Reply::Booted {
+                device_id,
+                boots,
+                installed,
+            } => {
+                let fields = Fields::new(23)
+                    .with_bytes(1, device_id)
+                    .with_number(2, *boots);
+                match installed {
+                    Some(installed) => installed.fields(fields),
+                    None => fields,
+                }
+            }
         }
         .encode(out)
     }
@@ -234,9 +299,35 @@ impl<'a> Reply<'a> {
             23 => Reply::Booted {
                 device_id: fields.bytes(1, 4..=DEVICE_ID_MAX)?,
                 boots: fields.number(2)?,
+                installed: Installed::from_fields(&fields)?,
             },
             _ => return None,
         })
+    }
+}
+
+impl<'a> Installed<'a> {
+    fn fields(&'a self, fields: Fields<'a>) -> Fields<'a> {
+        fields
+            .with_bytes(3, &self.nonce.0)
+            .with_number(4, self.written_in)
+            .with_bytes(5, &self.proof)
+            .with_optional(6, self.signature)
+            .with_optional(7, self.public_key)
+    }
+
+    /// `Some(None)` when there is none; `None` when there is one that cannot be read.
+    fn from_fields(fields: &Fields<'a>) -> Option<Option<Installed<'a>>> {
+        let Some(nonce) = fields.optional(3, fields.array(3))? else {
+            return Some(None);
+        };
+        Some(Some(Installed {
+            nonce: Nonce(nonce),
+            written_in: fields.number(4)?,
+            proof: fields.array(5)?,
+            signature: fields.optional(6, fields.bytes(6, 1..=SIGNATURE_MAX))?,
+            public_key: fields.optional(7, fields.bytes(7, 1..=PUBLIC_KEY_MAX))?,
+        }))
     }
 }
 
@@ -257,9 +348,13 @@ impl<'a> Facts<'a> {
         if let Some((serial, attempt)) = self.held {
             fields = fields.with_text(9, serial).with_number(10, attempt);
         }
-        fields
+        fields = fields
             .with_optional(11, self.csr)
-            .with_optional(12, self.public_key)
+            .with_optional(12, self.public_key);
+        match self.protocol {
+            PROTOCOL_FIRST => fields,
+            later => fields.with_number(13, later),
+        }
     }
 
     fn from_fields(fields: &Fields<'a>) -> Option<Facts<'a>> {
@@ -283,6 +378,9 @@ impl<'a> Facts<'a> {
             held,
             csr: fields.optional(11, fields.bytes(11, 1..=CSR_MAX))?,
             public_key: fields.optional(12, fields.bytes(12, 1..=PUBLIC_KEY_MAX))?,
+            protocol: fields
+                .optional(13, fields.number(13))?
+                .unwrap_or(PROTOCOL_FIRST),
         })
     }
 }

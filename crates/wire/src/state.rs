@@ -75,6 +75,8 @@ pub enum Refusal {
     Flash,
     /// Too many wrong passwords since the unit booted.
     TooManyGuesses,
+    /// No install with that nonce was written to the end.
+    NotInstalled,
     /// A code this version does not know.
     Other(u8),
 }
@@ -91,6 +93,7 @@ impl Refusal {
             Refusal::OtherBundle => 7,
             Refusal::Flash => 8,
             Refusal::TooManyGuesses => 9,
+            Refusal::NotInstalled => 10,
             Refusal::Other(code) => code,
         }
     }
@@ -106,6 +109,7 @@ impl Refusal {
             7 => Refusal::OtherBundle,
             8 => Refusal::Flash,
             9 => Refusal::TooManyGuesses,
+            10 => Refusal::NotInstalled,
             code => Refusal::Other(code),
         }
     }
@@ -123,6 +127,7 @@ impl core::fmt::Display for Refusal {
             Refusal::OtherBundle => "it holds another bundle",
             Refusal::Flash => "its flash did not take the bytes",
             Refusal::TooManyGuesses => "too many wrong passwords since it booted",
+            Refusal::NotInstalled => "it was not written to the end",
             Refusal::Other(code) => return write!(f, "code {code}"),
         })
     }

@@ -3,6 +3,7 @@
 //! Parsed at this edge: what a unit says becomes ids of the crate `traveler` or it is no reply.
 
 mod exchange;
+mod install;
 mod link;
 
 use core::time::Duration;
@@ -20,6 +21,7 @@ pub use exchange::{
     BOOT_POLL, BOOT_POLLS, Check, Greet, LOAD_WITHIN, Load, Lock, Prove, REPLY_WITHIN, RESENDS,
     Reset,
 };
+pub use install::Install;
 pub use link::Link;
 
 /// Something that happened on the line, as the driver reports it.
@@ -126,6 +128,20 @@ pub enum Request {
         /// Secret.
         password: Zeroizing<Vec<u8>>,
     },
+    /// Write, persist, read back, reset; then prove.
+    Install {
+        /// Goes into the proof.
+        nonce: Nonce,
+        /// The unit the bundle was issued to.
+        device_id: DeviceId,
+        /// Secret.
+        bundle: Zeroizing<Vec<u8>>,
+    },
+    /// Say once more what came of an install.
+    Report {
+        /// The install's.
+        nonce: Nonce,
+    },
 }
 
 impl Request {
@@ -139,6 +155,8 @@ impl Request {
             Request::Prove { .. } => "prove",
             Request::Lock { .. } => "lock",
             Request::Check { .. } => "check",
+            Request::Install { .. } => "install",
+            Request::Report { .. } => "report",
         }
     }
 
@@ -160,6 +178,17 @@ impl Request {
             Request::Prove { nonce } => message::Request::Prove { nonce: *nonce }.encode(out),
             Request::Lock { digest } => message::Request::Lock { digest: digest.0 }.encode(out),
             Request::Check { password } => message::Request::Check { password }.encode(out),
+            Request::Install {
+                nonce,
+                device_id,
+                bundle,
+            } => message::Request::Install {
+                nonce: *nonce,
+                device_id: &device_id_bytes(device_id),
+                bundle,
+            }
+            .encode(out),
+            Request::Report { nonce } => message::Request::Report { nonce: *nonce }.encode(out),
         }
     }
 }
@@ -199,6 +228,8 @@ pub struct Facts {
     pub csr: Option<Vec<u8>>,
     /// SubjectPublicKeyInfo (DER) of that key. Not checked here.
     pub public_key: Option<Vec<u8>>,
+    /// Which version of this protocol it speaks; the first where a console or a tool is spoken to.
+    pub protocol: u32,
 }
 
 /// Whose bundle a unit holds.
@@ -232,6 +263,23 @@ pub struct Booted {
     pub device_id: DeviceId,
     /// How often it has booted.
     pub boots: u32,
+    /// What it says of an install, in the boot after it or when it is asked.
+    pub installed: Option<Installed>,
+}
+
+/// What a unit's flash holds after the reset of an install.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Installed {
+    /// The install's.
+    pub nonce: Nonce,
+    /// In which boot it was written.
+    pub written_in: u32,
+    /// Proof over nonce, both boots and flash.
+    pub proof: [u8; 32],
+    /// ECDSA P-256 (DER) over `credential::receipt`. For the server to verify.
+    pub signature: Option<Vec<u8>>,
+    /// SubjectPublicKeyInfo (DER) of the key that signed.
+    pub public_key: Option<Vec<u8>>,
 }
 
 /// Whether a password is the unit's. No `Debug`, so that no log says how near a guess was.
@@ -307,9 +355,20 @@ impl Reply {
             message::Reply::Locked => Reply::Locked,
             message::Reply::Answer { yes: true } => Reply::Answer(Answer::Yes),
             message::Reply::Answer { yes: false } => Reply::Answer(Answer::No),
-            message::Reply::Booted { device_id, boots } => Reply::Booted(Booted {
+            message::Reply::Booted {
+                device_id,
+                boots,
+                installed,
+            } => Reply::Booted(Booted {
                 device_id: DeviceId::from_bytes(device_id).ok()?,
                 boots,
+                installed: installed.map(|installed| Installed {
+                    nonce: installed.nonce,
+                    written_in: installed.written_in,
+                    proof: installed.proof,
+                    signature: installed.signature.map(<[u8]>::to_vec),
+                    public_key: installed.public_key.map(<[u8]>::to_vec),
+                }),
             }),
         })
     }
@@ -337,6 +396,7 @@ impl Facts {
             held,
             csr: facts.csr.map(<[u8]>::to_vec),
             public_key: facts.public_key.map(<[u8]>::to_vec),
+            protocol: facts.protocol,
         })
     }
 }

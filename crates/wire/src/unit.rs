@@ -8,6 +8,7 @@
 //! Deliberately absent: sending a bundle back, unlocking, time. Secrets are overwritten in the
 //! buffers here, though flash holds them in clear: that is what the unit is for.
 
+mod install;
 mod silicon;
 mod store;
 
@@ -17,10 +18,10 @@ use subtle::ConstantTimeEq;
 use crate::fields::Fields;
 use crate::frame::{self, Decoder, Frame, LINE_MAX, UNASKED};
 use crate::message::{
-    BUNDLE_MAX, Facts, Nonce, PUBLIC_KEY_MAX, Proved, Refusal, Reply, Request, SIGNATURE_MAX,
-    TEXT_MAX, UnitState,
+    BUNDLE_MAX, Facts, Nonce, PROTOCOL_INSTALL, PUBLIC_KEY_MAX, Proved, Refusal, Reply, Request,
+    SIGNATURE_MAX, TEXT_MAX, UnitState,
 };
-use crate::proof::{RECEIPT_MAX, receipt};
+use crate::proof::{RECEIPT_MAX, ReadBack, receipt};
 
 pub use silicon::{Identity, SigningKey, Silicon};
 pub use store::{FLASH_SIZE, Flash, PAGE, WRITE_ALIGN};
@@ -105,14 +106,15 @@ impl<F: Flash, S: Silicon> Unit<F, S> {
         Ok(seen)
     }
 
-    /// Says, unasked, that the unit has booted.
-    pub fn announce(&self, out: &mut impl FnMut(&[u8])) {
+    /// Says, unasked, that the unit has booted; after an install, also what is in its flash now.
+    ///
+    /// Called once a boot. With a key it makes a signature, after an install.
+    pub fn announce(&mut self, out: &mut impl FnMut(&[u8])) {
         let mut line = [0; LINE_MAX];
-        let booted = Reply::Booted {
-            device_id: self.desk.silicon.identity().device_id,
-            boots: self.desk.silicon.boots(),
-        };
-        if let Some(length) = frame::encode(UNASKED, &mut line, |message| booted.encode(message)) {
+        let length = self.desk.with_boot(|booted| {
+            frame::encode(UNASKED, &mut line, |message| booted.encode(message))
+        });
+        if let Some(length) = length {
             out(&line[..length]);
         }
     }
@@ -182,6 +184,12 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
             Some(Request::Reset) => Ok(Reply::Resetting),
             Some(Request::Lock { digest }) => self.lock(&digest),
             Some(Request::Check { password }) => self.check(password),
+            Some(Request::Install {
+                nonce,
+                device_id,
+                bundle,
+            }) => self.install(nonce, device_id, bundle),
+            Some(Request::Report { nonce }) => return self.report(&nonce, send),
         };
         send(&done.unwrap_or_else(Reply::Refused))
     }
@@ -210,18 +218,28 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
             held,
             csr: self.silicon.csr(),
             public_key: length.and_then(|length| public_key.get(..length)),
+            protocol: PROTOCOL_INSTALL,
         }));
         self.bundle.fill(0);
         reply
     }
 
-    /// Writes unless the very same bundle is there already: a rerun costs no erase.
     fn load(
         &mut self,
         nonce: &Nonce,
         device_id: &[u8],
         bundle: &[u8],
     ) -> Result<Reply<'static>, Refusal> {
+        self.write(device_id, bundle)?;
+        // From flash, not from the request: this is what a reset will find.
+        let found = self.store.look()?;
+        let marker = whole(&found).ok_or(Refusal::Flash)?;
+        let (_, proof) = self.store.read_back(&marker, ReadBack::new(nonce))?;
+        Ok(Reply::Stored { proof })
+    }
+
+    /// Writes unless the very same bundle is there already: a rerun costs no erase.
+    fn write(&mut self, device_id: &[u8], bundle: &[u8]) -> Result<(), Refusal> {
         if device_id != self.silicon.identity().device_id {
             return Err(Refusal::NotThisUnit); // issued to another: it must not touch this flash
         }
@@ -234,17 +252,13 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
         if whole(&found).is_none_or(|marker| marker.digest != digest) {
             self.store.replace(bundle)?;
         }
-        // From flash, not from the request: this is what a reset will find.
-        let found = self.store.look()?;
-        let marker = whole(&found).ok_or(Refusal::Flash)?;
-        let (_, proof) = self.store.read_back(&marker, nonce)?;
-        Ok(Reply::Stored { proof })
+        Ok(())
     }
 
     fn prove<R>(&mut self, nonce: &Nonce, send: impl FnOnce(&Reply<'_>) -> R) -> R {
-        let mut signature = [0; SIGNATURE_MAX];
-        let mut public_key = [0; PUBLIC_KEY_MAX];
-        let proved = self.proved(nonce, &mut signature, &mut public_key);
+        let (mut signature, mut public_key) = ([0; SIGNATURE_MAX], [0; PUBLIC_KEY_MAX]);
+        let read_back = ReadBack::new(nonce);
+        let proved = self.proved(read_back, &mut signature, &mut public_key);
         self.bundle.fill(0);
         let proved = match proved {
             Ok(proved) => proved,
@@ -264,13 +278,13 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
 
     fn proved(
         &mut self,
-        nonce: &Nonce,
+        read_back: ReadBack,
         signature: &mut [u8; SIGNATURE_MAX],
         public_key: &mut [u8; PUBLIC_KEY_MAX],
     ) -> Result<Shown, Refusal> {
         let found = self.store.look()?;
         let marker = committed(&found)?;
-        let (digest, proof) = self.store.read_back(&marker, nonce)?;
+        let (digest, proof) = self.store.read_back(&marker, read_back)?;
         let held = held(&self.store, &found, &mut self.bundle)?;
         let mut bytes = [0; RECEIPT_MAX];
         let device_id = self.silicon.identity().device_id;

@@ -375,8 +375,12 @@ impl Tally {
             0 => String::new(),
             count => format!(", reprinted {count}"),
         };
+        let leases = match (self.leased, self.returned) {
+            (0, 0) => String::new(),
+            (leased, returned) => format!(", leased {leased}, returned {returned}"),
+        };
         format!(
-            "issued {}, sealed {}, voided {}{reprinted}",
+            "issued {}, sealed {}, voided {}{reprinted}{leases}",
             self.issued, self.sealed, self.voided
         )
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ledger::Reader;
+use ledger::{LeaseRow, Reader, UnitRow};
 use serde_json::{Value, json};
 use tlog::EntryProof;
 use traveler::{Entry, Serial};
@@ -16,7 +16,8 @@ use crate::site::{self, Site};
 pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Format) -> Result<()> {
     let reader = reader(site)?;
     let blocks = reader.blocks(serial)?;
-    let Some(row) = reader.unit(serial)? else {
+    let (unit, lease) = (reader.unit(serial)?, reader.lease(serial)?);
+    if unit.is_none() && lease.is_none() {
         if let Some(block) = blocks.first() {
             bail!(
                 "serial {serial} is in no record and blocked since entry {}: a unit of that name may \
@@ -25,7 +26,7 @@ pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Form
             );
         }
         bail!("serial {serial} was never issued here: check it, or name the server with --data");
-    };
+    }
     let traveler = reader.traveler(serial)?;
     let entries: Vec<Value> = traveler
         .iter()
@@ -36,20 +37,18 @@ pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Form
         Some(out) => prove(site, &reader, &traveler, out)?,
         None => Vec::new(),
     };
-    let fact = json!({
-        "serial": serial.as_str(),
-        "state": row.state.as_str(),
-        "attempt": row.attempt.0,
-        "device_id": row.device_id.as_str(),
-        "order": row.order.as_str(),
-        "station": row.station.as_str(),
-        "certificate_sha256": row.certificate_sha256.to_string(),
-        "entries": entries,
-        "blocked_by": blocks.iter().map(|block| block.seq).collect::<Vec<_>>(),
-        "proofs": proofs,
-    });
+    let mut fact = stands(unit.as_ref());
+    fact["serial"] = json!(serial.as_str());
+    fact["lease"] = lease.as_ref().map_or(Value::Null, lease_json);
+    fact["entries"] = json!(entries);
+    fact["blocked_by"] = blocks.iter().map(|block| block.seq).collect();
+    fact["proofs"] = json!(proofs);
     print(format, &fact, || {
-        let mut text = format!("{serial} is {} (attempt {})\n", row.state, row.attempt);
+        let mut text = match &unit {
+            Some(row) => format!("{serial} is {} (attempt {})\n", row.state, row.attempt),
+            None => format!("{serial} is no unit yet\n"),
+        };
+        text.push_str(&lease.as_ref().map_or_else(String::new, lease_line));
         entries
             .iter()
             .for_each(|entry| text.push_str(&entry_line(entry)));
@@ -71,6 +70,58 @@ pub(super) fn run(site: &Site, serial: &Serial, out: Option<&Path>, format: Form
         }
         text
     })
+}
+
+/// Where the unit stands. Every name is there also when there is no unit yet, only a lease.
+fn stands(unit: Option<&UnitRow>) -> Value {
+    json!({
+        "state": unit.map(|row| row.state.as_str()),
+        "attempt": unit.map(|row| row.attempt.0),
+        "device_id": unit.map(|row| row.device_id.as_str()),
+        "order": unit.map(|row| row.order.as_str()),
+        "station": unit.map(|row| row.station.as_str()),
+        "certificate_sha256": unit.map(|row| row.certificate_sha256.to_string()),
+    })
+}
+
+/// The newest lease of the serial, whatever became of it.
+fn lease_json(row: &LeaseRow) -> Value {
+    json!({
+        "state": became(row),
+        "attempt": row.attempt.0,
+        "order": row.order.as_str(),
+        "station": row.station.as_str(),
+        "expires": row.expires,
+        "cause": row.voided.map(|cause| cause.as_str()),
+    })
+}
+
+fn became(row: &LeaseRow) -> &'static str {
+    match (row.spent_seq, row.voided) {
+        (Some(_), _) => "spent",
+        (None, Some(_)) => "voided",
+        (None, None) => "held",
+    }
+}
+
+/// Said while it matters: once it is spent it is an attempt, which the entries tell.
+fn lease_line(row: &LeaseRow) -> String {
+    let LeaseRow {
+        attempt,
+        station,
+        expires,
+        ..
+    } = row;
+    match (row.spent_seq, row.voided) {
+        (Some(_), _) => String::new(),
+        (None, Some(cause)) => {
+            let cause = cause.as_str();
+            format!("leased to {station} as attempt {attempt}, ended without a unit: {cause}\n")
+        }
+        (None, None) => {
+            format!("leased to {station} as attempt {attempt} until {expires}, no unit reported\n")
+        }
+    }
 }
 
 /// Writes each entry and its proof. An entry that no checkpoint covers yet has none.
@@ -120,7 +171,15 @@ fn entry_line(whole: &Value) -> String {
         _ => (whole, String::new()),
     };
     let word = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-    let notes = ["cause", "reason", "label", "fingerprint"].map(|name| {
+    let notes = [
+        "cause",
+        "reason",
+        "label",
+        "expires",
+        "released",
+        "fingerprint",
+    ]
+    .map(|name| {
         entry[name]
             .as_str()
             .map(|value| format!("  {name} {value}"))

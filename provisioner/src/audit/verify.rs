@@ -38,6 +38,7 @@ pub(super) fn run(site: &Site, args: &VerifyArgs, format: Format) -> Result<Exit
         remembered: &remembered,
         since: since.as_ref(),
         threads: args.threads.map_or_else(threads, usize::from),
+        profile_of: Some(compliance::profile_sha256),
     };
     // What is behind a trusted checkpoint begins with whoever signed that.
     let in_force = since.as_ref().and_then(|since| keys.in_force(since.size));

@@ -60,6 +60,7 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
     let audit = Audit {
         remembered: seen.as_slice(),
         threads: threads(),
+        profile_of: Some(compliance::profile_sha256),
         ..Audit::default()
     };
     let mut report = ledger::verify_bundle_with(&args.bundle, &key, &audit)?;
@@ -106,6 +107,7 @@ fn despite_the_loss(
 ) -> Result<Option<Report>> {
     let audit = Audit {
         threads: threads(),
+        profile_of: Some(compliance::profile_sha256),
         ..Audit::default()
     };
     let report = ledger::verify_bundle_with(&args.bundle, key, &audit)?;

@@ -141,11 +141,13 @@ impl Journal {
         }
     }
 
-    /// Whether it proves the issue of this attempt.
+    /// Whether it proves the issue of this attempt, or the lease that it came of.
     pub(super) fn proves_issue(&self, serial: &Serial, attempt: Attempt) -> bool {
-        self.proven.values().any(|one| {
-            matches!(&one.entry.event, Event::Issued(issued)
-                if issued.step.serial == *serial && issued.step.attempt == attempt)
+        let is = |of: &Serial, nth: Attempt| *of == *serial && nth == attempt;
+        self.proven.values().any(|one| match &one.entry.event {
+            Event::Issued(issued) => is(&issued.step.serial, issued.step.attempt),
+            Event::Leased(leased) => is(&leased.lease.serial, leased.lease.attempt),
+            _ => false,
         })
     }
 }

@@ -113,10 +113,22 @@ impl Loss {
         format!("{} of {} entries are lost", self.lost(), self.remembered)
     }
 
-    /// Serials of the units that stations prove.
+    /// The serials among them that were leased and met no unit, as far as anybody proves.
+    pub(super) fn leases(&self) -> BTreeSet<Serial> {
+        let mut leased = BTreeSet::new();
+        for event in self.units.iter().map(|one| &one.entry.event) {
+            match event {
+                Event::Leased(of) => drop(leased.insert(of.lease.serial.clone())),
+                event => drop(event.serial().map(|serial| leased.remove(serial))),
+            }
+        }
+        leased
+    }
+
+    /// Serials that stations prove.
     pub(super) fn serials(&self) -> BTreeSet<Serial> {
-        let serial = |one: &Recovered| Some(one.entry.event.step()?.0.serial.clone());
-        self.units.iter().filter_map(serial).collect()
+        let serials = self.units.iter().filter_map(|one| one.entry.event.serial());
+        serials.cloned().collect()
     }
 }
 
@@ -132,9 +144,11 @@ fn lost_units(
         for (seq, one) in &journal.proven {
             // One that was written again before is proven by what it repeats, not by itself.
             let again = matches!(one.entry.event, Event::Recovered(_));
-            let Some((step, _)) = one.entry.event.step().filter(|_| !again) else {
+            let event = &one.entry.event;
+            let Some(serial) = event.serial().filter(|_| !again) else {
                 continue;
             };
+            let device_id = event.step().map(|(step, _)| &step.device_id);
             let own = reader.entry(*seq)?;
             if own.as_ref() == Some(&one.entry.to_bytes()) {
                 continue;
@@ -143,8 +157,7 @@ fn lost_units(
             if own.is_some() && reader.recoveries()?.is_empty() {
                 *kept = (*kept).min(*seq);
             }
-            let on_record = has(reader, &step.serial, one.entry.event.happened())?;
-            if on_record || is_held(reader, &step.serial, &step.device_id)? {
+            if has(reader, serial, event.happened())? || is_held(reader, serial, device_id)? {
                 continue;
             }
             let same = units.entry(*seq).or_default();
@@ -160,11 +173,8 @@ fn lost_units(
     Ok(units.into_values().flatten().collect())
 }
 
-/// Whether the log has this step of the unit, in its old place or written again.
+/// Whether the log has this step of the unit or lease, in its old place or written again.
 fn has(reader: &Reader, serial: &Serial, event: &Event) -> Result<bool> {
-    if reader.unit(serial)?.is_none() {
-        return Ok(false);
-    }
     let traveler = reader.traveler(serial)?;
     let mut own = traveler
         .iter()
@@ -172,22 +182,25 @@ fn has(reader: &Reader, serial: &Serial, event: &Event) -> Result<bool> {
     Ok(own.any(|entry| entry.event.happened() == event))
 }
 
-/// Whether the rules refused this unit before, and it is blocked with its silicon.
-fn is_held(reader: &Reader, serial: &Serial, device_id: &DeviceId) -> Result<bool> {
+/// Whether the rules refused this unit before, and it is blocked with its silicon; a lease has none.
+fn is_held(reader: &Reader, serial: &Serial, device_id: Option<&DeviceId>) -> Result<bool> {
     let blocks = reader.blocks(serial)?;
     Ok(blocks
         .iter()
-        .any(|block| block.device_id.as_ref() == Some(device_id)))
+        .any(|block| block.device_id.as_ref() == device_id))
 }
 
 fn unknown_orders(reader: &Reader, units: &[Recovered]) -> Result<BTreeMap<OrderId, String>> {
     let mut orders = BTreeMap::new();
     for one in units {
-        if let Event::Issued(issued) = &one.entry.event
-            && reader.order(&issued.step.order)?.is_none()
-        {
-            let built = format!("{} of sha256 {}", issued.product, issued.product_sha256);
-            orders.insert(issued.step.order.clone(), built);
+        let (order, product, product_sha256) = match &one.entry.event {
+            Event::Issued(it) => (&it.step.order, &it.product, &it.product_sha256),
+            Event::Leased(it) => (&it.lease.order, &it.product, &it.product_sha256),
+            _ => continue,
+        };
+        if reader.order(order)?.is_none() {
+            let built = format!("{product} of sha256 {product_sha256}");
+            orders.insert(order.clone(), built);
         }
     }
     Ok(orders)
@@ -201,9 +214,10 @@ fn unproven(reader: &Reader, journals: &[Journal]) -> Result<BTreeMap<Serial, Bl
             // An intent alone: no reply came, so no unit holds anything of it.
             let Some(issued) = &open.issued else { continue };
             let attempt = issued.attempt;
-            let known = reader
-                .unit(&open.serial)?
-                .is_some_and(|row| row.attempt >= attempt);
+            let unit = reader.unit(&open.serial)?.map(|row| row.attempt);
+            // A lease of the log that met a unit since: its station reports it when it is back.
+            let lease = reader.lease(&open.serial)?.map(|row| row.attempt);
+            let known = unit.max(lease) >= Some(attempt);
             let proven = journal.proves_issue(&open.serial, attempt);
             if known || proven || !reader.blocks(&open.serial)?.is_empty() {
                 continue;

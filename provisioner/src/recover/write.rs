@@ -11,14 +11,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use compliance::Product;
 use ledger::{Ledger, Reader, Refused};
-use traveler::{
-    Attempt, Blocked, Change, Event, LogRecovered, OperatorId, Recovered, Serial, State, Step,
-    VoidCause,
-};
+use traveler::{Blocked, Change, Event, LogRecovered, OperatorId, Recovered, Serial};
 
 use super::journal::Journal;
 use super::loss::Loss;
 use super::order::OrderAgain;
+use super::withdrawn::{self, Withdrawn};
 use crate::auth::sha256;
 use crate::keys::LogKey;
 use crate::line::now;
@@ -76,7 +74,7 @@ pub(super) fn write(
     let mut written = Written::default();
     let mut blocks: Vec<Blocked> = Vec::new();
     let reader = pen.log.reader()?;
-    let voids = withdrawn_before(&reader, &loss.units)?;
+    let voids = withdrawn::by_later_ones(&reader, &loss.units)?;
     drop(reader);
     for batch in loss.units.chunks(BATCH) {
         pen.units(batch, &voids, &mut written, &mut blocks)?;
@@ -139,23 +137,16 @@ impl Pen<'_> {
     fn units(
         &mut self,
         batch: &[Recovered],
-        voids: &BTreeMap<(Serial, Attempt), Step>,
+        voids: &Withdrawn,
         written: &mut Written,
         blocks: &mut Vec<Blocked>,
     ) -> Result<()> {
         let changes: Vec<Change> = batch
             .iter()
             .map(|one| {
-                let step = one.entry.event.step().map(|(step, _)| step);
-                let issue = matches!(one.entry.event, Event::Issued(_));
-                let key = step.map(|step| (step.serial.clone(), step.attempt));
-                let void = key.filter(|_| issue).and_then(|key| voids.get(&key));
-                let void = void.map(|step| Event::Voided {
-                    step: step.clone(),
-                    cause: VoidCause::RecordLost,
-                });
                 let again = Event::Recovered(Box::new(one.clone()));
-                self.change(void.into_iter().chain([again]).collect())
+                let voids = withdrawn::before(voids, &one.entry.event);
+                self.change(voids.chain([again]).collect())
             })
             .collect();
         for (one, outcome) in batch
@@ -166,62 +157,26 @@ impl Pen<'_> {
                 written.recovered += 1;
                 continue;
             };
-            let Some((step, _)) = one.entry.event.step() else {
+            let event = &one.entry.event;
+            let Some(serial) = event.serial() else {
                 continue;
             };
-            let issue = matches!(one.entry.event, Event::Issued(_));
+            let minted = matches!(event, Event::Issued(_) | Event::Leased(_));
             // The first refusal says why; the steps behind it are refused for want of it.
-            if blocks.iter().any(|block| block.serial == step.serial) {
+            if blocks.iter().any(|block| block.serial == *serial) {
                 continue;
             }
             let reason = format!("lost entry {} cannot stand: {refused}", one.entry.seq);
             blocks.push(Blocked {
-                serial: step.serial.clone(),
-                device_id: Some(step.device_id.clone()),
+                serial: serial.clone(),
+                device_id: event.step().map(|(step, _)| step.device_id.clone()),
                 reason: reason.chars().take(400).collect(),
                 by: Vec::new(),
-                evidence: issue.then(|| Box::new(one.clone())),
+                evidence: minted.then(|| Box::new(one.clone())),
             });
         }
         Ok(())
     }
-}
-
-/// Attempts of the log that are open although a later one is proven: their withdrawal was lost.
-/// By the later attempt, which says so.
-fn withdrawn_before(
-    reader: &Reader,
-    units: &[Recovered],
-) -> Result<BTreeMap<(Serial, Attempt), Step>> {
-    let mut open: BTreeMap<Serial, Option<Step>> = BTreeMap::new();
-    let mut voids = BTreeMap::new();
-    for one in units {
-        let Some((step, state)) = one.entry.event.step() else {
-            continue;
-        };
-        if !open.contains_key(&step.serial) {
-            let row = reader.unit(&step.serial)?.filter(|row| row.state.is_open());
-            let known = row.map(|row| Step {
-                serial: row.serial,
-                device_id: row.device_id,
-                order: row.order,
-                station: row.station,
-                attempt: row.attempt,
-                operator: None,
-            });
-            open.insert(step.serial.clone(), known);
-        }
-        let before = open.get_mut(&step.serial).and_then(Option::take);
-        if state == State::Issued
-            && let Some(before) = before
-            && before.attempt < step.attempt
-        {
-            voids.insert((step.serial.clone(), step.attempt), before);
-        }
-        let now_open = state.is_open().then(|| step.clone());
-        open.insert(step.serial.clone(), now_open);
-    }
-    Ok(voids)
 }
 
 /// Products and orders that were made after the copy, given again by who made them.

@@ -330,10 +330,13 @@ async fn a_sealed_serial_silicon_or_key_is_refused_before_any_secret() {
         serial: unit.serial.clone(),
         ..Unit::new(2)
     };
-    assert_eq!(
-        reason(bench.issue(&order, &same_serial).await),
-        Reason::DuplicateUnit
-    );
+    let refused = bench.issue(&order, &same_serial).await.err().unwrap();
+    assert_eq!(Reason::of(&refused), Some(Reason::DuplicateUnit));
+    // Where it is, in fields of its own: nobody parses the words.
+    let in_use = api::InUse::of(&refused).unwrap();
+    assert_eq!(in_use.station.as_str(), "bench-1");
+    let sealed = town.entries().pop().unwrap();
+    assert_eq!(sealed["time"], in_use.since.to_string());
     let same_silicon = Unit {
         device_id: unit.device_id.clone(),
         ..Unit::new(3)

@@ -203,6 +203,51 @@ async fn a_leased_credential_meets_its_unit_and_is_sealed_like_any_other() {
     assert_eq!(fresh.attempt, 2);
     assert_eq!(holder.give_back(&[(third, 1)]).await.unwrap(), 1);
     assert_eq!(leased_and_returned(&town, &order).await, (1, 0, 1, 2));
+    audited(&town, &order).await;
+}
+
+/// Every audit of the server's own, and one of somebody else's, tells of the leases.
+async fn audited(town: &Town, order: &str) {
+    let out = tempfile::tempdir().unwrap();
+    let (data, bundle) = (town.site.data().display(), out.path().display());
+    let success = format!("{:?}", std::process::ExitCode::SUCCESS);
+    for verb in [
+        format!("audit verify --data {data}"),
+        format!("audit order {order} --data {data}"),
+        format!("audit unit BM-000001 --data {data}"),
+        format!("audit unit BM-000003 --data {data}"),
+        format!("audit export --out {bundle} --format csv --data {data}"),
+        format!("audit verify --bundle {bundle} --vkey {bundle}/vkey"),
+        format!("order show {order} --data {data}"),
+        format!("station list --data {data}"),
+    ] {
+        assert_eq!(provisioner(words(&verb)).await, success, "{verb}");
+    }
+    let table = |name: &str| {
+        let csv = std::fs::read_to_string(out.path().join("tables").join(name)).unwrap();
+        let mut rows = csv.lines().map(|row| row.split(',').map(str::to_owned));
+        let head: Vec<String> = rows.next().unwrap().collect();
+        let rows = rows.map(|row| head.clone().into_iter().zip(row).collect());
+        rows.collect::<Vec<std::collections::HashMap<String, String>>>()
+    };
+    let orders = table("orders.csv");
+    let mine = orders.iter().find(|row| row["order"] == order).unwrap();
+    assert_eq!((&*mine["leased"], &*mine["returned"]), ("0", "1"));
+    let leases: Vec<String> = table("entries.csv")
+        .iter()
+        .filter(|row| row["kind"].contains("lease") || row["kind"] == "spent")
+        .map(|row| format!("{} {} {}", row["kind"], row["serial"], row["cause"]))
+        .collect();
+    let told = "leased BM-000003 |leased BM-000001 |leased BM-000002 |spent BM-000001 \
+        |spent BM-000002 |lease_voided BM-000003 lease_returned";
+    assert_eq!(leases.join("|"), told);
+    let oracle = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracle/verify.py");
+    let checked = std::process::Command::new("python3")
+        .args([oracle, "log"])
+        .args([out.path().join("vkey"), out.path().to_owned()])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 #[tokio::test]
@@ -422,6 +467,118 @@ async fn nothing_is_leased_while_the_token_is_away_and_what_was_built_is_recorde
     holder.spend(first, 1).await.unwrap();
     let spent = |entry: &&serde_json::Value| entry["kind"] == "spent";
     assert_eq!(town.entries().iter().filter(spent).count(), 1);
+}
+
+/// What a station writes with `sync --export` of what it can prove.
+fn journal(town: &Town, proofs: &[v1::ProofResponse]) -> String {
+    let newest = proofs.last().unwrap().checkpoint.clone();
+    let head = serde_json::json!({
+        "birthmark_journal": 1,
+        "station": "bench-1",
+        "vkey": town.site.vkey().unwrap().to_string(),
+        "checkpoint": newest,
+    });
+    let kept = proofs.iter().map(|proof| {
+        let of = tlog::EntryProof {
+            index: proof.index,
+            hashes: proof
+                .inclusion
+                .iter()
+                .map(|hash| hash.as_slice().try_into().unwrap())
+                .collect(),
+            checkpoint: proof.checkpoint.clone(),
+        };
+        let entry = std::str::from_utf8(&proof.entry).unwrap();
+        serde_json::json!({ "entry": entry, "proof": of.to_string() })
+    });
+    let lines: Vec<String> = [head]
+        .into_iter()
+        .chain(kept)
+        .map(|line| line.to_string() + "\n")
+        .collect();
+    lines.concat()
+}
+
+/// One command of the server's own, in this process.
+async fn provisioner(arguments: Vec<String>) -> String {
+    let all = ["provisioner".to_owned()].into_iter().chain(arguments);
+    let all: Vec<std::ffi::OsString> = all.map(Into::into).collect();
+    let done = tokio::task::spawn_blocking(|| provisioner::cli::main(all));
+    format!("{:?}", done.await.unwrap())
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// The server is put back from a copy made before a lease, while the units are being built: what the
+/// station proves of its lease comes back, and what it built is reported.
+#[tokio::test]
+async fn a_lease_that_a_copy_knows_nothing_of_comes_back_by_the_stations_proofs() {
+    let town = Town::start().await;
+    let order = town.order(5).await;
+    let mut holder = Holder::at(&town, "bench-1").await;
+    let folder = tempfile::tempdir().unwrap();
+    let [copy, file] = ["copy.db", "journal"].map(|name| folder.path().join(name));
+    let data = town.site.data().display().to_string();
+    let backup = words(&format!("backup --data {data} --out {}", copy.display()));
+    let success = format!("{:?}", std::process::ExitCode::SUCCESS);
+    assert_eq!(provisioner(backup).await, success);
+    let size = town.entries().len();
+
+    town.order(1).await; // an entry that nobody can prove: nothing joins on
+    let units = [1, 2, 3].map(unit);
+    let [first, second, third] = &units;
+    let reply = holder.lease(&order, &[first, second, third]).await.unwrap();
+    let fresh = holder.lease(&order, &[third]).await.unwrap();
+    let spent = holder.spend(first, 1).await.unwrap();
+    let bundle = holder.open(&order, &reply.leased[0]);
+    let request = receipt(first, 1, &bundle);
+    let loaded = holder.bench.client.confirm(request).await.unwrap();
+    holder.give_back(&[(second, 1)]).await.unwrap();
+    // The first lease of the third never arrived; the return of the second leaves no proof.
+    let mut proofs: Vec<_> = [&reply.leased[0], &reply.leased[1], &fresh.leased[0]]
+        .map(|leased| leased.proof.clone().unwrap())
+        .into();
+    proofs.extend([spent, loaded.into_inner()]);
+    std::fs::write(&file, journal(&town, &proofs)).unwrap();
+    let remembered = proofs.last().unwrap().index + 1;
+
+    let (site, dir) = town.stop().await;
+    for kind in ["ledger.db-wal", "ledger.db-shm"] {
+        let _ = std::fs::remove_file(site.data().join(kind));
+    }
+    std::fs::copy(&copy, site.ledger()).unwrap();
+    let beside = format!("{}.checkpoint", copy.display());
+    std::fs::copy(beside, site.data().join("checkpoint")).unwrap();
+    assert!(Town::try_serve(&site).await.is_err(), "it is locked");
+    let recover = words(&format!(
+        "recover --data {data} --allow-simulated-hsm --journal {}",
+        file.display()
+    ));
+    let lost = format!("{:?}", std::process::ExitCode::from(1));
+    assert_eq!(provisioner(recover.clone()).await, lost);
+    // The token remembers the return as well.
+    let all = remembered + 1;
+    let statement = format!("{} of {all} entries are lost", all - size as u64);
+    let accepted = words("--by B-7 --by B-8 --accept-loss");
+    let accepted = [recover, accepted, vec![statement]].concat();
+    assert_eq!(provisioner(accepted).await, success);
+
+    let vkey = site.vkey().unwrap();
+    let report = ledger::verify(&site.ledger(), &vkey, &mut |_, _| {}).unwrap();
+    assert_eq!(report.findings, []);
+    let town = Town::again(site, dir).await;
+    let count = town.count(&order).await;
+    assert_eq!((count.open, count.leased, count.returned), (3, 2, 0));
+    holder.bench = town.bench("bench-1").await;
+    assert_eq!(holder.give_back(&[(second, 1)]).await.unwrap(), 1);
+    holder.spend(third, 2).await.unwrap();
+    holder.bench.seal(first, 1, false).await.unwrap();
+    let burnt = holder.lease(&order, &[second]).await.unwrap();
+    assert_eq!(burnt.leased[0].attempt, 2);
+    let count = town.count(&order).await;
+    assert_eq!((count.sealed, count.open, count.leased), (1, 2, 1));
 }
 
 /// The log's key of a site whose server is stopped.

@@ -10,6 +10,7 @@ mod contention;
 mod generator;
 mod lease;
 mod profiles;
+mod reopen;
 mod roles;
 mod rotation;
 mod site;

@@ -88,3 +88,25 @@ async fn a_station_does_not_vouch_for_a_unit_that_can_prove_itself() {
     assert_eq!(reason(answer), Reason::ReceiptMismatch);
     bench.confirm(&unit, &issued).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_profile_that_cannot_type_the_passwords_is_refused_with_its_product() {
+    let town = Town::start().await;
+    let shipped = |name: &str| Ok(compliance::shipped_profile(name).unwrap().to_owned());
+    let product = format!("{PRODUCT}[password]\npolicy = \"br-anatel\"\n");
+    let definition = compliance::embed(&product, shipped).unwrap();
+    let request = v1::ApplyProductRequest { definition };
+    let refused = town.admin().await.apply_product(request).await.unwrap_err();
+    assert_eq!(Reason::of(&refused), Some(Reason::BadRequest));
+    let said = refused.message();
+    assert!(
+        said.contains("profile is refused: it types the password"),
+        "{said}"
+    );
+    let kept = town.entries().into_iter();
+    assert_eq!(
+        kept.filter(|entry| entry["kind"] == "product_applied")
+            .count(),
+        0
+    );
+}

@@ -8,7 +8,7 @@ use rustix::fs::{Access, access};
 
 use super::{Finding, RULES};
 use crate::port::{hidden_holders, holders};
-use crate::ports::ports;
+use crate::ports::listed;
 use crate::usb;
 
 /// A program that opens serial ports that are not its own.
@@ -43,7 +43,7 @@ const RULE_FOLDERS: [&str; 3] = [
 pub(super) fn look(named: &[PathBuf], root: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut paths: Vec<PathBuf> = named.to_vec();
-    match ports() {
+    match listed() {
         Ok(listed) => {
             let listed = listed.into_iter().map(|port| PathBuf::from(port.path));
             let fresh: Vec<PathBuf> = listed.filter(|path| !named.contains(path)).collect();

@@ -24,6 +24,9 @@ pub(crate) struct KeptOrder {
     profile: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     profile_sha256: Option<Digest>,
+    /// Where the profile stands; believed for its digest alone: see `way`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    definition: String,
 }
 
 /// [`v1::LabelSpec`], field for field.
@@ -62,7 +65,13 @@ impl KeptOrder {
             }),
             profile: order.profile.clone(),
             profile_sha256,
+            definition: order.definition.clone(),
         })
+    }
+
+    /// The definition that a leased credential of this order must be made under.
+    pub(super) fn product_sha256(&self) -> Digest {
+        self.product_sha256
     }
 
     /// As the server said it; nothing of the log, which nobody shows now.
@@ -84,6 +93,7 @@ impl KeptOrder {
             profile_sha256: self
                 .profile_sha256
                 .map_or(Vec::new(), |digest| digest.0.to_vec()),
+            definition: self.definition,
             ..v1::OpenOrderResponse::default()
         }
     }

@@ -10,7 +10,7 @@ use std::io;
 use api::{LEASES_PER_CALL, v1};
 use credential::LeaseKey;
 use ring::rand::SystemRandom;
-use traveler::{Attempt, Event, OperatorId, OrderId, Serial, Timestamp};
+use traveler::{Attempt, Digest, Event, OperatorId, OrderId, Serial, Timestamp};
 
 use super::order::KeptOrder;
 use super::{Leased, Leases};
@@ -21,6 +21,7 @@ use crate::home::Home;
 use crate::journal::{Claim, JournalError, io_error};
 use crate::offline::is_revoked;
 use crate::settle::Desk;
+use crate::way::way;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -104,7 +105,9 @@ impl<S: Provisioning> Desk<'_, S> {
     ) -> Result<usize, Failure> {
         let leases = self.home.leases();
         let said = self.order(order, false).await?;
+        way(&said)?;
         let kept = KeptOrder::new(&said)?;
+        let of = (order, kept.product_sha256());
         let _alone = leases.ask()?;
         let key = leases.key_or_new()?;
         leases.keep_order(order, &kept)?;
@@ -113,7 +116,7 @@ impl<S: Provisioning> Desk<'_, S> {
             // In hand, so that none of them is given to a unit meanwhile.
             let claims = some.iter().map(|serial| self.not_under_way(serial));
             let _claims: Vec<Claim> = claims.collect::<Result<_, _>>()?;
-            self.lease_some(&key, order, some, valid_s).await?;
+            self.lease_some(&key, of, some, valid_s).await?;
             held += some.len();
         }
         Ok(held)
@@ -122,7 +125,7 @@ impl<S: Provisioning> Desk<'_, S> {
     async fn lease_some(
         &self,
         key: &LeaseKey,
-        order: &OrderId,
+        of: (&OrderId, Digest),
         serials: &[Serial],
         valid_s: u32,
     ) -> Result<(), Failure> {
@@ -131,7 +134,7 @@ impl<S: Provisioning> Desk<'_, S> {
         let recipient = key.recipient();
         let recipient = recipient.map_err(|error| Failure::BadReply(error.to_string()))?;
         let request = v1::LeaseRequest {
-            order: order.to_string(),
+            order: of.0.to_string(),
             serials: serials.iter().map(ToString::to_string).collect(),
             recipient: recipient.to_bytes().to_vec(),
             valid_s,
@@ -144,7 +147,7 @@ impl<S: Provisioning> Desk<'_, S> {
         }
         leases.saw(Timestamp::from_unix_ms(reply.now_unix_ms))?;
         for (serial, one) in serials.iter().zip(reply.leased) {
-            let leased = self.proven_lease(before, order, serial, one)?;
+            let leased = self.proven_lease(before, of, serial, one)?;
             leases.keep(&leased)?;
         }
         Ok(())
@@ -154,7 +157,7 @@ impl<S: Provisioning> Desk<'_, S> {
     fn proven_lease(
         &self,
         before: u64,
-        order: &OrderId,
+        (order, product_sha256): (&OrderId, Digest),
         serial: &Serial,
         one: v1::LeasedCredential,
     ) -> Result<Leased, Failure> {
@@ -164,6 +167,7 @@ impl<S: Provisioning> Desk<'_, S> {
                 let lease = &leased.lease;
                 (&lease.serial, &lease.order, lease.attempt) == (serial, order, attempt)
                     && lease.station == *self.home.station()
+                    && leased.product_sha256 == product_sha256
             }
             _ => false,
         };

@@ -26,7 +26,15 @@ pub(super) const LAST: Duration = Duration::from_secs(2);
 /// Where lines go.
 pub(super) struct Events {
     stdout: Option<Outlet>,
-    file: Option<File>,
+    file: Option<Sink>,
+}
+
+/// What `--events` names.
+enum Sink {
+    /// A file, whose lines are there when the call returns.
+    File(File),
+    /// A pipe or a device: one that nobody reads takes nothing any more once it is full.
+    Pipe(Outlet),
 }
 
 impl Events {
@@ -35,7 +43,7 @@ impl Events {
         let write = |line: String| drop(print_line(&line));
         Ok(Events {
             stdout: stdout.then(|| Outlet::new(write)),
-            file: file.map(append).transpose()?,
+            file: file.map(sink).transpose()?,
         })
     }
 
@@ -50,12 +58,17 @@ impl Events {
             line.extend(facts.clone());
         }
         let line = line.to_string();
-        if let Some(file) = &mut self.file {
-            let _ = file.write_all(format!("{line}\n").as_bytes()); // whole, or cut by a power cut
+        let missed =
+            |count| json!({ "event": "dropped", "at_ms": at_ms, "lines": count }).to_string();
+        match &mut self.file {
+            Some(Sink::File(file)) => {
+                let _ = file.write_all(format!("{line}\n").as_bytes()); // whole, or cut by a power cut
+            }
+            Some(Sink::Pipe(pipe)) => pipe.send(line.clone(), missed),
+            None => {}
         }
         if let Some(stdout) = &mut self.stdout {
-            let missed = |count| json!({ "event": "dropped", "at_ms": at_ms, "lines": count });
-            stdout.send(line, |count| missed(count).to_string());
+            stdout.send(line, missed);
         }
     }
 
@@ -64,7 +77,20 @@ impl Events {
         if let Some(stdout) = &mut self.stdout {
             stdout.end(LAST);
         }
+        if let Some(Sink::Pipe(pipe)) = &mut self.file {
+            pipe.end(LAST);
+        }
     }
+}
+
+fn sink(path: &Path) -> io::Result<Sink> {
+    let mut file = append(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(Sink::File(file));
+    }
+    Ok(Sink::Pipe(Outlet::new(move |line| {
+        let _ = file.write_all(format!("{line}\n").as_bytes());
+    })))
 }
 
 /// The end of a file; what a power cut left of a line stays a line of its own.
@@ -172,6 +198,36 @@ mod tests {
                        "attempt": null, "index": null, "certificate_sha256": null, "cycle_ms": 7}),
             ]
         );
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let (told, heard) = std::sync::mpsc::channel();
+        let pipe = path.clone();
+        std::thread::spawn(move || {
+            let mut events = Events::open(false, Some(&pipe)).unwrap();
+            for _ in 0..4_000 {
+                events.tell(Duration::ZERO, "tile", &json!({ "says": "x".repeat(100) }));
+            }
+            told.send(events).unwrap();
+        });
+        let soon = Duration::from_secs(30);
+        let mut events = heard.recv_timeout(soon).expect("the shift goes on");
+
+        // Somebody reads after all, and hears that lines are missing.
+        let reader = File::open(&path).unwrap();
+        let mut lines = io::BufRead::lines(io::BufReader::new(reader));
+        let dropped = lines.by_ref().map(Result::unwrap).find(|line| {
+            // More is told meanwhile: what was missed is said before the next.
+            events.tell(Duration::ZERO, "tile", &json!({}));
+            line.contains("\"dropped\"")
+        });
+        let dropped: Value = serde_json::from_str(&dropped.unwrap()).unwrap();
+        assert!(dropped["lines"].as_u64().unwrap() > 0, "{dropped}");
     }
 
     #[test]

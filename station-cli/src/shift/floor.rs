@@ -97,6 +97,8 @@ pub(crate) struct Turned {
     pub(crate) open: bool,
     /// What keeps its port shut.
     pub(crate) port: Option<PortTrouble>,
+    /// Station and time of a serial that is used, as they are shown.
+    pub(crate) used: Option<String>,
 }
 
 /// What is to be done outside. No `Debug`: a label is secret.
@@ -120,6 +122,8 @@ pub(crate) enum Do {
         slot: usize,
         serial: Serial,
         operator: OperatorId,
+        /// Then it is a seal that is broken.
+        second: Option<Second>,
         scrap: bool,
     },
     /// Print the unit's label again, under the next number.
@@ -158,12 +162,21 @@ struct Lead {
     until: Duration,
 }
 
+/// Who agrees that a seal is broken, and of which unit: a serial may have been scanned for another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Second {
+    pub(crate) badge: OperatorId,
+    pub(crate) unit: DeviceId,
+}
+
 /// All slots of a bench, and who stands there.
 pub(crate) struct Floor {
     rules: Rules,
     slots: Vec<Slot>,
     operator: Option<OperatorId>,
     lead: Option<Lead>,
+    /// The second person, for a while.
+    qa: Option<Lead>,
     /// The slot that was scanned last, and until when it is meant.
     focus: Option<(usize, Duration)>,
     /// Whether its own code was scanned, not the serial of its unit.
@@ -197,6 +210,7 @@ impl Floor {
             slots: slots.collect(),
             operator: None,
             lead: None,
+            qa: None,
             focus: None,
             named: false,
             pending: None,
@@ -294,6 +308,7 @@ impl Floor {
     /// Starts what can start now. To be called after everything that happened, and once in a while.
     pub(crate) fn advance(&mut self, now: Duration) {
         self.lead.take_if(|lead| lead.until < now);
+        self.qa.take_if(|qa| qa.until < now);
         self.focus.take_if(|(_, until)| *until < now);
         self.pending.take_if(|(_, until)| *until < now);
         self.given.take_if(|(_, until)| *until < now);
@@ -321,6 +336,7 @@ impl Floor {
                 serial,
                 scrap,
                 operator,
+                second,
                 away,
                 ..
             } = &mut slot.state
@@ -330,6 +346,7 @@ impl Floor {
                     slot: at,
                     serial: serial.clone(),
                     operator: operator.clone(),
+                    second: second.clone(),
                     scrap: *scrap,
                 });
             }

@@ -59,17 +59,21 @@ mod tests {
     fn a_reader_that_pauses_holds_up_nobody_and_hears_what_it_missed() {
         let (go, wait) = channel::<()>();
         let (written, read) = channel();
+        let (began, begun) = channel();
         let mut outlet = Outlet::new(move |line| {
+            let _ = began.send(());
             let _ = wait.recv(); // until `go` is dropped
             let _ = written.send(line);
         });
         let missed = |count| format!("missed {count}");
         let all = 3 * WAITING as u64;
-        for number in 0..all {
+        outlet.send("0".to_owned(), missed);
+        begun.recv_timeout(SOON).unwrap(); // one is in hand, and no more is taken
+        for number in 1..all {
             outlet.send(number.to_string(), missed);
         }
         let dropped = outlet.dropped;
-        assert!(dropped >= all - WAITING as u64 - 1, "{dropped}");
+        assert_eq!(dropped, all - 1 - WAITING as u64);
         drop(go);
         for number in 0..all - dropped {
             assert_eq!(read.recv_timeout(SOON).unwrap(), number.to_string());

@@ -15,9 +15,9 @@ use super::mask::{Check, Mask};
 pub(crate) enum Command {
     /// Try the unit again.
     Retry,
-    /// The attempt is withdrawn, the unit may be run anew.
+    /// The attempt is withdrawn, or the seal broken by two; the unit may be run anew.
     Rework,
-    /// The attempt is withdrawn, the unit goes to the scrap bin.
+    /// The same, and the unit goes to the scrap bin.
     Scrap,
     /// The label again.
     Reprint,
@@ -44,6 +44,7 @@ pub(crate) const COMMANDS: [(&str, Command); 7] = [
 pub(crate) enum Scan {
     Badge(OperatorId),
     Lead(OperatorId),
+    Qa(OperatorId),
     Serial(Serial),
     Slot(u32),
     Command(Command),
@@ -63,6 +64,8 @@ pub(crate) struct Reading {
     pub(crate) badge: Mask,
     /// Each by name: a form of badges would let anybody print one.
     pub(crate) leads: Vec<OperatorId>,
+    /// The second person where a seal is broken; each by name as well.
+    pub(crate) qa: Vec<OperatorId>,
     /// Whether a label counts only after the slot (or the serial on the unit) it was stuck on.
     pub(crate) slot_before_label: bool,
 }
@@ -90,6 +93,9 @@ impl Reading {
         if let Some(lead) = self.leads.iter().find(|lead| lead.as_str() == text) {
             return Scan::Lead(lead.clone());
         }
+        if let Some(qa) = self.qa.iter().find(|qa| qa.as_str() == text) {
+            return Scan::Qa(qa.clone());
+        }
         let form = self.serial.matches(text);
         let checked = self.check.is_none_or(|check| check.holds(text));
         match Serial::parse(text) {
@@ -105,6 +111,7 @@ impl Scan {
         match self {
             Scan::Badge(_) => "badge",
             Scan::Lead(_) => "lead",
+            Scan::Qa(_) => "qa",
             Scan::Serial(_) => "serial",
             Scan::Slot(_) => "slot",
             Scan::Command(_) => "command",
@@ -134,6 +141,7 @@ pub(crate) mod tests {
             check: None,
             badge: Mask::parse("B-*").unwrap(),
             leads: vec![OperatorId::parse("L-1").unwrap()],
+            qa: vec![OperatorId::parse("Q-1").unwrap()],
             slot_before_label: false,
         }
     }
@@ -152,6 +160,8 @@ pub(crate) mod tests {
         check(&plain, "B-7", "badge");
         check(&plain, "L-1", "lead");
         check(&plain, "L-2", "unknown");
+        check(&plain, "Q-1", "qa");
+        check(&plain, "Q-2", "unknown");
         check(&plain, "SLOT2", "slot");
         check(&plain, "SLOT", "unknown");
         check(&plain, "SCRAP", "command");

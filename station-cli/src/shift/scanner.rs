@@ -5,11 +5,13 @@
 //! reads; what was typed before the shift began is thrown away.
 
 use std::io::{self, IsTerminal, Read};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
+    tcgetattr, tcsetattr,
 };
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
@@ -167,9 +169,16 @@ impl Quiet {
     pub(super) fn terminal() -> Option<Quiet> {
         let stdin = io::stdin();
         let before = stdin.is_terminal().then(|| tcgetattr(&stdin).ok())??;
-        tcsetattr(&stdin, OptionalActions::Flush, &quiet(&before)).ok()?;
+        set(&stdin, &quiet(&before)).ok()?;
         Some(Quiet(before))
     }
+}
+
+/// At once, whatever the terminal has still to show: one that takes no output would be waited for.
+/// What was typed before is not read any more.
+fn set(terminal: impl AsFd, modes: &Termios) -> rustix::io::Result<()> {
+    tcsetattr(&terminal, OptionalActions::Now, modes)?;
+    tcflush(&terminal, QueueSelector::IFlush)
 }
 
 /// A code with a Ctrl-S in it must not stop the screen, nor one with a Ctrl-C, -D, -V, -Z or -\ the
@@ -186,7 +195,7 @@ fn quiet(before: &Termios) -> Termios {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+        let _ = set(io::stdin(), &self.0);
     }
 }
 
@@ -241,7 +250,7 @@ mod tests {
         let flags = OFlags::RDWR | OFlags::NOCTTY;
         let terminal = rustix::fs::open(name, flags, Mode::empty()).unwrap();
         let before = tcgetattr(&terminal).unwrap();
-        tcsetattr(&terminal, OptionalActions::Flush, &quiet(&before)).unwrap();
+        set(&terminal, &quiet(&before)).unwrap();
         let sent = b"A\x03\x04\x16\x1a\x1c\x13\x15B";
         let mut master = std::fs::File::from(master);
         master.write_all(sent).unwrap();

@@ -199,7 +199,7 @@ impl Show {
             frame: usize::try_from(now.as_millis() / 200).unwrap_or_default(),
         };
         let (width, height) = wall.size();
-        wall.show(&draw::lines(&picture, &self.words, width, height));
+        wall.show(draw::lines(&picture, &self.words, width, height));
     }
 
     fn changes(&mut self, now: Duration, tiles: &[Tile]) {

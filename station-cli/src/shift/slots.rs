@@ -11,6 +11,7 @@
 //! check = "mod37-36"               # or "luhn"
 //! badge = "B-*"
 //! leads = ["L-1", "L-2"]           # each by name
+//! qa = ["Q-1"]                     # each by name: with a lead, who may break a seal
 //!
 //! [sound]
 //! fail = ["paplay", "fail.oga"]    # the terminal's bell when there is none
@@ -139,6 +140,8 @@ struct ScanTable {
     badge: Option<String>,
     #[serde(default)]
     leads: Vec<String>,
+    #[serde(default)]
+    qa: Vec<String>,
     #[serde(default)]
     slot_before_label: bool,
 }
@@ -273,12 +276,19 @@ fn reading(scan: ScanTable) -> Result<Reading, String> {
                 .to_owned(),
         );
     };
-    let leads = leads(&scan.leads)?;
-    for lead in &leads {
+    let leads = people(&scan.leads, "lead", "leads = [\"L-1\"]")?;
+    let qa = people(&scan.qa, "QA", "qa = [\"Q-1\"]")?;
+    if let Some(both) = qa.iter().find(|badge| leads.contains(badge)) {
+        return Err(format!(
+            "scan: {both} would be both a lead and QA: a seal is broken by two people"
+        ));
+    }
+    let named = leads.iter().map(|lead| (lead, "a lead"));
+    for (person, role) in named.chain(qa.iter().map(|qa| (qa, "QA"))) {
         let also = [("badge", &badge), ("serial", &serial)];
-        if let Some((name, mask)) = also.iter().find(|(_, mask)| mask.matches(lead.as_str())) {
+        if let Some((name, mask)) = also.iter().find(|(_, mask)| mask.matches(person.as_str())) {
             return Err(format!(
-                "scan: {lead} would be both a lead and {name} (\"{mask}\")"
+                "scan: {person} would be both {role} and {name} (\"{mask}\")"
             ));
         }
     }
@@ -306,20 +316,21 @@ fn reading(scan: ScanTable) -> Result<Reading, String> {
         check: scan.check,
         badge,
         leads,
+        qa,
         slot_before_label: scan.slot_before_label,
     })
 }
 
-/// The leads' badges, each whole.
-fn leads(texts: &[String]) -> Result<Vec<OperatorId>, String> {
-    let lead = |text: &String| {
+/// Badges of people who may do more, each whole.
+fn people(texts: &[String], role: &str, example: &str) -> Result<Vec<OperatorId>, String> {
+    let person = |text: &String| {
         let code = COMMANDS.iter().any(|(word, _)| word == text) || text.starts_with("SLOT");
         let parsed = OperatorId::parse(text).ok().filter(|_| !code);
         parsed.ok_or(format!(
-            "scan: \"{text}\" is no lead's badge; name each one whole, as leads = [\"L-1\"]"
+            "scan: \"{text}\" is no {role}'s badge; name each one whole, as {example}"
         ))
     };
-    texts.iter().map(lead).collect()
+    texts.iter().map(person).collect()
 }
 
 #[cfg(test)]
@@ -389,6 +400,12 @@ mod tests {
         check(&scan("leads = [\"A47\"]"), "both a lead and serial");
         check(&scan("leads = [\"L-*\"]"), "name each one whole");
         check(&scan("leads = [\"SCRAP\"]"), "name each one whole");
+        check(
+            &scan("qa = [\"Q-*\"]"),
+            "no QA's badge; name each one whole",
+        );
+        check(&scan("qa = [\"A47\"]"), "both QA and serial");
+        check(&scan("leads = [\"L-1\"]\nqa = [\"L-1\"]"), "by two people");
         check(&scan("lead = \"L-*\""), "line 4");
     }
 

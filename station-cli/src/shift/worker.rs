@@ -16,7 +16,8 @@ use wire::UnitState;
 use wire::profile::Driver;
 use zeroize::Zeroizing;
 
-use super::floor::{Presence, SlotEvent, Turned};
+use super::clock;
+use super::floor::{Presence, Second, SlotEvent, Turned};
 use super::lookout::Outlook;
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::cli::put_away;
@@ -25,13 +26,15 @@ use crate::failure::Failure;
 use crate::greet::greet_as;
 use crate::home::Home;
 use crate::port::{Port, PortError};
-use crate::provision::{Bench, Job, provision, way};
+use crate::provision::{Bench, Job, provision};
+use crate::reopen::break_seal;
 use crate::report::{Doubt, Report};
 use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::Desk;
 use crate::sync::withdraw;
 use crate::unit::Way;
+use crate::way::way;
 
 /// Between two looks at who is there.
 const LOOK_EVERY: Duration = Duration::from_millis(600);
@@ -55,6 +58,8 @@ pub(super) enum Order {
     Withdraw {
         serial: Serial,
         operator: OperatorId,
+        /// Break its seal instead.
+        second: Option<Second>,
         scrap: bool,
     },
     /// Print its label again.
@@ -97,40 +102,51 @@ pub(super) struct Kit<S, P, L> {
 /// A slot at work; dropping `orders` ends it after its turn.
 pub(super) struct Worker {
     pub(super) orders: mpsc::UnboundedSender<Order>,
-    pub(super) thread: JoinHandle<()>,
+    /// None when it could not be started.
+    pub(super) thread: Option<JoinHandle<()>>,
 }
 
 impl Worker {
-    /// Starts a slot. `kit` is made inside its own thread, where its connections will live.
+    /// Starts a slot. `kit` is made inside its own thread, where its connections will live. One that
+    /// cannot be started is told of as one that broke off: the others work.
     pub(super) fn start<S, P, L>(
         at: usize,
-        name: String,
+        thread: thread::Builder,
         news: mpsc::UnboundedSender<News>,
         kit: impl FnOnce() -> Kit<S, P, L> + Send + 'static,
-    ) -> std::io::Result<Worker>
+    ) -> Worker
     where
         S: Provisioning + Clone + Send + 'static,
         P: Port + Clone + Sync + 'static,
         L: Labels + Clone + Sync + 'static,
     {
         let (orders, taken) = mpsc::unbounded_channel();
-        let thread = thread::Builder::new().name(name).spawn(move || {
-            let mut watch = Watch(Some((at, news)));
+        let mut watch = Watch(Some((at, news)));
+        let started = thread.spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             if let Ok(runtime) = runtime {
                 runtime.block_on(async { kit().work(taken).await });
-                watch.0 = None;
+                watch.ended_well();
                 runtime.shutdown_background();
             }
-        })?;
-        Ok(Worker { orders, thread })
+        });
+        Worker {
+            orders,
+            thread: started.ok(), // what it was to do is dropped with it, and so is its watch
+        }
     }
 }
 
 /// Says that a slot's thread is gone, unless it ended in good order.
 struct Watch(Option<(usize, mpsc::UnboundedSender<News>)>);
+
+impl Watch {
+    fn ended_well(&mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {
@@ -186,9 +202,11 @@ where
                 Some(Order::Withdraw {
                     serial,
                     operator,
+                    second,
                     scrap,
                 }) => {
-                    self.withdraw(&serial, &operator, scrap).await;
+                    self.withdraw(&serial, &operator, second.as_ref(), scrap)
+                        .await;
                 }
                 Some(Order::Reprint { serial, operator }) => self.reprint(serial, operator).await,
             }
@@ -278,14 +296,27 @@ where
             device_id: report.device_id.clone(),
             open: report.doubt != Doubt::None,
             port: report.port.clone(),
+            used: report.used.as_ref().map(clock::used),
         };
         let _ = self.news.send(News::Report(self.at, Box::new(report)));
         self.tell(SlotEvent::Ended(turned));
     }
 
-    async fn withdraw(&mut self, serial: &Serial, operator: &OperatorId, scrap: bool) {
-        let (home, server) = (&self.home, &self.server);
-        let done = withdraw(home, server, self.patience, (serial, operator), scrap).await;
+    async fn withdraw(
+        &mut self,
+        serial: &Serial,
+        operator: &OperatorId,
+        second: Option<&Second>,
+        scrap: bool,
+    ) {
+        let (home, server, patience) = (&self.home, &self.server, self.patience);
+        let done = match second {
+            None => withdraw(home, server, patience, (serial, operator), scrap).await,
+            Some(Second { badge, unit }) => {
+                let by = [operator, badge];
+                break_seal(home, server, patience, (serial, unit), by, scrap).await
+            }
+        };
         if done.is_ok() && self.own_labels {
             let _ = put_away(&self.home, serial);
         }
@@ -408,6 +439,8 @@ mod tests {
         reprint(ReprintRequest) -> ProofResponse;
         seal(SealRequest) -> ProofResponse;
         void(VoidRequest) -> ProofResponse;
+        rework(ReworkRequest) -> ProofResponse;
+        scrap(ScrapRequest) -> ProofResponse;
         lease(LeaseRequest) -> LeaseResponse;
         spend(SpendRequest) -> ProofResponse;
         return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
@@ -443,7 +476,8 @@ mod tests {
         news: &mpsc::UnboundedSender<News>,
     ) -> Worker {
         let (home, news) = (Arc::clone(home), news.clone());
-        let started = Worker::start(at, format!("slot {at}"), news.clone(), move || Kit {
+        let thread = thread::Builder::new();
+        Worker::start(at, thread, news.clone(), move || Kit {
             at,
             labels: Printer::folder(home.labels()),
             home,
@@ -455,8 +489,7 @@ mod tests {
             order: OrderId::parse("WO-1").unwrap(),
             way: Some(None), // known: these servers are for turns
             news,
-        });
-        started.unwrap()
+        })
     }
 
     fn turn(worker: &Worker) {
@@ -509,12 +542,12 @@ mod tests {
         let away = start(2, &home, Fake::Away, true, &news);
         turn(&away);
         assert_eq!(said(&mut heard, 2), "NO_SERVER");
-        assert!(!hanging.thread.is_finished());
+        assert!(!hanging.thread.as_ref().unwrap().is_finished());
         end.send(()).unwrap();
         assert_eq!(said(&mut heard, 0), "NO_SERVER");
         for worker in [hanging, panicking, away] {
             drop(worker.orders);
-            worker.thread.join().unwrap();
+            worker.thread.unwrap().join().unwrap();
         }
     }
 
@@ -522,8 +555,15 @@ mod tests {
     fn a_slot_whose_thread_ends_is_reported() {
         let (news, mut heard) = mpsc::unbounded_channel();
         let never = || -> Kit<Fake, FakePort, Printer> { panic!("before its first look") };
-        let worker = Worker::start(4, "slot 5".to_owned(), news, never).unwrap();
+        let thread = thread::Builder::new();
+        let worker = Worker::start(4, thread, news.clone(), never);
         assert_eq!(said(&mut heard, 4), "died");
-        assert!(worker.thread.join().is_err());
+        assert!(worker.thread.unwrap().join().is_err());
+
+        // More memory than any machine has: the system refuses the thread.
+        let thread = thread::Builder::new().stack_size(1 << 60);
+        let worker = Worker::start(5, thread, news, never);
+        assert_eq!(said(&mut heard, 5), "died");
+        assert!(worker.thread.is_none() && worker.orders.is_closed());
     }
 }

@@ -89,7 +89,8 @@ impl Books {
             attempt,
             operator: None,
         };
-        let index = self.record(leased(step.clone(), bytes.digest(), expires));
+        let digests = (bytes.digest(), self.definition_sha256());
+        let index = self.record(leased(step.clone(), digests, expires));
         let wrapped = wrap(recipient, &step, &bytes);
         self.leases.insert(
             serial.clone(),
@@ -189,12 +190,16 @@ fn wrap(recipient: &Recipient, step: &LeaseStep, bytes: &BundleBytes) -> (Vec<u8
     (made.encapped, made.wrapped)
 }
 
-fn leased(lease: LeaseStep, bundle_sha256: Digest, expires: i64) -> Event {
+fn leased(
+    lease: LeaseStep,
+    (bundle_sha256, product_sha256): (Digest, Digest),
+    expires: i64,
+) -> Event {
     Event::Leased(Box::new(Leased {
         lease,
         expires: Timestamp::from_unix_ms(expires),
         product: Sku::parse("CAM-2").unwrap(),
-        product_sha256: Digest([1; 32]),
+        product_sha256,
         policy_sha256: Digest([2; 32]),
         fingerprint: Fingerprint([3; 16]),
         fingerprint_key: KeyId([4; 8]),

@@ -29,6 +29,8 @@ pub enum Call {
     Reprint,
     Seal,
     Void,
+    Rework,
+    Scrap,
     Lease,
     Spend,
     ReturnLease,
@@ -74,8 +76,6 @@ pub struct Books {
     pub calls: Vec<Call>,
     pub label: bool,
     pub revisions: Vec<String>,
-    /// The device profile's text; empty: native.
-    pub profile: String,
     /// Refuses every issue with this.
     pub refuse_issue: Option<Reason>,
     /// The same of every leased one that is spent.
@@ -87,6 +87,8 @@ pub struct Books {
     pub away: bool,
     /// Shows the proof of its first entry, whatever it is asked to prove.
     pub lies: bool,
+    /// Records issues under another definition than the order's, and proves them.
+    pub other_definition: bool,
     pub station: StationName,
 }
 
@@ -109,19 +111,19 @@ impl CheckpointSigner for LogKey {
 #[derive(Clone)]
 pub struct Memory(Arc<Mutex<Books>>);
 
-/// SHA-256, or nothing of nothing.
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    match bytes {
-        [] => Vec::new(),
-        _ => digest.as_ref().to_vec(),
-    }
+/// What the order builds.
+const DEFINITION: &str = "sku = \"CAM-2\"\n";
+
+fn sha256(text: &str) -> Digest {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    Digest(digest.as_ref().try_into().unwrap())
 }
 
 pub fn refused(reason: Reason) -> CallError {
     CallError::Refused {
         reason,
         message: reason.to_string(),
+        in_use: None,
     }
 }
 
@@ -149,13 +151,13 @@ impl Memory {
             calls: Vec::new(),
             label: true,
             revisions: Vec::new(),
-            profile: String::new(),
             refuse_issue: None,
             refuse_spend: None,
             leases: HashMap::new(),
             revoked: false,
             away: false,
             lies: false,
+            other_definition: false,
             station: StationName::parse(station).unwrap(),
         })))
     }
@@ -378,16 +380,24 @@ impl Books {
             attempt,
             operator: None,
         };
-        let index = self.record(issued(step, bytes.digest()));
+        let index = self.record(issued(step, bytes.digest(), self.definition_sha256()));
         let mut ticket = vec![0; 48];
         random().fill(&mut ticket).unwrap();
         self.tickets.insert(ticket.clone(), self.given.len() - 1);
         v1::IssueResponse {
-            proof: None,
+            proof: self.other_definition.then(|| self.prove(index)),
             attempt: attempt.0,
             bundle: bytes.expose(<[u8]>::to_vec),
             ticket,
             index,
+        }
+    }
+
+    /// The definition that it says it builds by.
+    pub fn definition_sha256(&self) -> Digest {
+        match self.other_definition {
+            true => sha256("another"),
+            false => sha256(DEFINITION),
         }
     }
 
@@ -559,17 +569,18 @@ impl Books {
         self.step(&row, State::Scrapped, |step| Event::Scrapped {
             step,
             reason: cause.as_str().to_owned(),
+            by: Vec::new(),
         })
     }
 }
 
-fn issued(step: Step, bundle_sha256: Digest) -> Event {
+fn issued(step: Step, bundle_sha256: Digest, product_sha256: Digest) -> Event {
     Event::Issued(Box::new(traveler::Issued {
         step,
         slot: None,
         macs: vec![],
         product: Sku::parse("CAM-2").unwrap(),
-        product_sha256: Digest([1; 32]),
+        product_sha256,
         policy_sha256: Digest([2; 32]),
         fingerprint: Fingerprint([3; 16]),
         fingerprint_key: KeyId([4; 8]),
@@ -612,17 +623,15 @@ impl Provisioning for Memory {
             match request.order.as_str() {
                 "WO-1" => Ok(v1::OpenOrderResponse {
                     product: "CAM-2".into(),
-                    product_sha256: vec![1; 32],
+                    product_sha256: sha256(DEFINITION).0.to_vec(),
+                    definition: DEFINITION.into(),
                     model: MODEL.into(),
                     revisions: books.revisions.clone(),
                     label: books.label,
                     not_started: 1,
                     checkpoint: books.checkpoint(),
                     consistency: books.consistency(request.seen_size),
-                    profile_sha256: sha256(books.profile.as_bytes()),
-                    profile: books.profile.clone(),
-                    rotations: Vec::new(),
-                    label_spec: None,
+                    ..Default::default()
                 }),
                 _ => Err(refused(Reason::UnknownOrder)),
             }
@@ -633,6 +642,18 @@ impl Provisioning for Memory {
         reprint(ReprintRequest) -> ProofResponse, Call::Reprint, Books::reprint;
         seal(SealRequest) -> ProofResponse, Call::Seal, Books::seal;
         void(VoidRequest) -> ProofResponse, Call::Void, Books::void;
+        rework(ReworkRequest) -> ProofResponse, Call::Rework, |books, request| {
+            let r = request;
+            let row = books.open_attempt(&r.serial, r.attempt, &r.device_id)?;
+            let (reason, by) = (r.reason.clone(), r.operators.clone());
+            books.step(&row, State::Rework, |step| Event::Rework { step, reason, by })
+        };
+        scrap(ScrapRequest) -> ProofResponse, Call::Scrap, |books, request| {
+            let r = request;
+            let row = books.open_attempt(&r.serial, r.attempt, &r.device_id)?;
+            let (reason, by) = (r.reason.clone(), r.operators.clone());
+            books.step(&row, State::Scrapped, |step| Event::Scrapped { step, reason, by })
+        };
         lease(LeaseRequest) -> LeaseResponse, Call::Lease, Books::lease;
         spend(SpendRequest) -> ProofResponse, Call::Spend, Books::spend;
         return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse, Call::ReturnLease,

@@ -10,7 +10,8 @@ use station_cli::{Port, PortError};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use traveler::DeviceId;
-use wire::message::{PUBLIC_KEY_MAX, SIGNATURE_MAX};
+use wire::frame::{self, Decoder, LINE_MAX};
+use wire::message::{Facts, PROTOCOL_FIRST, PUBLIC_KEY_MAX, Reply, SIGNATURE_MAX};
 use wire::unit::{Effect, FLASH_SIZE, Flash, Identity, PAGE, SigningKey, Silicon, Unit};
 
 /// The product all units of these tests are of.
@@ -131,6 +132,8 @@ pub struct Dut {
     pub plugged: bool,
     /// Whether it left the bus with a reset.
     left: bool,
+    /// Whether its firmware knows only the first version of the messages.
+    pub is_older: bool,
     /// Openings that fail before the cable is back.
     pub back_after: u32,
     reader: Option<Waker>,
@@ -161,6 +164,7 @@ impl Dut {
             opening: 0,
             plugged: true,
             left: false,
+            is_older: false,
             back_after: 0,
             reader: None,
         }
@@ -209,14 +213,37 @@ impl Dut {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        let said = &mut self.said;
-        let effect = self
-            .unit
-            .handle(bytes, &mut |out| said.extend_from_slice(out));
+        let (said, is_older) = (&mut self.said, self.is_older);
+        let effect = self.unit.handle(bytes, &mut |out| match is_older {
+            true => said.extend(as_older(out)),
+            false => said.extend_from_slice(out),
+        });
         if effect == Some(Effect::Reset) {
             self.reboot();
         }
     }
+}
+
+/// What an older unit would have said: of the newer messages it says nothing in its facts.
+fn as_older(line: &[u8]) -> Vec<u8> {
+    let mut decoder = Decoder::new();
+    let mut older = vec![0; LINE_MAX];
+    for byte in line {
+        let Some(frame) = decoder.push(*byte) else {
+            continue;
+        };
+        let Some(Reply::Facts(facts)) = Reply::decode(frame.message) else {
+            break;
+        };
+        let facts = Reply::Facts(Facts {
+            protocol: PROTOCOL_FIRST,
+            ..facts
+        });
+        let length = frame::encode(frame.seq, &mut older, |out| facts.encode(out));
+        older.truncate(length.unwrap());
+        return older;
+    }
+    line.to_vec()
 }
 
 /// The place a unit stands at. Units can be put in and taken out.

@@ -7,8 +7,7 @@
 //! revoked. Whoever lies about the time gains nothing: the number of leases is bounded as well.
 
 use traveler::{
-    Attempt, Digest, Entry, Fingerprint, LeaseStep, Leased, OrderId, Serial, Spent, State, Step,
-    VoidCause,
+    Attempt, Digest, Entry, Fingerprint, LeaseStep, Leased, OrderId, Spent, State, Step, VoidCause,
 };
 
 use super::recovered::not_blocked;
@@ -50,9 +49,10 @@ pub(super) fn lease<V: View>(
     let mut order = open_order(view, &lease.order)?;
     same_product(&order, &leased.product, &leased.product_sha256)?;
     let before = view.unit(&lease.serial)?;
-    not_leased(view, &lease.serial)?;
+    let earlier = view.lease(&lease.serial)?;
+    not_held(earlier.as_ref())?;
     may_start(before.as_ref())?;
-    let expected = next_attempt(view, &lease.serial, before.as_ref())?;
+    let expected = next_attempt(earlier.as_ref(), before.as_ref());
     counts_on(&lease.serial, lease.attempt, expected, at)?;
     let held = view.held(&lease.station)?;
     if held >= HELD_MAX {
@@ -231,6 +231,11 @@ fn may_void<V: View>(
             Some(station) if station.state == StationState::Revoked => Ok(()),
             _ => refuse(Refused::NotRevoked(row.station.clone())),
         },
+        // Nobody has to come to a station for what was ended in the lost log.
+        VoidCause::RecordLost => match view.recovery()? {
+            Some(_) => Ok(()),
+            None => refuse(Refused::Recovery("nothing was lost")),
+        },
         other => refuse(Refused::WrongCause(other)),
     }
 }
@@ -245,9 +250,9 @@ pub(super) fn burnt(seq: u64, lease: &LeaseStep, fingerprint: Fingerprint) -> Ro
     })
 }
 
-/// Nobody holds a credential for the serial.
-pub(super) fn not_leased<V: View>(view: &V, serial: &Serial) -> Result<(), Stop<V::Error>> {
-    match view.lease(serial)?.filter(LeaseRow::is_held) {
+/// Nobody holds a credential for the serial whose newest lease this is.
+pub(super) fn not_held<E>(lease: Option<&LeaseRow>) -> Result<(), Stop<E>> {
+    match lease.filter(|row| row.is_held()) {
         None => Ok(()),
         Some(row) => refuse(held_by(row)),
     }
@@ -262,14 +267,10 @@ pub(super) fn no_leased_key<V: View>(view: &V, key: &Digest) -> Result<(), Stop<
 }
 
 /// The number of the next try: leases count as tries, whatever became of them.
-pub(super) fn next_attempt<V: View>(
-    view: &V,
-    serial: &Serial,
-    unit: Option<&UnitRow>,
-) -> Result<Attempt, Stop<V::Error>> {
-    let leased = view.lease(serial)?.map(|row| row.attempt);
+pub(super) fn next_attempt(lease: Option<&LeaseRow>, unit: Option<&UnitRow>) -> Attempt {
+    let leased = lease.map(|row| row.attempt);
     let newest = leased.max(unit.map(|unit| unit.attempt));
-    Ok(newest.map_or(Attempt::FIRST, Attempt::next))
+    newest.map_or(Attempt::FIRST, Attempt::next)
 }
 
 /// The newest lease of the serial, which is the one that is spoken of.
@@ -278,7 +279,7 @@ fn own<V: View>(view: &V, lease: &LeaseStep) -> Result<LeaseRow, Stop<V::Error>>
         return refuse(Refused::UnknownLease(lease.serial.clone()));
     };
     if row.station != lease.station {
-        return refuse(held_by(row));
+        return refuse(held_by(&row));
     }
     if row.order != lease.order {
         let (serial, order) = (row.serial, row.order);
@@ -294,10 +295,10 @@ fn own<V: View>(view: &V, lease: &LeaseStep) -> Result<LeaseRow, Stop<V::Error>>
     Ok(row)
 }
 
-fn held_by(row: LeaseRow) -> Refused {
+fn held_by(row: &LeaseRow) -> Refused {
     Refused::Leased {
-        serial: row.serial,
-        station: row.station,
+        serial: row.serial.clone(),
+        station: row.station.clone(),
         expires: row.expires,
     }
 }

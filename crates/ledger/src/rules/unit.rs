@@ -26,9 +26,10 @@ pub(super) fn issue<V: View>(
     let mut order = open_order(view, &step.order)?;
     same_product(&order, &issued.product, &issued.product_sha256)?;
     let before = view.unit(&step.serial)?;
-    lease::not_leased(view, &step.serial)?;
+    let leased = view.lease(&step.serial)?;
+    lease::not_held(leased.as_ref())?;
     may_issue(before.as_ref(), step)?;
-    let expected = lease::next_attempt(view, &step.serial, before.as_ref())?;
+    let expected = lease::next_attempt(leased.as_ref(), before.as_ref());
     counts_on(&step.serial, step.attempt, expected, at)?;
     let silicon = free_device(view, step)?;
     let new_key = free_key(view, issued)?;
@@ -120,7 +121,11 @@ pub(super) fn follow<V: View>(
             let (serial, attempt) = (unit.serial, unit.attempt);
             return refuse(Refused::BundleMismatch { serial, attempt });
         }
-        Event::Rework { by, .. } if by.iter().all(|person| Some(person) == by.first()) => {
+        Event::Rework { by, .. } if one_person(by) => {
+            return refuse(Refused::OnePerson(unit.serial));
+        }
+        // A seal is broken by two, whichever way.
+        Event::Scrapped { by, .. } if unit.state == State::Sealed && one_person(by) => {
             return refuse(Refused::OnePerson(unit.serial));
         }
         Event::Voided { cause, .. } if !cause.ends_an_attempt() => {
@@ -160,6 +165,11 @@ pub(super) fn follow<V: View>(
         ..unit
     }));
     Ok(rows)
+}
+
+/// One, however often, or nobody.
+fn one_person(by: &[String]) -> bool {
+    by.iter().all(|person| Some(person) == by.first())
 }
 
 /// The unit is what the order builds, under the definition that it builds by.

@@ -251,9 +251,14 @@ pub fn rework(unit: &str, attempt: u32) -> Event {
 }
 
 pub fn scrapped(unit: &str, attempt: u32) -> Event {
+    scrapped_by(unit, attempt, &["QA-1", "QA-2"])
+}
+
+pub fn scrapped_by(unit: &str, attempt: u32, by: &[&str]) -> Event {
     Event::Scrapped {
         step: step(unit, attempt),
         reason: "cracked".into(),
+        by: by.iter().map(|&person| person.to_owned()).collect(),
     }
 }
 

@@ -10,29 +10,40 @@
 //! *Server* is what of a cycle goes by while nothing is asked of the unit: the server's calls, and the
 //! journal that goes ahead of them. A *turn* is one answer of the unit that the station waited for, and a
 //! *resend* one more than the fewest of any cycle: all do the same, so something was asked for again.
+//!
+//! *From memory* is the same station with the same units and a server that answers at once, in the same
+//! rounds: what is left is the simulation, the journal and the station. *Processor* is what this process
+//! took for a unit, units, station, server and token together. Slots times that over the number of cores is
+//! a floor under the cycle on this machine, which a line does not have: its units and its server are
+//! elsewhere. The units keep their flash in memory, where Linux has a file system there.
 
+mod line;
+mod memory;
+
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use station_cli::{
-    Bench, Home, Job, LabelFolder, Outcome, Patience, Progress, Report, SerialPort, Server, Stage,
-    provision,
-};
-use traveler::{DeviceId, OrderId, Serial};
+use station_cli::Server;
+use tempfile::TempDir;
+use traveler::OrderId;
 
 use crate::cli::{Format, print};
 use crate::demo;
-use crate::printer::LabelReader;
 use crate::town::Town;
-use crate::unit::{LineCounts, SimUnit, SimUnitConfig};
+
+use line::{Cycle, Line, Width};
+use memory::Memory;
 
 const PRODUCT: &str = "sku = \"PLUG-1\"\nname = \"Plug\"\nmodel = \"PLUG1\"\n";
 const MODEL: &str = "PLUG1";
+/// The order of the server that answers from memory.
+const MEMORY_ORDER: &str = "WO-MEMORY";
 
 /// More than any bench builds.
 const QUANTITY: u32 = 1_000_000;
@@ -60,117 +71,88 @@ pub(crate) struct Args {
 /// Runs it.
 pub(crate) async fn run(args: Args, format: Format) -> Result<ExitCode> {
     let data = demo::data(args.data.clone())?;
-    let (units, labels) = (data.join("units"), data.join("labels"));
-    std::fs::create_dir_all(&units).with_context(|| format!("cannot make {}", units.display()))?;
+    let flash = flash(&data)?;
+    let (units, labels) = (flash.path().to_owned(), data.join("labels"));
     let town = Town::found(&data).await?;
-    let line = Arc::new(Line {
-        order: OrderId::parse(&town.order(PRODUCT, "PLUG-1", QUANTITY).await?)?,
+    let order = town.order(PRODUCT, "PLUG-1", QUANTITY).await?;
+    let live = Arc::new(Line {
+        order: OrderId::parse(&order)?,
         home: town.enrol("bench-1").await?,
         units,
         labels,
-        next: AtomicU32::new(0),
+        next: Arc::default(),
     });
+    let (memory, home) = Memory::found(&live.home, &data.join("memory"))?;
+    let held = Arc::new(Line {
+        order: OrderId::parse(MEMORY_ORDER)?,
+        home,
+        ..Line::clone(&live)
+    });
+    let (server, memory) = (|| Ok(Server::of(&live.home)?), || Ok(memory.clone()));
+
     let mut settings: Vec<Setting> = Vec::new();
     for (baud, goal) in SPEEDS {
-        settings.extend(
-            args.slots
-                .iter()
-                .map(|&slots| Setting::new(baud, goal, slots)),
-        );
+        let slots = args.slots.iter();
+        settings.extend(slots.map(|&slots| Setting::new(baud, goal, slots)));
     }
-    line.turns(1, None, 1).await?; // warms connections and caches
+    let one = Width { slots: 1, units: 1 };
+    live.turns(one, None, server).await?; // warms connections and caches
+    held.turns(one, None, memory).await?;
     for _ in 0..args.rounds {
         for setting in &mut settings {
-            let begun = Instant::now();
-            let cycles = line
-                .turns(setting.slots, Some(setting.baud), args.units)
-                .await?;
-            setting.took += begun.elapsed();
-            setting.cycles.extend(cycles);
+            let (baud, slots) = (Some(setting.baud), setting.slots);
+            let width = Width {
+                slots,
+                units: args.units,
+            };
+            setting.live.add(live.turns(width, baud, server)).await?;
+            setting.memory.add(held.turns(width, baud, memory)).await?;
         }
     }
     town.stop().await?;
 
-    let all = settings.iter().flat_map(|setting| &setting.cycles);
+    let cores = std::thread::available_parallelism().context("the number of cores")?;
+    let cores = cores.get();
+    let all = settings.iter().flat_map(|setting| &setting.live.cycles);
     let fewest = all.map(|cycle| cycle.turns).min().unwrap_or(0);
-    let facts: Vec<Value> = settings.iter().map(|one| one.fact(fewest)).collect();
+    let facts: Vec<Value> = settings.iter().map(|one| one.fact(fewest, cores)).collect();
     let fact = json!({
         "rounds": args.rounds,
         "units_per_slot": args.units,
+        "cores": cores,
         "settings": facts,
     });
-    let head = "  baud slots  units   cycle ms    wire ms  cycle/wire p50   p95         goal  server ms  turns  resends  bytes  units/s\n";
-    let text: String = settings.iter().map(|one| one.text(fewest)).collect();
+    let head = "  baud slots  units   cycle ms    wire ms  cycle/wire p50   p95         goal  from memory  server ms  turns  resends  bytes  units/s  processor ms  floor ms\n";
+    let text: String = settings.iter().map(|one| one.text(fewest, cores)).collect();
     print(format, &fact, &format!("{head}{text}"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// One unit's turn.
-struct Cycle {
-    took: Duration,
-    wire: Duration,
-    /// Of it, what went by while nothing was asked of the unit: the server's calls and the journal.
-    off_line: Duration,
-    bytes: u64,
-    turns: u64,
+/// Where the units keep their flash: in memory, where Linux has a file system there, since a unit's
+/// flash is not on the station's disk and must not keep it busy.
+fn flash(data: &Path) -> Result<TempDir> {
+    let in_memory = tempfile::tempdir_in("/dev/shm");
+    let flash = in_memory.or_else(|_| tempfile::tempdir_in(data));
+    flash.with_context(|| format!("cannot make a folder in {}", data.display()))
 }
 
-/// Watches one unit go by.
-struct Clock {
-    since: Instant,
-    /// Whether the stage is one of the server's.
-    is_off_line: bool,
-    off_line: Duration,
-}
-
-impl Clock {
-    fn new() -> Clock {
-        Clock {
-            since: Instant::now(),
-            is_off_line: false,
-            off_line: Duration::ZERO,
-        }
-    }
-
-    fn enter(&mut self, is_off_line: bool) {
-        if self.is_off_line {
-            self.off_line += self.since.elapsed();
-        }
-        (self.since, self.is_off_line) = (Instant::now(), is_off_line);
-    }
-}
-
-impl Progress for Clock {
-    fn stage(&mut self, _: &Serial, stage: Stage) {
-        self.enter(matches!(
-            stage,
-            Stage::Server | Stage::Issue | Stage::Confirm | Stage::Seal
-        ));
-    }
-
-    fn ended(&mut self, _: &Report) {
-        self.enter(false);
-    }
-}
-
-/// A speed and a number of slots, and what came of it.
-struct Setting {
-    baud: u32,
-    goal: f64,
-    slots: u16,
+/// Cycles of one kind, and what they took together.
+#[derive(Default)]
+struct Run {
     cycles: Vec<Cycle>,
     took: Duration,
+    /// Of the processor, by this whole process.
+    processor: Duration,
 }
 
-impl Setting {
-    fn new(baud: u32, goal: f64, slots: u16) -> Setting {
-        Setting {
-            baud,
-            goal,
-            slots,
-            cycles: Vec::new(),
-            took: Duration::ZERO,
-        }
+impl Run {
+    async fn add(&mut self, turns: impl Future<Output = Result<Vec<Cycle>>>) -> Result<()> {
+        let (begun, used) = (Instant::now(), processor());
+        let cycles = turns.await?;
+        self.took += begun.elapsed();
+        self.processor += processor().saturating_sub(used);
+        self.cycles.extend(cycles);
+        Ok(())
     }
 
     /// The value that this share of the cycles stays under.
@@ -196,139 +178,105 @@ impl Setting {
         self.cycles.len() as f64 / self.took.as_secs_f64()
     }
 
+    /// Of the processor, for one unit.
+    fn processor_ms(&self) -> f64 {
+        self.processor.as_secs_f64() * 1_000.0 / self.cycles.len().max(1) as f64
+    }
+}
+
+fn processor() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(used).unwrap_or_default()
+}
+
+/// A speed and a number of slots, and what came of it.
+struct Setting {
+    baud: u32,
+    goal: f64,
+    slots: u16,
+    live: Run,
+    memory: Run,
+}
+
+impl Setting {
+    fn new(baud: u32, goal: f64, slots: u16) -> Setting {
+        Setting {
+            baud,
+            goal,
+            slots,
+            live: Run::default(),
+            memory: Run::default(),
+        }
+    }
+
     fn resends(&self, fewest: u64) -> u64 {
-        let more = self.cycles.iter().map(|cycle| cycle.turns - fewest);
+        let more = self.live.cycles.iter().map(|cycle| cycle.turns - fewest);
         more.sum()
     }
 
     fn is_met(&self) -> bool {
-        !self.cycles.is_empty() && self.ratio(0.5) <= self.goal
+        !self.live.cycles.is_empty() && self.live.ratio(0.5) <= self.goal
     }
 
-    fn fact(&self, fewest: u64) -> Value {
+    /// How long a cycle is at least on so many cores, when every slot works all the time.
+    fn floor_ms(&self, cores: usize) -> f64 {
+        self.live.processor_ms() * f64::from(self.slots) / cores as f64
+    }
+
+    fn fact(&self, fewest: u64, cores: usize) -> Value {
+        let live = &self.live;
+        let [open_order, issue, confirm, seal] =
+            [0, 1, 2, 3].map(|call| live.ms(|cycle| cycle.calls[call]));
         json!({
             "baud": self.baud,
             "slots": self.slots,
-            "units": self.cycles.len(),
-            "cycle_ms_p50": self.ms(|cycle| cycle.took),
-            "wire_ms_p50": self.ms(|cycle| cycle.wire),
-            "server_and_journal_ms_p50": self.ms(|cycle| cycle.off_line),
-            "cycle_over_wire_p50": self.ratio(0.5),
-            "cycle_over_wire_p95": self.ratio(0.95),
+            "units": live.cycles.len(),
+            "cycle_ms_p50": live.ms(|cycle| cycle.took),
+            "wire_ms_p50": live.ms(|cycle| cycle.wire),
+            "server_and_journal_ms_p50": live.ms(Cycle::off_line),
+            "open_order_ms_p50": open_order,
+            "issue_ms_p50": issue,
+            "confirm_ms_p50": confirm,
+            "seal_ms_p50": seal,
+            "cycle_over_wire_p50": live.ratio(0.5),
+            "cycle_over_wire_p95": live.ratio(0.95),
             "goal_p50": self.goal,
             "goal_is_met": self.is_met(),
-            "turns_p50": self.at(0.5, |cycle| cycle.turns as f64),
+            "from_memory_cycle_over_wire_p50": self.memory.ratio(0.5),
+            "from_memory_cycle_ms_p50": self.memory.ms(|cycle| cycle.took),
+            "turns_p50": live.at(0.5, |cycle| cycle.turns as f64),
             "resends": self.resends(fewest),
-            "bytes_p50": self.at(0.5, |cycle| cycle.bytes as f64),
-            "units_per_s": self.units_per_s(),
+            "bytes_p50": live.at(0.5, |cycle| cycle.bytes as f64),
+            "units_per_s": live.units_per_s(),
+            "processor_ms_per_unit": live.processor_ms(),
+            "from_memory_processor_ms_per_unit": self.memory.processor_ms(),
+            "floor_ms": self.floor_ms(cores),
         })
     }
 
-    fn text(&self, fewest: u64) -> String {
+    fn text(&self, fewest: u64, cores: usize) -> String {
         let met = if self.is_met() { "met" } else { "missed" };
+        let live = &self.live;
         format!(
-            "{:>6} {:>5} {:>6} {:>10.1} {:>10.1} {:>15.3} {:>5.2} {:>5.2} {met:<6} {:>10.1} {:>6.0} {:>8} {:>6.0} {:>8.1}\n",
+            "{:>6} {:>5} {:>6} {:>10.1} {:>10.1} {:>15.3} {:>5.2} {:>5.2} {met:<6} {:>12.3} {:>10.1} {:>6.0} {:>8} {:>6.0} {:>8.1} {:>13.1} {:>9.1}\n",
             self.baud,
             self.slots,
-            self.cycles.len(),
-            self.ms(|cycle| cycle.took),
-            self.ms(|cycle| cycle.wire),
-            self.ratio(0.5),
-            self.ratio(0.95),
+            live.cycles.len(),
+            live.ms(|cycle| cycle.took),
+            live.ms(|cycle| cycle.wire),
+            live.ratio(0.5),
+            live.ratio(0.95),
             self.goal,
-            self.ms(|cycle| cycle.off_line),
-            self.at(0.5, |cycle| cycle.turns as f64),
+            self.memory.ratio(0.5),
+            live.ms(Cycle::off_line),
+            live.at(0.5, |cycle| cycle.turns as f64),
             self.resends(fewest),
-            self.at(0.5, |cycle| cycle.bytes as f64),
-            self.units_per_s(),
+            live.at(0.5, |cycle| cycle.bytes as f64),
+            live.units_per_s(),
+            live.processor_ms(),
+            self.floor_ms(cores),
         )
     }
-}
-
-/// One station and its order.
-struct Line {
-    home: Home,
-    order: OrderId,
-    units: PathBuf,
-    labels: PathBuf,
-    next: AtomicU32,
-}
-
-impl Line {
-    /// Fills all slots at once, with so many units one after the other.
-    async fn turns(
-        self: &Arc<Line>,
-        slots: u16,
-        baud: Option<u32>,
-        units: u16,
-    ) -> Result<Vec<Cycle>> {
-        let mut working = Vec::new();
-        for _ in 0..slots {
-            let line = Arc::clone(self);
-            working.push(tokio::spawn(async move {
-                let server = Server::of(&line.home)?;
-                let mut cycles = Vec::new();
-                for _ in 0..units {
-                    cycles.push(line.turn(&server, baud).await?);
-                }
-                Ok::<_, anyhow::Error>(cycles)
-            }));
-        }
-        let mut cycles = Vec::new();
-        for slot in working {
-            cycles.extend(slot.await??);
-        }
-        Ok(cycles)
-    }
-
-    async fn turn(&self, server: &Server, baud: Option<u32>) -> Result<Cycle> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let unit = powered(&self.units, number, baud).await?;
-        let port = unit.port().context("its cable is in")?;
-        let job = Job {
-            order: self.order.clone(),
-            serial: Serial::parse(&format!("B-{number:07}"))?,
-            operator: None,
-            patience: Patience(Duration::from_secs(15)),
-            reconnect: Duration::ZERO,
-        };
-        let mut bench = Bench {
-            server: server.clone(),
-            port: SerialPort::new(port.display().to_string(), SerialPort::BAUD),
-            scanner: LabelReader(self.labels.clone()),
-            labels: LabelFolder(self.labels.clone()),
-            progress: Clock::new(),
-        };
-        let begun = Instant::now();
-        let report = provision(&job, &self.home, &mut bench).await;
-        let took = begun.elapsed();
-        ensure!(report.outcome == Outcome::Sealed, "{report}");
-        let counts = unit.counts();
-        let (bytes, turns) = (counts.bytes(), counts.turns());
-        let speed = baud.unwrap_or(SerialPort::BAUD);
-        let cycle = Cycle {
-            took,
-            wire: LineCounts::wire_time(bytes, speed),
-            off_line: bench.progress.off_line,
-            bytes,
-            turns,
-        };
-        tokio::task::spawn_blocking(move || unit.stop()).await??;
-        Ok(cycle)
-    }
-}
-
-/// A new unit that has booted before its turn begins, as one has that a person puts in.
-async fn powered(folder: &Path, number: u32, baud: Option<u32>) -> Result<SimUnit> {
-    let flash = folder.join(format!("{number}.json"));
-    let device_id = DeviceId::parse(&format!(
-        "{:016x}",
-        0x5300_0000_0000_0000 + u64::from(number)
-    ))?;
-    let mut config = SimUnitConfig::new(flash, device_id, MODEL);
-    config.baud = baud;
-    config.boot = Duration::ZERO; // no time of the station's, nor of the wire's
-    Ok(tokio::task::spawn_blocking(move || SimUnit::spawn(config)).await??)
 }
 
 #[cfg(test)]
@@ -336,17 +284,16 @@ mod tests {
     use super::*;
 
     fn setting(turns: &[(u64, u64)]) -> Setting {
-        let mut setting = Setting::new(115_200, 1.5, 1);
-        setting
-            .cycles
-            .extend(turns.iter().map(|&(turns, took)| Cycle {
-                took: Duration::from_millis(took),
-                wire: Duration::from_millis(100),
-                off_line: Duration::ZERO,
-                bytes: 1,
-                turns,
-            }));
-        setting.took = Duration::from_secs(1);
+        let mut setting = Setting::new(115_200, 1.5, 4);
+        let cycles = turns.iter().map(|&(turns, took)| Cycle {
+            took: Duration::from_millis(took),
+            wire: Duration::from_millis(100),
+            calls: [Duration::from_millis(1); 4],
+            bytes: 1,
+            turns,
+        });
+        setting.live.cycles.extend(cycles);
+        setting.live.took = Duration::from_secs(1);
         setting
     }
 
@@ -354,15 +301,24 @@ mod tests {
     fn a_goal_that_is_missed_is_said_so_and_so_is_what_was_asked_for_again() {
         let met = setting(&[(6, 120), (7, 150), (8, 900)]);
         assert_eq!(met.resends(6), 3);
-        assert!(met.text(6).contains(" 1.50 met "), "{}", met.text(6));
-        assert_eq!(met.fact(6)["resends"], 3);
+        assert!(met.text(6, 2).contains(" 1.50 met "), "{}", met.text(6, 2));
+        assert_eq!(met.fact(6, 2)["resends"], 3);
+        assert_eq!(met.fact(6, 2)["server_and_journal_ms_p50"], 4.0);
         let missed = setting(&[(6, 151)]);
         assert!(
-            missed.text(6).contains(" 1.50 missed "),
+            missed.text(6, 2).contains(" 1.50 missed "),
             "{}",
-            missed.text(6)
+            missed.text(6, 2)
         );
-        assert_eq!(missed.fact(6)["goal_is_met"], false);
+        assert_eq!(missed.fact(6, 2)["goal_is_met"], false);
         assert!(!setting(&[]).is_met(), "nothing was measured");
+    }
+
+    #[test]
+    fn the_floor_is_the_share_of_the_cores_that_the_slots_need() {
+        let mut busy = setting(&[(3, 120), (3, 120)]);
+        busy.live.processor = Duration::from_millis(20);
+        assert_eq!(busy.fact(3, 2)["processor_ms_per_unit"], 10.0);
+        assert_eq!(busy.fact(3, 2)["floor_ms"], 20.0); // four slots on two cores
     }
 }

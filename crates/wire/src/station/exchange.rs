@@ -26,20 +26,20 @@ pub const BOOT_POLL: Duration = Duration::from_millis(250);
 pub const BOOT_POLLS: u8 = 40;
 
 /// What may be repeated, and how often still.
-struct Asking {
+pub(super) struct Asking {
     request: &'static str,
     resends_left: u8,
 }
 
 impl Asking {
-    fn new(request: &'static str) -> Asking {
+    pub(super) fn new(request: &'static str) -> Asking {
         Asking {
             request,
             resends_left: RESENDS,
         }
     }
 
-    fn again(&mut self) -> Result<(), WireError> {
+    pub(super) fn again(&mut self) -> Result<(), WireError> {
         let silent = WireError::Silent {
             request: self.request,
         };
@@ -47,7 +47,7 @@ impl Asking {
         Ok(())
     }
 
-    fn out_of_turn<T>(&self, reply: &Reply) -> Result<T, WireError> {
+    pub(super) fn out_of_turn<T>(&self, reply: &Reply) -> Result<T, WireError> {
         Err(match reply {
             Reply::Refused(refusal) => WireError::Refused(*refusal),
             other => WireError::OutOfTurn {
@@ -59,7 +59,7 @@ impl Asking {
 }
 
 /// Refuses to go on with another unit than the one that was greeted.
-fn same_unit(expected: &DeviceId, found: &DeviceId) -> Result<(), WireError> {
+pub(super) fn same_unit(expected: &DeviceId, found: &DeviceId) -> Result<(), WireError> {
     if expected == found {
         return Ok(());
     }
@@ -206,6 +206,7 @@ impl Exchange for Reset {
             Event::Received(Reply::Facts(facts)) if facts.nonce == self.nonce => Booted {
                 device_id: facts.device_id,
                 boots: facts.boots.unwrap_or_default(),
+                installed: None,
             },
             Event::Received(Reply::Booted(booted)) => booted,
             Event::Received(reply) => return self.asking.out_of_turn(&reply),

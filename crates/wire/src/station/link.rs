@@ -71,7 +71,7 @@ impl Link {
             let Some(reply) = Reply::decode(frame.message) else {
                 continue;
             };
-            let unasked = matches!(reply, Reply::Booted(_));
+            let unasked = seq == UNASKED && matches!(reply, Reply::Booted(_));
             if unasked || (seq == self.seq && self.newest.is_some()) {
                 replies.push(reply);
             }

@@ -3,12 +3,14 @@
 //! ```text
 //! page 0   0  marker: "BMK1" | length u16 BE | ff ff | SHA-256 of the bundle | CRC-32 BE | ff x 4
 //!        256  lock: 16 bytes, erased or not
+//!        512  notes, one per install: nonce 16 | boot u32 BE | ff x 8 | CRC-32 BE; the last counts
 //! page 1   0  the bundle
 //! ```
 //!
 //! The marker goes first when a bundle is replaced and comes last when one is written, so a cut at
 //! any instant leaves blank, partial, or whole: never a marker over half a bundle. The digest in
-//! the marker also finds bits that flip later. One write never spans two fields, and every write
+//! the marker also finds bits that flip later. A note says that the bundle of the marker was whole
+//! in that boot; it comes after the marker and goes with it. One write never spans two fields, and every write
 //! is a multiple of [`WRITE_ALIGN`], as flash with error correction wants it.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -32,6 +34,8 @@ const MARKER_AT: usize = 0;
 const MARKER_SIZE: usize = 48;
 const LOCK_AT: usize = CHUNK;
 const LOCK_SIZE: usize = WRITE_ALIGN;
+const NOTES_AT: usize = 2 * CHUNK;
+const NOTE_SIZE: usize = 2 * WRITE_ALIGN;
 const BUNDLE_AT: usize = PAGE;
 const MAGIC: &[u8; 4] = b"BMK1";
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -106,6 +110,35 @@ impl Marker {
     }
 }
 
+/// Left by an install for the boot after it.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) struct Note {
+    /// The install's.
+    pub(super) nonce: Nonce,
+    /// In which boot its bundle was whole in flash.
+    pub(super) boot: u32,
+}
+
+impl Note {
+    fn to_bytes(self) -> [u8; NOTE_SIZE] {
+        let mut bytes = [ERASED; NOTE_SIZE];
+        bytes[..16].copy_from_slice(&self.nonce.0);
+        bytes[16..20].copy_from_slice(&self.boot.to_be_bytes());
+        let checksum = CRC.checksum(&bytes[..28]);
+        bytes[28..].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    /// `None` for torn or flipped bytes: only what `to_bytes` writes is a note.
+    fn from_bytes(bytes: &[u8; NOTE_SIZE]) -> Option<Note> {
+        let note = Note {
+            nonce: Nonce(bytes[..16].try_into().ok()?),
+            boot: u32::from_be_bytes(bytes[16..20].try_into().ok()?),
+        };
+        (note.to_bytes() == *bytes).then_some(note)
+    }
+}
+
 /// The driver failed, or what was read back is not what was written.
 pub(super) struct FlashFailed;
 
@@ -168,13 +201,37 @@ impl<F: Flash> Store<F> {
         self.write(LOCK_AT, &[0; LOCK_SIZE])
     }
 
-    /// SHA-256 of the bundle and the proof under `nonce`, from flash.
+    /// Notes an install of the bundle that is there; false when there is no room left for one.
+    pub(super) fn note(&mut self, note: Note) -> Result<bool, FlashFailed> {
+        for at in (NOTES_AT..PAGE).step_by(NOTE_SIZE) {
+            if self.is_erased(at, NOTE_SIZE)? {
+                self.write(at, &note.to_bytes())?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The last note; `None` when there is none, or it was torn.
+    pub(super) fn noted(&self) -> Result<Option<Note>, FlashFailed> {
+        let mut last = None;
+        for at in (NOTES_AT..PAGE).step_by(NOTE_SIZE) {
+            let mut bytes = [0; NOTE_SIZE];
+            self.read(at, &mut bytes)?;
+            if bytes == [ERASED; NOTE_SIZE] {
+                break;
+            }
+            last = Some(bytes);
+        }
+        Ok(last.as_ref().and_then(Note::from_bytes))
+    }
+
+    /// SHA-256 of the bundle, and the proof that was begun, from flash.
     pub(super) fn read_back(
         &self,
         marker: &Marker,
-        nonce: &Nonce,
+        mut read_back: ReadBack,
     ) -> Result<([u8; 32], [u8; 32]), FlashFailed> {
-        let mut read_back = ReadBack::new(nonce);
         self.stream(marker, |bytes| read_back.update(bytes))?;
         Ok(read_back.finish())
     }

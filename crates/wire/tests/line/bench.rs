@@ -10,7 +10,8 @@ use wire::unit::{
     Effect, FLASH_SIZE, Flash, Identity, PAGE, SigningKey, Silicon, Unit, WRITE_ALIGN,
 };
 use wire::{
-    Action, Event, Exchange, Facts, Greet, Link, Load, Lock, Nonce, Prove, Reset, WireError,
+    Action, Event, Exchange, Facts, Greet, Install, Link, Load, Lock, Nonce, Prove, Reset,
+    WireError,
 };
 
 pub(crate) const DEVICE: [u8; 8] = [0x00, 0xc0, 0xff, 0xee, 0, 0, 0, 0x47];
@@ -185,6 +186,10 @@ pub(crate) struct Bench {
     /// Time-outs the unit needs to boot.
     pub(crate) slow_boot: u32,
     booting: u32,
+    /// The byte of flash in which a bit flips on the next reset.
+    pub(crate) flip_on_reset: Option<usize>,
+    /// Erases and writes before the newest boot.
+    operations_before: u32,
 }
 
 impl Bench {
@@ -207,6 +212,8 @@ impl Bench {
             sent: 0,
             slow_boot: 0,
             booting: 0,
+            flip_on_reset: None,
+            operations_before: 0,
         }
     }
 
@@ -247,7 +254,7 @@ impl Bench {
             self.reboot();
             self.booting = self.slow_boot;
             let fault = self.replies.pop_front().unwrap_or(Fault::None);
-            let unit = self.unit.as_ref().expect("a unit is in the slot");
+            let unit = self.unit.as_mut().expect("a unit is in the slot");
             if self.slow_boot == 0 {
                 unit.announce(&mut |line| heard.extend(fault.apply(line)));
             }
@@ -265,8 +272,30 @@ impl Bench {
             .into_parts();
         flash.dead = false;
         flash.cut_at = None;
+        if let Some(at) = self.flip_on_reset.take() {
+            flash.bytes[at] ^= 4;
+        }
+        self.operations_before = flash.operations;
         chip.boots += 1;
         self.unit = Some(Unit::new(flash, chip));
+    }
+
+    /// What the unit's count of boots is, without asking it over the line.
+    pub(crate) fn boots(&mut self) -> u32 {
+        let (flash, chip) = self
+            .unit
+            .take()
+            .expect("a unit is in the slot")
+            .into_parts();
+        let boots = chip.boots;
+        self.unit = Some(Unit::new(flash, chip));
+        boots
+    }
+
+    /// Erases and writes since the unit booted.
+    pub(crate) fn operations_since_boot(&mut self) -> u32 {
+        let before = self.operations_before;
+        self.with_flash(|flash| flash.operations - before)
     }
 
     /// Power off, flash in hand, power on.
@@ -293,8 +322,23 @@ impl Bench {
         self.drive(Prove::new(LATER, device_id(), bundle))
     }
 
+    pub(crate) fn install(&mut self, bundle: &BundleBytes) -> Result<wire::Receipt, WireError> {
+        self.drive(Install::new(NONCE, device_id(), bundle))
+    }
+
     /// Everything a station does with a unit.
     pub(crate) fn provision(&mut self, bundle: &BundleBytes) -> Result<wire::Receipt, WireError> {
+        let facts = self.drive(Greet::new(NONCE))?;
+        let receipt = self.drive(Install::new(LATER, facts.device_id, bundle))?;
+        self.drive(Lock::new(bundle.digest()))?;
+        Ok(receipt)
+    }
+
+    /// The same with a unit of the first version, whose turns are six.
+    pub(crate) fn provision_first(
+        &mut self,
+        bundle: &BundleBytes,
+    ) -> Result<wire::Receipt, WireError> {
         let facts = self.drive(Greet::new(NONCE))?;
         self.drive(Load::new(NONCE, facts.device_id.clone(), bundle))?;
         self.drive(Reset::new(LATER, &facts))?;

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use wire::frame::{self, Decoder, LINE_MAX, MESSAGE_MAX};
-use wire::message::{BUNDLE_MAX, Facts, Proved, Refusal, Reply, Request, UnitState};
+use wire::message::{BUNDLE_MAX, Facts, Installed, Proved, Refusal, Reply, Request, UnitState};
 use wire::{Link, Nonce};
 
 use crate::bench::{Bench, MemFlash};
@@ -57,7 +57,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         device_id,
         bundle,
         password,
-        0..6,
+        0..8,
     );
     all.prop_map(|(nonce, digest, device_id, bundle, password, kind)| {
         let nonce = Nonce(nonce);
@@ -71,9 +71,15 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             2 => Request::Reset,
             3 => Request::Prove { nonce },
             4 => Request::Lock { digest },
-            _ => Request::Check {
+            5 => Request::Check {
                 password: &password,
             },
+            6 => Request::Install {
+                nonce,
+                device_id: &device_id,
+                bundle: &bundle,
+            },
+            _ => Request::Report { nonce },
         };
         encoded(|out| request.encode(out))
     })
@@ -95,6 +101,7 @@ proptest! {
         held in option::of(("[A-Z0-9]{1,32}", any::<u32>())),
         csr in option::of(vec(any::<u8>(), 1..=2_048)),
         public_key in option::of(vec(any::<u8>(), 1..=128)),
+        protocol in 1u32..,
     ) {
         let macs = macs.concat();
         let facts = Facts {
@@ -109,6 +116,7 @@ proptest! {
             held: held.as_ref().map(|(serial, attempt)| (serial.as_str(), *attempt)),
             csr: csr.as_deref(),
             public_key: public_key.as_deref(),
+            protocol,
         };
         let message = encoded(|out| Reply::Facts(facts).encode(out));
         let Some(Reply::Facts(read)) = Reply::decode(&message) else {
@@ -124,7 +132,8 @@ proptest! {
         hashes in any::<([u8; 32], [u8; 32])>(),
         signature in option::of(vec(any::<u8>(), 1..=72)),
         public_key in option::of(vec(any::<u8>(), 1..=128)),
-        code in 10u8..,
+        code in 11u8..,
+        written_in: u32,
     ) {
         let proved = Proved {
             device_id: &device_id,
@@ -134,9 +143,17 @@ proptest! {
             signature: signature.as_deref(),
             public_key: public_key.as_deref(),
         };
+        let installed = Installed {
+            nonce: Nonce([boots as u8; 16]),
+            written_in,
+            proof: hashes.1,
+            signature: signature.as_deref(),
+            public_key: public_key.as_deref(),
+        };
         for reply in [
             Reply::Proved(proved),
-            Reply::Booted { device_id: &device_id, boots },
+            Reply::Booted { device_id: &device_id, boots, installed: None },
+            Reply::Booted { device_id: &device_id, boots, installed: Some(installed) },
             Reply::Stored { proof: hashes.0 },
             Reply::Refused(Refusal::Other(code)),
             Reply::Answer { yes: boots % 2 == 0 },
@@ -218,7 +235,7 @@ proptest! {
 
     #[test]
     fn replies_survive_a_changed_byte(at: prop::sample::Index, byte: u8) {
-        let proved = Reply::Booted { device_id: &[1, 2, 3, 4], boots: 7 };
+        let proved = Reply::Booted { device_id: &[1, 2, 3, 4], boots: 7, installed: None };
         let mut message = encoded(|out| proved.encode(out));
         let at = at.index(message.len());
         message[at] = byte;

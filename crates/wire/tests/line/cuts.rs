@@ -143,6 +143,7 @@ fn a_unit_that_reboots_in_the_middle_is_asked_again() {
         Event::Received(Reply::Booted(Booted {
             device_id: device_id(),
             boots: 2,
+            installed: None,
         }))
     };
     for event in [Event::Opened, booted(), booted()] {

@@ -130,6 +130,7 @@ fn facts_of_an_earlier_greeting_are_not_taken() {
             held: None,
             csr: None,
             public_key: None,
+            protocol: 1,
         })
     };
     assert_eq!(answer(Greet::new(LATER), &facts(LATER)), Ok(true));

@@ -5,11 +5,12 @@
 mod bench;
 mod codec;
 mod cuts;
+mod install;
 mod lies;
 mod vectors;
 
 use bench::{Bench, Fault, LATER, NONCE, PASSWORD, bundle, device_id};
-use credential::Password;
+use credential::{BundleBytes, Password};
 use sha2::{Digest as _, Sha256};
 use traveler::{Attempt, Serial};
 use wire::{Answer, Check, Lock, Refusal, Reset, UnitState, WireError};
@@ -113,9 +114,14 @@ fn what_is_no_bundle_is_refused_before_anything_is_erased() {
 /// is written once.
 #[test]
 fn one_fault_anywhere_changes_nothing() {
+    one_fault_anywhere(Bench::provision);
+    one_fault_anywhere(Bench::provision_first);
+}
+
+fn one_fault_anywhere(provision: fn(&mut Bench, &BundleBytes) -> Result<wire::Receipt, WireError>) {
     let bundle = bundle(PASSWORD, 300);
     let mut clean = Bench::new();
-    clean.provision(&bundle).unwrap();
+    provision(&mut clean, &bundle).unwrap();
     let writes = clean.with_flash(|flash| flash.operations);
     for fault in Fault::ALL {
         for position in 0..6 {
@@ -129,7 +135,7 @@ fn one_fault_anywhere_changes_nothing() {
                 faults.extend((0..position).map(|_| Fault::None));
                 faults.push_back(fault);
                 let context = format!("{fault:?} at {position}, request: {on_request}");
-                let receipt = bench.provision(&bundle);
+                let receipt = provision(&mut bench, &bundle);
                 assert!(receipt.is_ok(), "{context}: {:?}", receipt.err());
                 assert_eq!(bench.greet().state, UnitState::Locked, "{context}");
                 let written = bench.with_flash(|flash| flash.operations);

@@ -2,8 +2,9 @@
 
 use wire::Nonce;
 use wire::frame::{self, Decoder, LINE_MAX};
-use wire::message::{Facts, Proved, Refusal, Reply, Request, UnitState};
-use wire::proof::{RECEIPT_MAX, ReadBack, receipt};
+use wire::message::{Facts, Installed, Proved, Refusal, Reply, Request, UnitState};
+use wire::proof::{Boots, RECEIPT_MAX, ReadBack, receipt};
+use wire::{PROTOCOL_FIRST, PROTOCOL_INSTALL};
 
 use crate::bench::DEVICE;
 
@@ -99,6 +100,13 @@ fn requests() {
             password: b"k7qd-m2x9-tr4w",
         },
     );
+    let install = Request::Install {
+        nonce: nonce(),
+        device_id: &DEVICE,
+        bundle: &bundle,
+    };
+    request("request.install", &install);
+    request("request.report", &Request::Report { nonce: nonce() });
 }
 
 #[test]
@@ -117,8 +125,14 @@ fn replies() {
         held: None,
         csr: Some(&csr),
         public_key: Some(&PUBLIC_KEY),
+        protocol: PROTOCOL_FIRST,
     };
     reply("reply.facts-blank", &Reply::Facts(facts));
+    let second = Facts {
+        protocol: PROTOCOL_INSTALL,
+        ..facts
+    };
+    reply("reply.facts-second", &Reply::Facts(second));
     let loaded = Facts {
         macs: &[],
         revision: None,
@@ -160,8 +174,36 @@ fn replies() {
         &Reply::Booted {
             device_id: &DEVICE,
             boots: 2,
+            installed: None,
         },
     );
+}
+
+#[test]
+fn a_boot_after_an_install_is_a_boot_with_more_to_say() {
+    let installed = Installed {
+        nonce: nonce(),
+        written_in: 69_999,
+        proof: digest().map(|byte| 0xff - byte),
+        signature: Some(&SIGNATURE),
+        public_key: Some(&PUBLIC_KEY),
+    };
+    let booted = |boots, installed| Reply::Booted {
+        device_id: &DEVICE,
+        boots,
+        installed: Some(installed),
+    };
+    reply("reply.booted-installed", &booted(70_000, installed));
+    reply("reply.reported", &booted(70_000, installed));
+    let unsigned = Installed {
+        written_in: 1,
+        signature: None,
+        public_key: None,
+        ..installed
+    };
+    reply("reply.booted-unsigned", &booted(2, unsigned));
+    let refused = Reply::Refused(Refusal::NotInstalled);
+    reply("reply.refused-not-installed", &refused);
 }
 
 #[test]
@@ -170,6 +212,17 @@ fn proofs() {
     let (_, expected, proof) = vector("proof.read-back");
     assert_eq!(ReadBack::of(&nonce(), &bundle).0.to_vec(), expected);
     assert_eq!(ReadBack::of(&nonce(), &bundle).1.to_vec(), unhex(&proof));
+
+    let (_, expected, proof) = vector("proof.installed");
+    let boots = Boots {
+        written_in: 6,
+        proved_in: 7,
+    };
+    let installed = ReadBack::installed(&nonce(), boots).over(&bundle);
+    assert_eq!(
+        (installed.0.to_vec(), installed.1.to_vec()),
+        (expected, unhex(&proof))
+    );
 
     let (_, expected, _) = vector("proof.receipt");
     let mut out = [0; RECEIPT_MAX];

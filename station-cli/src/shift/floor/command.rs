@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use super::scanned::Answer;
 use super::slot::{Held, Slot, State};
-use super::{Do, Floor};
+use super::{Do, Floor, Second};
 use crate::seams::Stage;
-use crate::shift::card::{Then, Tone};
+use crate::shift::card::{Card, Then, Tone};
 use crate::shift::scan::Command;
+
+/// Number of the card of a unit that was sealed before.
+const SAME_UNIT: u16 = 201;
 
 impl Floor {
     pub(super) fn commanded(&mut self, command: Command, now: Duration) -> Answer {
         match command {
             Command::Help => Ok(self.help()),
             Command::Logout => {
-                self.lead = None;
+                (self.lead, self.qa) = (None, None);
                 (self.pending, self.given) = (None, None);
                 match self.operator.take() {
                     Some(_) => Ok(("GOODBYE", None)),
@@ -95,28 +98,47 @@ impl Floor {
         };
     }
 
-    /// Only what is under way can be withdrawn here: for a unit that is sealed the server has no
-    /// such call, and it is not pretended.
+    /// What is under way is withdrawn by a lead. What is sealed is opened again, or scrapped, by a
+    /// lead and a second person: both badges were scanned a moment ago.
     fn withdraw(&mut self, scrap: bool) -> Answer {
         let at =
             self.target(|slot| matches!(slot.state, State::Held { .. } | State::Done { .. }))?;
         let slot = &self.slots[at];
-        let of = match &slot.state {
+        let (serial, order, sealed) = match &slot.state {
             State::Held { serial, order, .. }
             | State::Done {
                 serial,
                 order,
                 open: true,
                 ..
-            } => (serial.clone(), order.clone()),
+            } => (serial.clone(), order.clone(), None),
+            State::Done {
+                serial,
+                order,
+                card,
+                unit: Some(unit),
+                ..
+            } if *card == Card::PASS || card.number == SAME_UNIT => {
+                (serial.clone(), order.clone(), Some(unit.clone()))
+            }
             _ => return Err(("NOT_POSSIBLE", Some(at))),
         };
+        if sealed.is_some() && (self.lead.is_none() || self.qa.is_none()) {
+            return Err(("NEEDS_TWO", Some(at)));
+        }
         let lead = self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
-        let (serial, order) = of;
+        let second = match sealed {
+            Some(unit) => self.qa.take().map(|qa| Second {
+                badge: qa.badge,
+                unit,
+            }),
+            None => None,
+        };
         self.todo.push(Do::Withdraw {
             slot: at,
             serial: serial.clone(),
             operator: lead.badge.clone(),
+            second: second.clone(),
             scrap,
         });
         self.focus = None;
@@ -125,6 +147,7 @@ impl Floor {
             order,
             scrap,
             operator: lead.badge,
+            second,
             away: None,
         };
         Ok(("WITHDRAWING", Some(at)))

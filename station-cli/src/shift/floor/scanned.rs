@@ -19,7 +19,7 @@ impl Floor {
     /// Takes in one scan.
     pub(crate) fn scan(&mut self, scan: Scan, now: Duration) -> Heard {
         let about = match &scan {
-            Scan::Badge(badge) | Scan::Lead(badge) => badge.to_string(),
+            Scan::Badge(badge) | Scan::Lead(badge) | Scan::Qa(badge) => badge.to_string(),
             other => other.serial().map(ToString::to_string).unwrap_or_default(),
         };
         let nobody = self.operator.is_none();
@@ -36,6 +36,11 @@ impl Floor {
                 self.operator.get_or_insert_with(|| badge.clone());
                 self.lead = Some(Lead { badge, until });
                 Ok(("LEAD_HERE", None))
+            }
+            Scan::Qa(badge) => {
+                let until = now + LEAD;
+                self.qa = Some(Lead { badge, until });
+                Ok(("QA_HERE", None))
             }
             Scan::Slot(_) | Scan::Label(..) if nobody => Err(("SCAN_BADGE", None)),
             Scan::Command(command) if nobody && command != Command::Help => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use traveler::{DeviceId, OperatorId, OrderId, Serial};
 
-use super::{Presence, Rules};
+use super::{Presence, Rules, Second};
 use crate::seams::Stage;
 use crate::shift::card::{Card, Then};
 
@@ -64,6 +64,8 @@ pub(super) enum State {
         order: OrderId,
         card: Card,
         reason: Option<&'static str>,
+        /// Where its serial is used, as that is shown.
+        used: Option<String>,
         unit: Option<DeviceId>,
         /// An attempt is under way still.
         open: bool,
@@ -83,6 +85,8 @@ pub(super) enum State {
         scrap: bool,
         /// Who decided it.
         operator: OperatorId,
+        /// And who with them, where it is a seal that is broken.
+        second: Option<Second>,
         /// What was away, and when it is asked again.
         away: Option<(Card, Duration)>,
     },

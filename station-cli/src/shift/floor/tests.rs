@@ -67,9 +67,20 @@ impl Bench {
                     slot,
                     serial,
                     operator,
+                    second: None,
                     scrap,
                 } => {
                     format!("withdraw {} {serial} {operator} {scrap}", slot + 1)
+                }
+                Do::Withdraw {
+                    slot,
+                    serial,
+                    operator,
+                    second: Some(Second { badge, unit }),
+                    scrap,
+                } => {
+                    let by = format!("{operator} {badge}");
+                    format!("break {} {serial} {unit} {by} {scrap}", slot + 1)
                 }
                 Do::Reprint {
                     slot,
@@ -105,6 +116,7 @@ impl Bench {
                 device_id,
                 open,
                 port: None,
+                used: None,
             }),
         );
     }
@@ -482,13 +494,13 @@ fn after_a_power_cut_the_slot_waits_for_its_unit_alone() {
 }
 
 #[test]
-fn what_is_sealed_cannot_be_undone_here_and_that_is_said() {
+fn what_is_sealed_is_not_undone_by_a_lead_alone() {
     let mut bench = Bench::staffed();
     bench.start(1, "A47");
     bench.pass(1);
     bench.scan("L-1", true, "LEAD_HERE");
-    bench.scan("SCRAP", false, "NOT_POSSIBLE");
-    bench.scan("REWORK", false, "NOT_POSSIBLE");
+    bench.scan("SCRAP", false, "NEEDS_TWO");
+    bench.scan("REWORK", false, "NEEDS_TWO");
     assert_eq!(bench.done(), [""; 0]);
 }
 

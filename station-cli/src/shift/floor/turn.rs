@@ -128,6 +128,7 @@ impl Floor {
                     device_id: None,
                     open: true,
                     port: None,
+                    used: None,
                 };
                 self.conclude(at, of, tries, &turned, now);
             }
@@ -248,6 +249,7 @@ impl Floor {
             order,
             card,
             reason: turned.reason,
+            used: turned.used.clone(),
             unit,
             open: turned.open,
             out: false,
@@ -264,6 +266,7 @@ impl Floor {
             serial,
             order,
             scrap,
+            second,
             away,
             ..
         } = &mut self.slots[at].state
@@ -281,6 +284,8 @@ impl Floor {
         let (key, reason, open) = match done {
             Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
             Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),
+            // What was sealed is sealed still, and nothing of it is under way.
+            Err(reason) if second.is_some() => (reason, Some(reason), false),
             Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);
@@ -295,6 +300,7 @@ impl Floor {
             order,
             card,
             reason,
+            used: None,
             unit: None,
             open,
             out: false,

@@ -154,10 +154,15 @@ impl Slot {
                     (number, Held::At(_)) => say(waits_for(number)),
                 };
             }
-            State::Done { card, reason, .. } => {
+            State::Done {
+                card, reason, used, ..
+            } => {
                 (tile.tone, tile.number) = (card.tone, card.number);
                 tile.word = card.word.unwrap_or(word(card.tone));
-                tile.says = say(reason.unwrap_or("PASS"));
+                tile.says = match used {
+                    Some(at) => Some(Said::text(used_at(*reason), at.clone(), self.number)),
+                    None => say(reason.unwrap_or("PASS")),
+                };
                 if card.then == Then::Retry {
                     tile.says = say("CALL_LEAD");
                 }
@@ -258,6 +263,14 @@ impl Slot {
             _ if *tries > 0 => tile.says = say("TRY", tries + 1),
             _ => {}
         }
+    }
+}
+
+/// Of a serial that is, or was, at another station.
+fn used_at(reason: Option<&str>) -> &'static str {
+    match reason {
+        Some("OTHER_STATION") => "BEGUN_AT",
+        _ => "USED_AT",
     }
 }
 

@@ -210,10 +210,88 @@ fn a_port_that_does_not_open_is_amber_and_heard() {
         device_id: None,
         open: false,
         port: Some(PortTrouble::Held("modem (7)".to_owned())),
+        used: None,
     };
     bench.hear(1, SlotEvent::Ended(turned));
     let said = bench.floor.banner().said;
     assert_eq!((said.key, said.serial.as_str()), ("PORT_HELD", "modem (7)"));
+}
+
+#[test]
+fn a_used_serial_says_where_and_when() {
+    for (reason, word, says) in [
+        ("DUPLICATE_UNIT", "USED", "USED_AT"),
+        ("OTHER_STATION", "ACTION", "BEGUN_AT"),
+    ] {
+        let mut bench = Bench::staffed();
+        bench.start(1, "A47");
+        let turned = Turned {
+            reason: Some(reason),
+            outcome: Outcome::Refused,
+            device_id: None,
+            open: false,
+            port: None,
+            used: Some("bench-3 14:02".to_owned()),
+        };
+        bench.hear(1, SlotEvent::Ended(turned));
+        bench.tile(1, Tone::Action, word, Some(says));
+        let tile = &bench.floor.tiles(Duration::ZERO)[0];
+        let said = tile.says.as_ref().unwrap();
+        assert_eq!(said.serial, "bench-3 14:02");
+    }
+}
+
+#[test]
+fn a_seal_is_broken_by_a_lead_and_qa_together() {
+    for (command, scrap, says) in [("REWORK", false, "WITHDRAWN"), ("SCRAP", true, "SCRAPPED")] {
+        let mut bench = Bench::staffed();
+        bench.start(1, "A47");
+        bench.pass(1);
+        bench.done();
+        bench.scan(command, false, "NEEDS_TWO");
+        bench.scan("L-1", true, "LEAD_HERE");
+        bench.scan(command, false, "NEEDS_TWO");
+        bench.scan("Q-1", true, "QA_HERE");
+        bench.scan(command, true, "WITHDRAWING");
+        assert_eq!(
+            bench.done(),
+            [format!("break 1 A47 00000001 L-1 Q-1 {scrap}")]
+        );
+        bench.hear(1, SlotEvent::Withdrawn(Err("NO_SERVER"))); // it is asked again
+        bench.later(20);
+        assert_eq!(
+            bench.done(),
+            [format!("break 1 A47 00000001 L-1 Q-1 {scrap}")]
+        );
+        bench.hear(1, SlotEvent::Withdrawn(Ok(())));
+        assert_eq!(bench.floor.banner().said.key, says);
+        // Each badge counts once.
+        bench.scan(command, false, "NOT_POSSIBLE");
+    }
+}
+
+#[test]
+fn a_seal_that_was_not_broken_is_one_still_and_old_badges_count_for_none() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.end(1, Some("SAME_UNIT"), Outcome::Refused, false);
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.later(61);
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("SCRAP", false, "NEEDS_TWO");
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.scan("SCRAP", true, "WITHDRAWING");
+    bench.hear(1, SlotEvent::Withdrawn(Err("WRONG_STATE")));
+    let held = bench.floor.tiles(Duration::ZERO)[0].tone;
+    assert_eq!(held, Tone::Fail, "and nothing of it is under way");
+    // Something under way takes a lead alone, as before.
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.end(1, Some("NO_SCAN"), Outcome::Loaded, true);
+    bench.done();
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("REWORK", true, "WITHDRAWING");
+    assert_eq!(bench.done(), ["withdraw 1 A47 L-1 false"]);
 }
 
 #[test]
