@@ -156,7 +156,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
 async fn link(home: &Home, server: &Server, order: &OrderId) -> anyhow::Result<Arc<Link>> {
     let link = Link::default();
     let held = Standing::of(home, Some(order))?;
-    link.set_leased(held.leased || held.to_upload > 0);
+    link.looked(held.leased || held.to_upload > 0);
     if held.leased {
         let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
         link.set_away(!matches!(answers, Ok(Ok(_))));

@@ -26,7 +26,7 @@ fn a_shift_loses_nothing_whatever_is_pulled_cut_or_swapped() {
         ["shift", "--units=20"],
         ["--slots", "4"],
         ["--seed", "5"],
-        ["--cut", "8"],
+        ["--cut", "12"],
         ["--data", &data],
     ];
     let done = run_within(&binaries().line_sim, arguments.as_flattened(), WITHIN).ok();

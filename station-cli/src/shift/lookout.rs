@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 use traveler::OrderId;
@@ -25,10 +26,10 @@ use crate::settle::Desk;
 
 /// Between two looks at what is held here.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Between two looks for the server.
-const ASK_EVERY: Duration = Duration::from_secs(3);
-/// One look for it.
-const ASK_WITHIN: Duration = Duration::from_secs(4);
+/// Between two looks for the server, while there is a lease to go on with.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+/// One look for it. A server that is slower is gone on without; it hears everything afterwards.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the floor has to know of lease and server.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -74,31 +75,20 @@ pub(super) fn start(
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            let (Ok(runtime), Ok(server)) = (runtime, Server::of(&home)) else {
+            let Ok(runtime) = runtime else {
                 return; // each slot says so for itself
             };
-            let mut lookout = Lookout {
-                home,
-                order,
-                link,
-                server,
-                revoked: false,
-            };
-            let (mut told, mut asked) = (None, None::<Instant>);
-            while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                let Ok(mut outlook) = lookout.look() else {
-                    continue; // the disk: whoever works on it says so
+            // A connection is made within the runtime that it lives in.
+            let server = runtime.block_on(async { Server::of(&home) });
+            if let Ok(server) = server {
+                let lookout = Lookout {
+                    home,
+                    order,
+                    link,
+                    server,
+                    revoked: false,
                 };
-                let wanted = outlook.away || outlook.held.to_upload > 0;
-                if wanted && asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
-                    runtime.block_on(lookout.ask());
-                    asked = Some(Instant::now());
-                    outlook = lookout.look().unwrap_or(outlook);
-                }
-                if told.as_ref() != Some(&outlook) {
-                    told = Some(outlook.clone());
-                    let _ = news.send(News::Outlook(outlook));
-                }
+                lookout.watch(&runtime, &news, &end);
             }
             runtime.shutdown_background();
         })
@@ -113,9 +103,27 @@ struct Lookout {
 }
 
 impl Lookout {
+    fn watch(mut self, runtime: &Runtime, news: &UnboundedSender<News>, end: &Receiver<()>) {
+        let (mut told, mut asked) = (None, None::<Instant>);
+        while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            let Ok(outlook) = self.look() else {
+                continue; // the disk: whoever works on it says so
+            };
+            let wanted = outlook.held.leased || outlook.held.to_upload > 0;
+            if told.as_ref() != Some(&outlook) {
+                told = Some(outlook.clone());
+                let _ = news.send(News::Outlook(outlook));
+            }
+            if wanted && asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
+                runtime.block_on(self.ask());
+                asked = Some(Instant::now());
+            }
+        }
+    }
+
     fn look(&self) -> Result<Outlook, Failure> {
         let held = Standing::of(&self.home, Some(&self.order))?;
-        self.link.set_leased(held.leased || held.to_upload > 0);
+        self.link.looked(held.leased || held.to_upload > 0);
         Ok(Outlook {
             away: self.link.is_away(),
             held,

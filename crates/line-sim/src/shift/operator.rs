@@ -233,6 +233,12 @@ impl Operator<'_> {
                 self.bench.take_out(at)?;
                 self.done.insert(number);
             }
+            // The power failed between the record and the paper: none came out.
+            ("action", _, 306) => {
+                self.scan_slot(at)?;
+                self.scan("REPRINT")?;
+                self.meet("labels printed again");
+            }
             ("action", _, 101 | 102) => self.picture("reconnect")?,
             ("action", _, 301) => self.picture("paper-out")?,
             ("fail", _, 204) => {
