@@ -7,10 +7,7 @@
 use api::{ConfirmCall, ReprintCall, SealCall, SignedReceipt, Target, VoidCall};
 use ledger::{AppendError, Proof, Refused, UnitRow};
 use thiserror::Error;
-use traveler::{
-    Digest, Entry, Event, LabelProof, OperatorId, OrderId, Serial, Sku, State, StationName, Step,
-    VoidCause,
-};
+use traveler::{Digest, Entry, Event, LabelProof, OperatorId, OrderId, Serial, Sku, State, Step};
 
 use crate::auth::{Caller, sha256};
 use crate::line::{BenchError, Line};
@@ -186,24 +183,6 @@ impl Line {
         self.record(events, &call.target, last)
     }
 
-    /// Withdraws what a revoked station had under way: it cannot finish it any more.
-    ///
-    /// # Errors
-    /// [`CloseError`]; what was withdrawn before stays withdrawn, and a repeat does the rest.
-    pub(crate) fn void_open_of(&self, station: &StationName) -> Result<u32, CloseError> {
-        let mut voided = 0;
-        for row in self.read(|ledger| ledger.open_units(station))? {
-            let step = step_of(&row, None);
-            let cause = VoidCause::StationRevoked;
-            match self.append(vec![Event::Voided { step, cause }]) {
-                Ok(_) => voided += 1,
-                Err(AppendError::Refused(_)) => {} // it was closed in the meantime
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(voided)
-    }
-
     /// The step a call is about, by the ledger's account of the unit.
     pub(crate) fn step(
         &self,
@@ -352,17 +331,6 @@ fn read_back_by(product: Sku, definition: Option<&str>) -> Result<Option<Digest>
     let said = definition.map(compliance::profile_sha256);
     said.and_then(Result::ok)
         .ok_or(CloseError::Product(product))
-}
-
-fn step_of(row: &UnitRow, operator: Option<OperatorId>) -> Step {
-    Step {
-        serial: row.serial.clone(),
-        device_id: row.device_id.clone(),
-        order: row.order.clone(),
-        station: row.station.clone(),
-        attempt: row.attempt,
-        operator,
-    }
 }
 
 /// The receipt must be signed by the key the unit's certificate is for.

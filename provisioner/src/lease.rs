@@ -310,15 +310,6 @@ impl Line {
         Ok(events)
     }
 
-    /// Voids what a revoked station holds for units it has not met.
-    ///
-    /// # Errors
-    /// [`CloseError`]; what was voided before stays voided, and a repeat does the rest.
-    pub(crate) fn void_leases_of(&self, station: &StationName) -> Result<u32, CloseError> {
-        let rows = self.read(|ledger| ledger.leases_held(station))?;
-        self.void_leases(&rows, VoidCause::StationRevoked)
-    }
-
     /// Voids what nobody spent in its time. From the ledger alone, so whichever server looks first
     /// does it; a crash on the way leaves the rest to the next look.
     ///
@@ -331,7 +322,11 @@ impl Line {
     }
 
     /// One by one: one that was spent in the meantime costs the others nothing.
-    fn void_leases(&self, rows: &[LeaseRow], cause: VoidCause) -> Result<u32, CloseError> {
+    pub(crate) fn void_leases(
+        &self,
+        rows: &[LeaseRow],
+        cause: VoidCause,
+    ) -> Result<u32, CloseError> {
         let mut voided = 0;
         for row in rows {
             let lease = lease_step(row, None);

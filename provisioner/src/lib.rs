@@ -57,3 +57,4 @@ mod stop;
 pub mod tls;
 mod turns;
 mod watch;
+mod withdraw;

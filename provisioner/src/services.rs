@@ -1,17 +1,18 @@
 //! The gRPC face: parse, call the line on a blocking thread, answer. No decisions here.
 
+mod audit;
+mod lease;
 mod seal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use api::v1::administration_server::Administration;
-use api::v1::audit_server::Audit;
 use api::v1::enrolment_server::Enrolment;
 use api::v1::provisioning_server::Provisioning;
 use api::{
-    BadRequest, ConfirmCall, IssueCall, LeaseCall, ReprintCall, ResumeCall, ReturnLeaseCall,
-    SealCall, SpendCall, VoidCall, v1,
+    BadRequest, ConfirmCall, IssueCall, ReprintCall, ResumeCall, ReturnLeaseCall, SealCall,
+    SpendCall, VoidCall, v1,
 };
 use ledger::{Proof, Refused};
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -22,9 +23,8 @@ use traveler::{OrderId, Serial, Sku, StationName};
 use crate::auth::Caller;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
-use crate::lease::Granted;
 use crate::line::Line;
-use crate::records::{line_record, order_reply, product_record, revoked_record, station_record};
+use crate::records::{order_reply, product_record, revoked_record};
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
 /// Every service of the server, over one line.
@@ -202,44 +202,7 @@ impl Provisioning for Services {
     }
 
     async fn lease(&self, request: Request<v1::LeaseRequest>) -> Reply<v1::LeaseResponse> {
-        let (caller, message) = open(request)?;
-        let call = parsed(LeaseCall::try_from(message))?;
-        let (order, asked) = (call.order.clone(), call.serials.len());
-        // In one order for all callers: two that want the same serials do not wait for each other.
-        let mut sorted = call.serials.clone();
-        sorted.sort_unstable();
-        let mut turns = Vec::with_capacity(asked);
-        for serial in &sorted {
-            turns.push(self.0.turns.take(serial).await);
-        }
-        let granted = self.run(move |line| {
-            let granted = line.lease(&caller, &call);
-            drop(turns); // here, not in the caller's task: that one may be gone long before
-            granted
-        });
-        let granted = granted.await;
-        match &granted {
-            Ok(granted) => {
-                tracing::info!(%order, asked, expires = %granted.expires, "leased");
-            }
-            Err(status) => tracing::warn!(%order, asked, reason = status.message(), "not leased"),
-        }
-        let Granted { leased, expires } = granted?;
-        let leased =
-            leased
-                .into_iter()
-                .map(|(serial, attempt, bundle, proof)| v1::LeasedCredential {
-                    serial: serial.to_string(),
-                    attempt: attempt.0,
-                    encapped: bundle.encapped,
-                    wrapped: bundle.wrapped,
-                    proof: Some(proven(&self.0, proof)),
-                });
-        Ok(Response::new(v1::LeaseResponse {
-            leased: leased.collect(),
-            expires_unix_ms: expires.unix_ms(),
-            now_unix_ms: self.0.now().unix_ms(),
-        }))
+        self.grant(request).await
     }
 
     async fn spend(&self, request: Request<v1::SpendRequest>) -> Reply<v1::ProofResponse> {
@@ -381,70 +344,6 @@ impl Administration for Services {
             .await?;
         tracing::info!(entry = seq, "line resumed");
         Ok(Response::new(v1::LineRecord::default()))
-    }
-}
-
-#[tonic::async_trait]
-impl Audit for Services {
-    async fn list_orders(
-        &self,
-        _: Request<v1::ListOrdersRequest>,
-    ) -> Reply<v1::ListOrdersResponse> {
-        let rows = self.run(Line::orders).await?;
-        let orders = rows.into_iter().map(order_record).collect();
-        Ok(Response::new(v1::ListOrdersResponse { orders }))
-    }
-
-    async fn show_order(&self, request: Request<v1::ShowOrderRequest>) -> Reply<v1::OrderRecord> {
-        let (_, message) = open(request)?;
-        let order = parsed(OrderId::parse(&message.order))?;
-        let row = self.run(move |line| line.order_row(&order)).await?;
-        Ok(Response::new(order_record(row)))
-    }
-
-    async fn list_stations(
-        &self,
-        _: Request<v1::ListStationsRequest>,
-    ) -> Reply<v1::ListStationsResponse> {
-        let rows = self.run(Line::stations).await?;
-        let stations = rows.into_iter().map(station_record).collect();
-        Ok(Response::new(v1::ListStationsResponse { stations }))
-    }
-
-    async fn show_line(&self, _: Request<v1::ShowLineRequest>) -> Reply<v1::LineRecord> {
-        let stop = self
-            .run(|line| line.read(|l| l.stop()).map_err(|e| unreadable(&e)))
-            .await?;
-        Ok(Response::new(stop.map(line_record).unwrap_or_default()))
-    }
-
-    async fn show_unit(
-        &self,
-        request: Request<v1::ShowUnitRequest>,
-    ) -> Reply<v1::ShowUnitResponse> {
-        let (_, message) = open(request)?;
-        let serial = parsed(Serial::parse(&message.serial))?;
-        let entries = self
-            .run(move |line| {
-                line.read(|l| l.traveler(&serial))
-                    .map_err(|e| unreadable(&e))
-            })
-            .await?;
-        Ok(Response::new(v1::ShowUnitResponse { entries }))
-    }
-
-    async fn show_checkpoint(
-        &self,
-        _: Request<v1::ShowCheckpointRequest>,
-    ) -> Reply<v1::ShowCheckpointResponse> {
-        let newest = self
-            .run(|line| line.read(|l| l.checkpoint()).map_err(|e| unreadable(&e)))
-            .await?;
-        let checkpoint = newest.unwrap_or_default();
-        Ok(Response::new(v1::ShowCheckpointResponse {
-            checkpoint,
-            vkey: self.0.vkey.clone(),
-        }))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Any tool that reads tlog-tiles checks it; [`verify_bundle`] also replays the rules. Tiles are
 //! written first and the checkpoint last, so a broken-off export claims nothing it has not got.
 
+mod holdings;
 mod keys;
 
 use std::fs;
@@ -10,23 +11,22 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tlog::{Checkpoint, Hash, Level, LogKeys, TilePath, VerifierKey, decode_bundle};
-use traveler::OrderId;
 
 use crate::ahead::{Ahead, Block};
 use crate::files::file_error;
 use crate::findings::Report;
 use crate::folder::{ROTATIONS, check_strangers, read};
-use crate::memory::Memory;
 use crate::profiles::Profiles;
 use crate::remembered::{goes_on_from, peaks};
 use crate::replay::Replay;
-use crate::rows::{LeaseCountRow, OrderRow, SignerName, SigningKeyRow, UnitRow};
+use crate::rows::{SignerName, SigningKeyRow};
 use crate::signers::log_keys;
 use crate::sql::{hash_error, newest_checkpoint, root_of, size, stored_hash};
 use crate::table::{Table, int};
 use crate::tile_hashes::TileHashes;
 use crate::{Audit, Error, schema};
 
+pub use holdings::{Holdings, holdings};
 pub use keys::bundle_keys;
 use keys::chain;
 
@@ -141,55 +141,6 @@ pub fn verify_bundle_with(
     audit: &Audit<'_>,
 ) -> Result<Report, Error> {
     Ok(walk(dir, vkey, audit)?.report())
-}
-
-/// What the entries of an exported folder add up to, by name, when the whole of it is good.
-#[derive(Clone, Debug, Default)]
-pub struct Holdings {
-    /// Every order.
-    pub orders: Vec<OrderRow>,
-    /// Every unit at its newest attempt.
-    pub units: Vec<UnitRow>,
-    /// What the leases of each order that had some add up to.
-    pub lease_counts: Vec<LeaseCountRow>,
-}
-
-impl Holdings {
-    /// What an order's leases add up to.
-    #[must_use]
-    pub fn lease_count(&self, order: &OrderId) -> LeaseCountRow {
-        let mut rows = self.lease_counts.iter();
-        let row = rows.find(|row| row.order == *order);
-        row.map_or_else(|| LeaseCountRow::none(order.clone()), Clone::clone)
-    }
-}
-
-/// Verifies an exported folder whole and says what its entries add up to.
-///
-/// # Errors
-/// Those of [`verify_bundle`].
-pub fn holdings(
-    dir: &Path,
-    vkey: &VerifierKey,
-    audit: &Audit<'_>,
-) -> Result<(Report, Holdings), Error> {
-    let mut replay = walk(dir, vkey, audit)?;
-    let Memory {
-        orders,
-        units,
-        lease_counts,
-        ..
-    } = std::mem::take(&mut replay.memory);
-    let mut orders: Vec<OrderRow> = orders.into_all();
-    let mut units: Vec<UnitRow> = units.into_all();
-    orders.sort_by(|a, b| a.order.cmp(&b.order));
-    units.sort_by(|a, b| a.serial.cmp(&b.serial));
-    let holdings = Holdings {
-        orders,
-        units,
-        lease_counts: lease_counts.into_all(),
-    };
-    Ok((replay.report(), holdings))
 }
 
 /// Hands out the entries of an exported folder from entry `from` on, byte for byte.

@@ -25,7 +25,6 @@ pub enum Refused {
         /// How long it would be.
         bytes: usize,
     },
-
     /// The disk is nearly full.
     #[error(
         "the server's disk has {free_mb} MB left: units under way are finished, no new one begins"
@@ -34,7 +33,6 @@ pub enum Refused {
         /// What is free, in millions of bytes.
         free_mb: u64,
     },
-
     /// The definition's digest is another one.
     #[error("the digest given for product {0} is not that of its definition")]
     DefinitionDigest(Sku),
@@ -52,7 +50,6 @@ pub enum Refused {
         /// What it builds.
         builds: Sku,
     },
-
     /// No such order.
     #[error("order {0} is not known")]
     UnknownOrder(OrderId),

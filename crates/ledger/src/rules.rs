@@ -6,6 +6,7 @@
 //! of which of the two views it is asked over.
 
 mod lease;
+mod place;
 mod recovered;
 mod reprint;
 mod rotation;

@@ -9,6 +9,7 @@ mod ceremony;
 mod entry;
 mod flat;
 mod id;
+mod issued;
 mod lease;
 mod plain;
 mod recovered;
@@ -20,8 +21,9 @@ mod void;
 
 pub use bytes::{Digest, Fingerprint, KeyId};
 pub use ceremony::{Ceremony, CeremonyKey};
-pub use entry::{Change, Entry, Event, GateRecord, Issued, LabelProof, Step};
+pub use entry::{Change, Entry, Event, Step};
 pub use id::{DeviceId, Mac, OperatorId, OrderId, ParseIdError, Serial, Sku, Slot, StationName};
+pub use issued::{GateRecord, Issued, LabelProof};
 pub use lease::{LeaseStep, Leased, Spent};
 pub use recovered::{Blocked, JournalUsed, LogRecovered, LostCheckpoint, Recovered};
 pub use rotation::IssuingRotation;

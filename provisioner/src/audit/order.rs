@@ -13,13 +13,13 @@ use traveler::{
     Attempt, Entry, Event, LeaseStep, Leased, OrderId, Serial, State, Timestamp, VoidCause,
 };
 
+mod tally;
+
+use self::tally::{Stopped, Tally, count_reason, counts};
 use super::reader;
 use crate::cli::{Format, print};
 use crate::figures::{order_json, order_line, order_record};
 use crate::site::Site;
-
-/// Different reasons for scrap or rework that are counted one by one; people write them freely.
-const REASONS_MAX: usize = 50;
 
 /// `provisioner audit order`
 pub(super) fn run(site: &Site, id: &OrderId, format: Format) -> Result<()> {
@@ -94,29 +94,6 @@ struct Story {
     redraws: u64,
     simulated: u64,
     stops: Vec<Stopped>,
-}
-
-/// What one station or operator did.
-#[derive(Default)]
-struct Tally {
-    issued: u64,
-    sealed: u64,
-    voided: u64,
-    reprinted: u64,
-    leased: u64,
-    returned: u64,
-    other: u64,
-}
-
-/// A stop of the line while the order was open.
-struct Stopped {
-    seq: u64,
-    time: Timestamp,
-    order: String,
-    clause: String,
-    detector: String,
-    evidence: String,
-    resumed: Option<(u64, Timestamp, String, String)>,
 }
 
 impl Story {
@@ -343,93 +320,5 @@ impl Story {
             );
         }
         text
-    }
-}
-
-impl Tally {
-    fn count(&mut self, event: &Event, state: State) {
-        match state {
-            // It moves no unit: the state is that of the load before.
-            _ if matches!(event, Event::Reprinted { .. }) => self.reprinted += 1,
-            State::Issued => self.issued += 1,
-            State::Sealed => self.sealed += 1,
-            State::Voided => self.voided += 1,
-            State::Loaded | State::Rework | State::Scrapped => self.other += 1,
-        }
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "issued": self.issued,
-            "sealed": self.sealed,
-            "voided": self.voided,
-            "reprinted": self.reprinted,
-            "leased": self.leased,
-            "returned": self.returned,
-            "other": self.other,
-        })
-    }
-
-    fn text(&self) -> String {
-        let reprinted = match self.reprinted {
-            0 => String::new(),
-            count => format!(", reprinted {count}"),
-        };
-        let leases = match (self.leased, self.returned) {
-            (0, 0) => String::new(),
-            (leased, returned) => format!(", leased {leased}, returned {returned}"),
-        };
-        format!(
-            "issued {}, sealed {}, voided {}{reprinted}{leases}",
-            self.issued, self.sealed, self.voided
-        )
-    }
-}
-
-impl Stopped {
-    fn json(&self) -> Value {
-        let resumed = self.resumed.as_ref().map(|(seq, time, by, reason)| {
-            json!({ "seq": seq, "time": time, "by": by, "reason": reason })
-        });
-        json!({
-            "seq": self.seq,
-            "time": self.time,
-            "order": self.order,
-            "clause": self.clause,
-            "detector": self.detector,
-            "evidence": self.evidence,
-            "resumed": resumed,
-        })
-    }
-
-    fn text(&self) -> String {
-        let ended = match &self.resumed {
-            Some((seq, time, by, reason)) => {
-                format!("resumed {time} (entry {seq}) by {by}: {reason}")
-            }
-            None => "not resumed".to_owned(),
-        };
-        format!(
-            "{} (entry {}) in {}: clause {}, {}, {}; {ended}",
-            self.time, self.seq, self.order, self.clause, self.detector, self.evidence
-        )
-    }
-}
-
-/// Counts a reason by its words; what is said too rarely to be listed is counted together.
-fn count_reason(reasons: &mut BTreeMap<String, u64>, reason: &str) {
-    let known = reasons.contains_key(reason) || reasons.len() < REASONS_MAX;
-    let reason = if known { reason } else { "(others)" };
-    *reasons.entry(reason.to_owned()).or_default() += 1;
-}
-
-/// `: a 1, b 2`, or nothing.
-fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> String {
-    let parts: Vec<String> = counts
-        .map(|(name, count)| format!("{name} {count}"))
-        .collect();
-    match parts[..] {
-        [] => String::new(),
-        _ => format!(": {}", parts.join(", ")),
     }
 }

@@ -10,10 +10,10 @@ use traveler::{
     Attempt, Digest, Entry, Fingerprint, LeaseStep, Leased, OrderId, Spent, State, Step, VoidCause,
 };
 
+use super::place::{less, take_free_place, within_allowance};
 use super::recovered::not_blocked;
 use super::unit::{
-    counts_on, enrolled, free_device, free_fingerprint, less, may_start, same_product, step_row,
-    take_free_place, within_allowance,
+    counts_on, enrolled, free_device, free_fingerprint, may_start, same_product, step_row,
 };
 use super::{At, Stop, Verdict, View, open_order, refuse, running};
 use crate::Refused;
