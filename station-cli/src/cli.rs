@@ -18,8 +18,6 @@ use crate::doctor::{self, DoctorArgs};
 use crate::enroll::{EnrolError, enroll};
 use crate::failure::{Failure, Outcome};
 use crate::greet;
-use crate::handover;
-use crate::hold::{self, Decided};
 use crate::home::Home;
 use crate::lease::{self, LeaseArgs};
 use crate::output::print_line;
@@ -35,7 +33,7 @@ use crate::reprint::{self, ReprintArgs};
 use crate::screen::Screen;
 use crate::seams::{LabelFolder, StdinScanner};
 use crate::shift::{self, ShiftArgs};
-use crate::sync::sync;
+use crate::sync::{self, SyncArgs};
 use crate::token::Token;
 use crate::usb::NoPlace;
 
@@ -175,35 +173,6 @@ struct GreetArgs {
     format: FormatArgs,
 }
 
-#[derive(Args)]
-struct SyncArgs {
-    /// Withdraw this serial: its unit will not come back.
-    #[arg(long, value_name = "SERIAL")]
-    void: Option<Serial>,
-    /// Tell the server again what it refused of this serial: what stood in the way was put right.
-    #[arg(long, value_name = "SERIAL", conflicts_with = "void")]
-    again: Option<Serial>,
-    /// Put this serial's unit aside for good, which is on hold: its record is kept in lost/.
-    #[arg(long, value_name = "SERIAL", conflicts_with_all = ["void", "again"])]
-    settle: Option<Serial>,
-    /// Hand over what this station knows of the server's log, for `provisioner recover`; asks no
-    /// server.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["void", "again", "settle"])]
-    export: Option<PathBuf>,
-    /// Where its label may still lie [default: labels in the station's folder].
-    #[arg(long, value_name = "DIR", requires = "void")]
-    labels: Option<PathBuf>,
-    /// Who stands here: a badge pseudonym.
-    #[arg(long, value_name = "BADGE")]
-    operator: Option<OperatorId>,
-    #[command(flatten)]
-    wait: WaitArgs,
-    #[command(flatten)]
-    data: DataArgs,
-    #[command(flatten)]
-    format: FormatArgs,
-}
-
 impl WaitArgs {
     pub(crate) fn patience(&self) -> Patience {
         Patience(Duration::from_secs(self.seconds.into()))
@@ -237,7 +206,7 @@ pub async fn run() -> u8 {
         Verb::Ports(args) => ports::run(args).await,
         Verb::Doctor(args) => doctor::run(args).await,
         Verb::Lease(args) => lease::run(*args).await,
-        Verb::Sync(args) => run_sync(args).await,
+        Verb::Sync(args) => sync::run(args).await,
         Verb::Reprint(args) => reprint::run(*args).await,
         Verb::Recovery(args) => recovery::run(args).await,
         Verb::Profile(args) => profile::run(args).await,
@@ -368,47 +337,6 @@ async fn run_greet(args: GreetArgs) -> anyhow::Result<u8> {
         Format::Text => say(&greet::words(&facts)),
     }
     Ok(0)
-}
-
-async fn run_sync(args: SyncArgs) -> anyhow::Result<u8> {
-    let home = Home::open(&args.data.data)?;
-    if let Some(out) = &args.export {
-        return handover::run(&home, out, args.format.format);
-    }
-    let server = Server::of(&home)?;
-    let void = args
-        .void
-        .as_ref()
-        .map(|serial| (serial, args.operator.as_ref()));
-    let decided = [
-        (&args.again, Decided::Again),
-        (&args.settle, Decided::Settle),
-    ];
-    for (serial, decided) in decided {
-        if let Some(serial) = serial {
-            let unit = (serial, args.operator.as_ref());
-            hold::settle(&home, &server, args.wait.patience(), unit, decided).await?;
-        }
-    }
-    let all = sync(&home, &server, args.wait.patience(), void).await?;
-    put_all_away(&home);
-    if let Some(serial) = &args.void {
-        let labels = LabelFolder(args.labels.unwrap_or_else(|| home.labels()));
-        labels
-            .take_back(serial)
-            .context("its label is still there")?;
-    }
-    if all.is_empty() && args.format.format == Format::Text {
-        say("nothing is under way");
-    }
-    for synced in &all {
-        match args.format.format {
-            Format::Json => print(&json!(synced))?,
-            Format::Text => say(&format!("{}: {}", synced.serial, synced.state.says())),
-        }
-    }
-    let codes = all.iter().map(|synced| synced.state.outcome().exit_code());
-    Ok(codes.max().unwrap_or(0))
 }
 
 #[cfg(test)]

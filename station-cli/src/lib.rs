@@ -44,6 +44,7 @@ mod profile;
 mod proven;
 mod provision;
 mod recovery;
+mod release;
 mod remembered;
 mod reopen;
 mod report;

@@ -13,12 +13,13 @@
 //! which signs it too; the station follows such notes, keeps them, and from then on believes the new
 //! key alone for what came after.
 
+mod error;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use api::v1::ProofResponse;
-use thiserror::Error;
 use tlog::{
     Checkpoint, EntryProof, Hash, LogKeys, VerifierKey, leaf_hash, verify_consistency,
     verify_inclusion,
@@ -30,41 +31,7 @@ use crate::durable;
 use crate::proven::{Kept, ProvenEntries};
 use crate::remembered::{Remembered, Signed, When};
 
-/// Why the server's word is not taken.
-#[derive(Debug, Error)]
-pub enum LogError {
-    /// The proof does not prove, or proves something else.
-    #[error("the server's proof does not hold: {0}")]
-    NoProof(String),
-    /// The log is shorter than it was.
-    #[error(
-        "the server's log went backwards: it had {had} entries, now {has}; when it was recovered, a \
-         lead looks at it with `station-cli recovery`"
-    )]
-    WentBack {
-        /// Entries this station has seen.
-        had: u64,
-        /// Entries the server now has.
-        has: u64,
-    },
-    /// Two logs that differ within one length.
-    #[error(
-        "the first {size} entries of the server's log are not the ones it had before; when it was \
-         recovered, a lead looks at it with `station-cli recovery`"
-    )]
-    Forked {
-        /// Entries of either.
-        size: u64,
-    },
-    /// The station cannot remember what it saw.
-    #[error("{path} cannot be read or written: {source}")]
-    Io {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-}
+pub use error::LogError;
 
 /// The newest log this station has seen.
 pub(crate) struct Seen<'a> {

@@ -1,5 +1,7 @@
 //! The attempts this station has under way, held against the server; and how one is given up.
 
+mod verb;
+
 use serde::Serialize;
 use traveler::{Attempt, OperatorId, OrderId, Serial, State, VoidCause};
 
@@ -8,6 +10,8 @@ use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
 use crate::settle::{Desk, Fate, Standing};
+
+pub(crate) use verb::{SyncArgs, run};
 
 /// What became of one attempt in the journal.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]

@@ -138,4 +138,27 @@ impl Operator<'_> {
         self.shelf.pop_front();
         self.insert(at, number)
     }
+
+    pub(super) fn passed(&mut self, at: usize, number: u32) -> Result<()> {
+        self.picture("pass")?;
+        if self.troubles.get(&number) == Some(&Trouble::LeftIn) && !self.shelf.is_empty() {
+            self.troubles.remove(&number);
+            self.left_in = Some(at);
+            return Ok(());
+        }
+        if self.left_in == Some(at) {
+            return Ok(());
+        }
+        self.bench.take_out(at)?;
+        self.done.insert(number);
+        Ok(())
+    }
+
+    pub(super) fn call_lead(&mut self, at: usize) -> Result<()> {
+        self.picture("fail")?;
+        self.meet("leads called");
+        self.scan("L-1")?;
+        self.scan_slot(at)?;
+        self.scan("RETRY").map(drop)
+    }
 }

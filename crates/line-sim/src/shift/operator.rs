@@ -274,29 +274,6 @@ impl Operator<'_> {
         Ok(())
     }
 
-    fn passed(&mut self, at: usize, number: u32) -> Result<()> {
-        self.picture("pass")?;
-        if self.troubles.get(&number) == Some(&Trouble::LeftIn) && !self.shelf.is_empty() {
-            self.troubles.remove(&number);
-            self.left_in = Some(at);
-            return Ok(());
-        }
-        if self.left_in == Some(at) {
-            return Ok(());
-        }
-        self.bench.take_out(at)?;
-        self.done.insert(number);
-        Ok(())
-    }
-
-    fn call_lead(&mut self, at: usize) -> Result<()> {
-        self.picture("fail")?;
-        self.meet("leads called");
-        self.scan("L-1")?;
-        self.scan_slot(at)?;
-        self.scan("RETRY").map(drop)
-    }
-
     /// Sticks the label on and scans it, unless it is held back.
     fn stick(&mut self, at: usize, number: u32) -> Result<bool> {
         if self.troubles.get(&number) == Some(&Trouble::LabelsSwapped) {
