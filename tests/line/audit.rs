@@ -142,6 +142,16 @@ fn tables_hold_every_entry_and_no_password() {
     let since = (size - 2).to_string();
     words(&demo.data(), &[&export[..], &["--since", &since]].concat()).ok();
     assert_eq!(table("entries.jsonl").lines().count(), 2);
+    let beyond = ["--since", "9999"];
+    let says = format!("the log has {size} entries, fewer than 9999");
+    words(&demo.data(), &[&export[..], &beyond].concat()).refused(2, &says);
+    words(&demo.data(), &[&export[..4], &["--since", &since]].concat())
+        .refused(2, "add --format csv or jsonl");
+    // A file of somebody's in it is no sign of a log that was altered.
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    words(&demo.data(), &export).refused(2, "notes.txt");
+    let own = text(&demo.data());
+    words(&demo.data(), &["audit", "export", "--out", &own]).refused(2, "choose another folder");
     let other = ["audit", "order", "WO-0001", "--format", "csv"];
     words(&demo.data(), &other).refused(2, "tables of `audit export`");
 }
