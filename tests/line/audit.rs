@@ -250,9 +250,17 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     std::fs::rename(&kept, &log).unwrap();
     std::fs::remove_file(watched.site.data().join("checkpoint")).unwrap();
     let older = watched.export("older");
-    let refused = watched.witness(&older);
     let says = "signed over 3 entries, the newest here over 2";
-    refused.refused(1, says);
+    let told = watched
+        .witness(&older)
+        .refused(1, says)
+        .refused(1, "the bundle of 2 does not go on from them")
+        .json();
+    assert_eq!(
+        (&told["verdict"], &told["cosigned"], &told["seen_before"]),
+        (&"altered".into(), &false.into(), &3.into())
+    );
+    assert!(told["findings"][0]["what"].as_str().unwrap().contains(says));
     let serve = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"];
     provisioner_on(&data, &serve).refused(2, "the token saw a log of 3 entries");
     std::fs::rename(&older_token, &token).unwrap();
@@ -269,9 +277,15 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     let mut bytes = std::fs::read(&bundle).unwrap();
     bytes[20] ^= 1;
     std::fs::write(&bundle, bytes).unwrap();
-    watched
+    let told = watched
         .witness(&out)
-        .refused(1, "entry 0: its bytes are not those that were hashed");
+        .refused(1, "entry 0: its bytes are not those that were hashed")
+        .refused(1, "not cosigned: the bundle is altered")
+        .json();
+    assert_eq!(
+        (&told["cosigned"], &told["findings"][0]["seq"]),
+        (&false.into(), &0.into())
+    );
 }
 
 #[test]
