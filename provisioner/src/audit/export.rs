@@ -23,6 +23,9 @@ pub(super) fn run(
     format: Format,
 ) -> Result<ExitCode> {
     let key = site.vkey().with_context(|| no_site(site))?;
+    if out.exists() && !out.is_dir() {
+        bail!("{} is a file: choose another name", out.display());
+    }
     let (from, seen) = match since {
         Some(since) => behind(since, &reader(site)?, formats.is_empty())?,
         None => (0, None),
