@@ -162,7 +162,12 @@ pub(crate) fn station(site: &Site, verb: StationVerb, format: Format) -> Result<
                     .await
                     .map_err(refused)?
                     .into_inner();
-                say(&format!("works once, for {valid} s; on the station:"));
+                let long = match (valid / 3_600, valid % 3_600) {
+                    (1, 0) => "1 hour".to_owned(),
+                    (hours, 0) => format!("{hours} hours"),
+                    _ => format!("{valid} s"),
+                };
+                say(&format!("works once, for {long}; on the station:"));
                 say("  station-cli enroll --server https://SERVER:PORT --token-file -");
                 let fact = json!({ "station": name.as_str(), "token": reply.token });
                 print(format, &fact, || format!("{}\n", reply.token))

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::cli::{Format, print};
@@ -20,6 +20,15 @@ pub(crate) fn run(site: &Site, out: &Path, format: Format) -> Result<()> {
         let data = site.data().display();
         format!("{data} is no data directory: name it with --data")
     })?;
+    if out.exists() {
+        bail!("{} exists already: choose another name", out.display());
+    }
+    let folder = out.parent().filter(|it| !it.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        bail!("there is no folder {}: make it first", folder.display());
+    }
     let made = ledger::backup(&site.ledger(), &key, out)?;
     let [checkpoint, vkey] = ["checkpoint", "vkey"].map(|kind| beside(out, kind));
     site::replace_durably(&checkpoint, made.checkpoint.as_bytes(), false)?;

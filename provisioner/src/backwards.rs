@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ledger::{AppendError, Proof};
+use ledger::{AppendError, Consistency, Proof};
 use tlog::{Checkpoint, LogKeys};
 
 use crate::auth::Caller;
@@ -123,15 +123,32 @@ impl Line {
         Ok(())
     }
 
-    /// The proof of the entry that names this checkpoint as lost.
+    /// The proof of the entry that names this checkpoint as lost, or that nothing is.
     ///
     /// # Errors
-    /// [`CloseError::NoRecovery`] when there is none.
-    pub(crate) fn recovery_proof(&self, caller: &Caller, note: &str) -> Result<Proof, CloseError> {
+    /// [`CloseError::NoRecovery`] when the log says neither.
+    pub(crate) fn recovery(&self, caller: &Caller, note: &str) -> Result<Recovery, CloseError> {
         self.bench(caller)?;
         let seen = signed(note, &self.log_keys).ok_or(CloseError::NoRecovery)?;
-        let named = self.read(|ledger| ledger.recovery_of(&seen))?;
-        let (seq, _) = named.ok_or(CloseError::NoRecovery)?;
-        self.proof(seq)
+        if let Some((seq, _)) = self.read(|ledger| ledger.recovery_of(&seen))? {
+            return self.proof(seq).map(Recovery::Lost);
+        }
+        let goes_on = self.read(
+            |ledger| match ledger.root_at(seen.size)? == Some(seen.root) {
+                true => ledger.consistency(seen.size),
+                false => Ok(None),
+            },
+        )?;
+        goes_on
+            .map(Recovery::NothingLost)
+            .ok_or(CloseError::NoRecovery)
     }
+}
+
+/// What the log says of a checkpoint that a station remembers.
+pub(crate) enum Recovery {
+    /// It is on record that entries under it are lost.
+    Lost(Proof),
+    /// The log goes on from it.
+    NothingLost(Consistency),
 }

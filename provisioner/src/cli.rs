@@ -18,6 +18,7 @@ pub(crate) use crate::format::{Format, TableFormat};
 use crate::format::{Word, formats};
 use crate::init::{self, InitArgs};
 use crate::operators::{self, OperatorVerb};
+use crate::orders::QUANTITY_MAX;
 use crate::pin::PinArgs;
 use crate::recover::{self, RecoverArgs};
 use crate::rotate::{self, RotateArgs};
@@ -27,7 +28,7 @@ use crate::{admin, audit, backup, lint, offline, policy};
 
 /// Gives every product on the line its own identity, and keeps the record that proves it.
 #[derive(Debug, Parser)]
-#[command(name = "provisioner", version, arg_required_else_help = true)]
+#[command(name = "provisioner", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
     /// The server's data directory.
     #[arg(
@@ -38,7 +39,7 @@ struct Cli {
         value_name = "DIR"
     )]
     data: PathBuf,
-    /// How facts are printed; csv and jsonl: the tables that `audit export` writes.
+    /// How facts are printed.
     #[arg(
         long,
         global = true,
@@ -51,6 +52,10 @@ struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done or clean; 1 findings (an altered log, a stopped line, a refused \
+                          list or policy, records that are lost); 2 unusable arguments or input.\n\
+                          Facts go to standard output, words for people to standard error.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -176,8 +181,8 @@ pub(crate) enum OrderVerb {
         /// What to build.
         #[arg(long, value_name = "SKU")]
         product: Sku,
-        /// How many.
-        #[arg(long, value_name = "N")]
+        /// How many, 1 to 10000000.
+        #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(QUANTITY_MAX)))]
         quantity: u32,
         /// The order's name [default: the next WO-number].
         #[arg(long, value_name = "ID")]
@@ -304,8 +309,7 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
     }
     args.pin.tell(&mut config)?;
     config.allow_simulated_hsm |= args.allow_simulated_hsm;
-    let filter = tracing_subscriber::EnvFilter::try_new(args.log.as_ref().unwrap_or(&config.log))
-        .map_err(|error| anyhow::anyhow!("the log filter is not usable: {error}"))?;
+    let filter = log_filter(args.log.as_ref().unwrap_or(&config.log))?;
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -325,6 +329,17 @@ fn serve_until_stopped(site: &Site, args: ServeArgs) -> anyhow::Result<ExitCode>
         serve::run(running, stop_signal()).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is logged. A module's mechanisms that nobody asks for are no errors, though `cryptoki` says
+/// so of each; a filter that names it shows them.
+fn log_filter(text: &str) -> anyhow::Result<tracing_subscriber::EnvFilter> {
+    let filter = tracing_subscriber::EnvFilter::try_new(text)
+        .map_err(|error| anyhow::anyhow!("the log filter is not usable: {error}"))?;
+    Ok(match text.contains("cryptoki") {
+        true => filter,
+        false => filter.add_directive("cryptoki::mechanism=off".parse()?),
+    })
 }
 
 /// Resolves at SIGTERM or SIGINT.

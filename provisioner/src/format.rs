@@ -9,9 +9,11 @@ pub(crate) enum Word {
     Text,
     /// One JSON object or list, for scripts.
     Json,
-    /// Tables for spreadsheets.
+    /// Tables for spreadsheets: `audit export` alone.
+    #[value(hide = true)]
     Csv,
-    /// Tables for programs: one JSON object a line.
+    /// Tables for programs, one JSON object a line: `audit export` alone.
+    #[value(hide = true)]
     Jsonl,
 }
 

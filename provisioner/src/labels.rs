@@ -41,6 +41,9 @@ pub(crate) enum LabelError {
     /// No network takes the password.
     #[error("a Wi-Fi password has 8 characters at least, this product's has {0}: set a longer one")]
     Short(usize),
+    /// The template wants what the product does not say.
+    #[error(transparent)]
+    Lacks(DrawError),
     /// The template does not hold the longest serial and password.
     #[error("with a serial of {serial} and a password of {password} characters: {source}")]
     Draw {
@@ -134,10 +137,13 @@ pub(crate) fn judge(product: &Product, policy: &Policy) -> Result<(), LabelError
         ssid: ssid.as_deref(),
         gtin: gtin.as_ref(),
     };
-    label.fits(&template).map_err(|source| LabelError::Draw {
-        serial: length,
-        password: password.len(),
-        source,
+    label.fits(&template).map_err(|source| match source {
+        DrawError::NoSsid | DrawError::NoGtin => LabelError::Lacks(source),
+        source => LabelError::Draw {
+            serial: length,
+            password: password.len(),
+            source,
+        },
     })
 }
 
@@ -209,9 +215,13 @@ mod tests {
             assert!(text.contains(expected), "{text}");
         };
         check("\"wifi\"", "\"wfi\"", "none of ours");
-        check("gtin = \"6291041500213\"\n", "", "no GTIN");
+        check("gtin = \"6291041500213\"\n", "", "no GTIN: add gtin");
         check("6291041500213", "6291041500214", "is no GTIN");
-        check("ssid = \"Kettle-{serial_4}\"\n", "", "no network name");
+        check(
+            "ssid = \"Kettle-{serial_4}\"\n",
+            "",
+            "no network name: add ssid = \"NAME-{serial_4}\"",
+        );
         check(
             "Kettle-{serial_4}",
             "Kettle-{serial}-XXXXXXXXXXXXXXXX",

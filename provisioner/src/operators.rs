@@ -26,7 +26,7 @@ const NAME_MAX: usize = 200;
 /// Verbs about operators. They ask no server.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperatorVerb {
-    /// Every badge and the person behind it.
+    /// The badges that were given a name, and the persons behind them.
     List,
     /// Say whose a badge is.
     Name {
@@ -66,11 +66,9 @@ pub(crate) fn run(site: &Site, verb: OperatorVerb, format: Format) -> Result<Exi
         OperatorVerb::Erase { badge } => operators.erase(&badge)?,
     };
     operators.write(&path)?;
-    print(
-        format,
-        &json!({ "badge": fact.0, "person": fact.1 }),
-        || line((&fact.0, &fact.1)),
-    )?;
+    print(format, &self::fact((&fact.0, &fact.1)), || {
+        line((&fact.0, &fact.1))
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -150,7 +148,7 @@ impl Site {
 }
 
 fn fact((badge, person): (&String, &String)) -> Value {
-    json!({ "badge": badge, "person": person })
+    json!({ "badge": badge, "person": person, "erased": person.is_empty() })
 }
 
 fn line((badge, person): (&String, &String)) -> String {

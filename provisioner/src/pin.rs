@@ -30,7 +30,8 @@ pub enum PinSource {
 /// Where the token's PIN comes from. Never an argument itself: others can read those.
 #[derive(clap::Args, Debug, Default)]
 pub(crate) struct PinArgs {
-    /// File with the token's PIN [default: made in the data directory for a new software token].
+    /// File with the token's PIN [default: the one that `init` was told of, or made in the data directory
+    /// for a new software token].
     #[arg(long, value_name = "FILE")]
     pub(crate) pin_file: Option<PathBuf>,
     /// File descriptor with the token's PIN, such as 3, left open by whoever starts this.

@@ -53,9 +53,10 @@ const NAMED: usize = 20;
 
 /// The arguments of `recover`.
 #[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("source").args(["bundle", "journal"]).required(true).multiple(true)))]
 pub(crate) struct RecoverArgs {
     /// The newest export of this log that anybody has.
-    #[arg(long, value_name = "DIR", required_unless_present = "journal")]
+    #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
     /// What a station handed over (`station-cli sync --export FILE`); may be given again.
     #[arg(long, value_name = "FILE")]

@@ -21,9 +21,10 @@ use tonic::{Request, Response, Status};
 use traveler::{OrderId, Serial, Sku, StationName};
 
 use crate::auth::Caller;
+use crate::backwards::Recovery;
 use crate::figures::order_record;
 use crate::issue::{IssueError, Minted};
-use crate::line::Line;
+use crate::line::{BenchError, Line};
 use crate::records::{order_reply, product_record, revoked_record};
 use crate::status::{Denied, bad_request, failed_inside, refusal, unreadable};
 
@@ -232,9 +233,15 @@ impl Provisioning for Services {
         request: Request<v1::ShowClockRequest>,
     ) -> Reply<v1::ShowClockResponse> {
         let (caller, _) = open(request)?;
-        self.run(move |line| line.bench(&caller)).await?;
-        let unix_ms = self.0.now().unix_ms();
-        Ok(Response::new(v1::ShowClockResponse { unix_ms }))
+        let stop = self.run(move |line| {
+            line.bench(&caller)?;
+            Ok::<_, BenchError>(line.read(|ledger| ledger.stop())?)
+        });
+        let stop = stop.await?;
+        Ok(Response::new(v1::ShowClockResponse {
+            unix_ms: self.0.now().unix_ms(),
+            stopped_since: stop.map(|row| row.since.to_string()).unwrap_or_default(),
+        }))
     }
 
     async fn show_recovery(
@@ -242,10 +249,18 @@ impl Provisioning for Services {
         request: Request<v1::ShowRecoveryRequest>,
     ) -> Reply<v1::ProofResponse> {
         let (caller, message) = open(request)?;
-        let proof = self
-            .run(move |line| line.recovery_proof(&caller, &message.checkpoint))
+        let recovery = self
+            .run(move |line| line.recovery(&caller, &message.checkpoint))
             .await?;
-        Ok(Response::new(proven(&self.0, proof)))
+        Ok(Response::new(match recovery {
+            Recovery::Lost(proof) => proven(&self.0, proof),
+            Recovery::NothingLost(log) => v1::ProofResponse {
+                rotations: self.0.rotations.clone(),
+                checkpoint: log.checkpoint,
+                consistency: log.proof.iter().map(|hash| hash.to_vec()).collect(),
+                ..v1::ProofResponse::default()
+            },
+        }))
     }
 }
 
@@ -369,5 +384,6 @@ fn proven(line: &Line, proof: Proof) -> v1::ProofResponse {
             .into_iter()
             .map(|hash| hash.to_vec())
             .collect(),
+        consistency: Vec::new(),
     }
 }

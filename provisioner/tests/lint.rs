@@ -132,6 +132,11 @@ fn the_policy_decides_what_is_strong_enough() {
     let (code, out, _) = run(&["list.csv"], folder.path(), "");
     assert_eq!(code, 1, "{out}");
     assert!(out.starts_with("POLICY    list.csv"), "{out}");
+    assert!(!out.contains("guessed"), "{out}");
+    assert!(
+        out.contains("at most 26.5 bits each, under the floor"),
+        "{out}"
+    );
     assert!(
         out.contains("at most 26.5 bits each; uk-psti v1 asks for 60"),
         "{out}"
@@ -144,6 +149,32 @@ fn the_policy_decides_what_is_strong_enough() {
     let (code, out, _) = run(&["-", "--profile", "wpa-psk"], folder.path(), &text);
     assert_eq!(code, 1);
     assert!(out.contains("under 8 symbols in 40 of 40 rows"), "{out}");
+}
+
+/// Unique per product comes first, and is no matter of chance: short codes meet by accident.
+#[test]
+fn two_units_with_one_password_are_refused_at_any_strength() {
+    let folder = tempfile::tempdir().unwrap();
+    let pin = |row: usize| format!("{:06}", (row as u64 * 740_083 + 90_001) % 999_983);
+    for (rows, twice) in [(400, 7), (2, 0)] {
+        let (text, _) = table(rows, |row, _| {
+            pin(if row == rows - 1 { twice } else { row })
+        });
+        let arguments = ["-", "--profile", "pin-lockout"];
+        let (code, out, _) = run(&arguments, folder.path(), &text);
+        assert_eq!(code, 1, "{out}");
+        assert!(out.starts_with("REFUSED   standard input"), "{out}");
+        let told = out.split_once("1(2)(a)  unique per product").unwrap().1;
+        assert!(told.contains("2 units share a password"), "{out}");
+        for line in [twice + 2, rows + 1] {
+            assert!(told.contains(&format!("line {line}  serial")), "{out}");
+        }
+        assert!(!told.contains(&pin(twice)), "{out}");
+        let json = [&arguments[..], &["--format", "json"]].concat();
+        let (code, out, _) = run(&json, folder.path(), &text);
+        let fact: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &fact["verdict"]), (1, &Value::from("refused")));
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub enum CallError {
     },
     /// Nobody answers, or the server cannot do its work now. Whether the call took effect is not
     /// known, unless there is a reason.
-    #[error("the server does not answer: {message}")]
+    #[error("the server {}: {message}", if reason.is_some() { "cannot do it now" } else { "does not answer" })]
     Unavailable {
         /// What the server lacks, when it said so.
         reason: Option<Reason>,
@@ -208,10 +208,11 @@ impl Server {
         })
     }
 
-    /// The entry that says what the server's log lost of the log with this checkpoint.
+    /// The entry that says what the server's log lost of the log with this checkpoint; without an
+    /// entry, that the log goes on from it.
     ///
     /// # Errors
-    /// [`CallError`]; refused with UNKNOWN_UNIT when no entry names it.
+    /// [`CallError`]; refused with UNKNOWN_UNIT when neither is so.
     pub(crate) async fn show_recovery(
         &self,
         checkpoint: String,
@@ -221,14 +222,13 @@ impl Server {
         self.answer(client.show_recovery(request).await)
     }
 
-    /// The server's clock, in milliseconds since 1970, and so whether it takes this station.
+    /// The server's clock and whether the line is stopped, and so whether it takes this station.
     ///
     /// # Errors
     /// [`CallError`].
-    pub(crate) async fn show_clock(&self) -> Result<i64, CallError> {
+    pub(crate) async fn show_clock(&self) -> Result<v1::ShowClockResponse, CallError> {
         let mut client = self.client.clone();
-        let answer = client.show_clock(v1::ShowClockRequest {}).await;
-        Ok(self.answer(answer)?.unix_ms)
+        self.answer(client.show_clock(v1::ShowClockRequest {}).await)
     }
 
     /// Whether the server says that it serves.

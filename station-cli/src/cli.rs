@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use serde_json::json;
 use traveler::{OperatorId, OrderId, Serial};
 use zeroize::Zeroizing;
@@ -45,8 +45,11 @@ struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 pass; 2 nothing was spent, the message says what to do; \
-                          10 run again with the same unit; 20 scrap the unit; 30 stop the line.";
+const EXIT_CODES: &str = "Exit codes: 0 pass; 1 something to look at (doctor, profile test); 2 nothing was \
+                          spent, the message says what to do; 10 run again with the same unit; 20 scrap \
+                          the unit; 30 stop the line.\n\
+                          Words for people, facts among them, go to standard error; with --format json \
+                          facts go to standard output.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -102,15 +105,16 @@ pub(crate) enum Format {
 }
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("invitation").args(["token_file", "token"]).required(true)))]
 struct EnrollArgs {
     /// Address of the server: https://HOST:PORT.
     #[arg(long, value_name = "URL")]
     server: String,
     /// The token, as `provisioner station token` printed it; `-` reads it from standard input.
-    #[arg(long, value_name = "TOKEN", required_unless_present = "token_file")]
+    #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// A file that holds the token; `-` is standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
@@ -403,7 +407,10 @@ mod tests {
             "1 to 32 of A-Z",
         );
         check("s provision --order WO-1 --serial A47", "--port <PATH>");
-        check("s enroll --server https://a:1", "--token <TOKEN>");
+        check(
+            "s enroll --server https://a:1",
+            "--token-file <FILE>|--token <TOKEN>",
+        );
     }
 
     #[test]

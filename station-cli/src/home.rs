@@ -38,7 +38,7 @@ use crate::remembered::Remembered;
 pub enum HomeError {
     /// Nobody enrolled here.
     #[error(
-        "{dir} is not enrolled: run `station-cli enroll --server URL --token TOKEN --data {dir}`"
+        "{dir} is not enrolled: run `station-cli enroll --server URL --token-file - --data {dir}`"
     )]
     NotEnrolled {
         /// The folder.

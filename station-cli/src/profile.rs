@@ -152,7 +152,12 @@ fn new(from: &str, out: Option<&Path>) -> anyhow::Result<u8> {
                 .write(true)
                 .create_new(true)
                 .open(path);
-            let mut file = file.with_context(|| path.display().to_string())?;
+            let mut file = file.with_context(|| {
+                format!(
+                    "{} cannot be made: choose another name with --out",
+                    path.display()
+                )
+            })?;
             file.write_all(text.as_bytes())?;
             say(&format!(
                 "{}: change its name and its lines, then station-cli profile check it",

@@ -7,17 +7,18 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use api::{Reason, v1::ProofResponse};
 use clap::Args;
 use serde_json::json;
 use tlog::Checkpoint;
 use traveler::{Event, LogRecovered, Serial};
 
 use crate::calls::{CallError, Patience, Patient, Server};
-use crate::cli::{print, say};
+use crate::cli::{Format, FormatArgs, print, say};
 use crate::durable;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::home::Home;
-use crate::log::no_proof;
+use crate::log::{Seen, no_proof};
 use crate::settle::{Desk, Fate};
 
 /// The arguments of `recovery`.
@@ -34,6 +35,8 @@ pub(crate) struct RecoveryArgs {
         default_value = "station"
     )]
     data: PathBuf,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 /// Asks the server what its log says about what this station remembers; accepts it when told to.
@@ -47,14 +50,26 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
     };
     let proof = match server.show_recovery(seen.note()?).await {
         Ok(proof) => proof,
-        Err(error @ CallError::Refused { .. }) => {
+        Err(
+            error @ CallError::Refused {
+                reason: Reason::UnknownUnit,
+                ..
+            },
+        ) => {
             return Err(anyhow::Error::from(error)).context(
-                "the server's log names no loss of what this station remembers: hand over \
-                 `station-cli sync --export FILE` to `provisioner recover`",
+                "the server's log does not go on from what this station remembers and names no loss \
+                 of it: hand over `station-cli sync --export FILE` to `provisioner recover`",
             );
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let action = failure.advice().action;
+            return Err(anyhow::Error::from(failure).context(action));
+        }
     };
+    if proof.entry.is_empty() {
+        return nothing_lost(&seen, &remembered, &proof, args.format.format);
+    }
     let (_, entry) = seen.included(&proof)?;
     let said = match entry.event {
         Event::LogRecovered(said) if said.names(remembered.size, &remembered.root) => said,
@@ -89,7 +104,7 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
         }
     };
     say(&words);
-    print(&json!({
+    let fact = json!({
         "entry": entry.seq,
         "remembered_here": remembered.size,
         "kept": said.kept,
@@ -99,11 +114,46 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
         "by": said.by,
         "accepted": accepted,
         "laid_aside": left,
-    }))?;
+    });
+    if args.format.format == Format::Json {
+        print(&fact)?;
+    }
     Ok(match accepted {
         true => 0,
         false => Outcome::Stop.exit_code(),
     })
+}
+
+/// The log goes on from what is remembered, by its own proof: there is nothing to accept.
+fn nothing_lost(
+    seen: &Seen<'_>,
+    remembered: &Checkpoint,
+    proof: &ProofResponse,
+    format: Format,
+) -> Result<u8> {
+    let rotations = &proof.rotations;
+    let grown = seen.grown(
+        Some(remembered),
+        &proof.checkpoint,
+        &proof.consistency,
+        rotations,
+    );
+    grown.map_err(Failure::from)?;
+    let entries = seen.newest()?.map_or(0, |checkpoint| checkpoint.size);
+    match format {
+        Format::Json => print(&json!({
+            "remembered_here": remembered.size,
+            "entries": entries,
+            "lost": 0,
+            "accepted": false,
+        }))?,
+        Format::Text => say(&format!(
+            "nothing is lost: the log of {entries} entries goes on from the {} that are remembered \
+             here",
+            remembered.size
+        )),
+    }
+    Ok(0)
 }
 
 fn story(seq: u64, said: &LogRecovered, remembered: &Checkpoint) -> String {

@@ -142,6 +142,16 @@ fn tables_hold_every_entry_and_no_password() {
     let since = (size - 2).to_string();
     words(&demo.data(), &[&export[..], &["--since", &since]].concat()).ok();
     assert_eq!(table("entries.jsonl").lines().count(), 2);
+    let beyond = ["--since", "9999"];
+    let says = format!("the log has {size} entries, fewer than 9999");
+    words(&demo.data(), &[&export[..], &beyond].concat()).refused(2, &says);
+    words(&demo.data(), &[&export[..4], &["--since", &since]].concat())
+        .refused(2, "add --format csv or jsonl");
+    // A file of somebody's in it is no sign of a log that was altered.
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    words(&demo.data(), &export).refused(2, "notes.txt");
+    let own = text(&demo.data());
+    words(&demo.data(), &["audit", "export", "--out", &own]).refused(2, "choose another folder");
     let other = ["audit", "order", "WO-0001", "--format", "csv"];
     words(&demo.data(), &other).refused(2, "tables of `audit export`");
 }
@@ -240,9 +250,17 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     std::fs::rename(&kept, &log).unwrap();
     std::fs::remove_file(watched.site.data().join("checkpoint")).unwrap();
     let older = watched.export("older");
-    let refused = watched.witness(&older);
     let says = "signed over 3 entries, the newest here over 2";
-    refused.refused(1, says);
+    let told = watched
+        .witness(&older)
+        .refused(1, says)
+        .refused(1, "the bundle of 2 does not go on from them")
+        .json();
+    assert_eq!(
+        (&told["verdict"], &told["cosigned"], &told["seen_before"]),
+        (&"altered".into(), &false.into(), &3.into())
+    );
+    assert!(told["findings"][0]["what"].as_str().unwrap().contains(says));
     let serve = ["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"];
     provisioner_on(&data, &serve).refused(2, "the token saw a log of 3 entries");
     std::fs::rename(&older_token, &token).unwrap();
@@ -259,9 +277,15 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
     let mut bytes = std::fs::read(&bundle).unwrap();
     bytes[20] ^= 1;
     std::fs::write(&bundle, bytes).unwrap();
-    watched
+    let told = watched
         .witness(&out)
-        .refused(1, "entry 0: its bytes are not those that were hashed");
+        .refused(1, "entry 0: its bytes are not those that were hashed")
+        .refused(1, "not cosigned: the bundle is altered")
+        .json();
+    assert_eq!(
+        (&told["cosigned"], &told["findings"][0]["seq"]),
+        (&false.into(), &0.into())
+    );
 }
 
 #[test]

@@ -30,6 +30,14 @@ fn bad(arguments: &[&str], says: &str) {
     assert!(said.contains(says), "no `{says}` in {said}");
 }
 
+/// A typing error is no forgery.
+#[track_caller]
+fn unusable(arguments: &[&str]) {
+    let (code, said) = oracle(arguments);
+    assert_eq!(code, Some(2), "{arguments:?}: {said}");
+    assert!(!said.contains("BAD"), "{said}");
+}
+
 /// The file with one byte changed, wherever it is; it is put back at the end.
 fn altered(path: &Path, at: usize, check: impl FnOnce()) {
     let bytes = std::fs::read(path).unwrap();
@@ -98,6 +106,14 @@ fn a_stranger_proves_the_whole_log_and_every_alteration_is_seen() {
     altered(Path::new(&older), 60, || {
         bad(&["log", &vkey, &out, &older], "BAD");
     });
+    let nowhere = text(&demo.path("nowhere"));
+    unusable(&["log", &nowhere, &out]);
+    unusable(&["log", &vkey, &nowhere]);
+    unusable(&["log", &older, &out]);
+    unusable(&["log", &vkey, &out, &nowhere]);
+    // A tile that is gone is another matter: its checkpoint is there, and speaks of it.
+    std::fs::remove_file(&entries).unwrap();
+    bad(&log, "entries");
 }
 
 #[test]
@@ -118,5 +134,8 @@ fn a_stranger_proves_one_unit() {
         altered(Path::new(&proof), 60, || bad(&check, "BAD"));
         let another = file((nth + 1) % 3, "entry");
         bad(&["entry", &vkey, &another, &proof], "another root");
+        unusable(&["entry", &entry, &proof, &vkey]);
+        unusable(&["entry", &vkey, &proof, &entry]);
+        unusable(&["entry", &vkey, &entry]);
     }
 }

@@ -37,3 +37,12 @@ fn the_same_by_its_pkcs11_module() {
 fn tokens_of_softhsm_that_are_pulled_and_put_back_cost_no_unit() {
     check("softhsm", 2);
 }
+
+/// So few units that their keys have no index on disk yet.
+#[test]
+fn a_short_log_is_asked_as_a_long_one_is() {
+    let ask = ["bench", "audit", "--units", "1000", "--format", "json"];
+    let said = run(&binaries().line_sim, &ask).ok().json();
+    assert_eq!(said["units"], 1_000, "{said}");
+    assert!(said["audit"]["unit"]["median_s"].as_f64().unwrap() > 0.0);
+}

@@ -468,6 +468,7 @@ fn doctor_says_what_stands_in_the_way() {
         "disk sync",
         "server",
         "server health",
+        "passwords",
         "clock",
         "certificate",
         "printer",

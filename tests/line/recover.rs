@@ -176,6 +176,8 @@ impl Disaster {
         let order = plant.site.order("CAM-2", 10, 20);
         let units: Vec<usize> = (0..8).map(|_| plant.unit("CAM2")).collect();
         plant.seal(0, &order, "R-001", units[0]);
+        let well = plant.station(0, &["recovery", "--format", "json"]);
+        assert_eq!(well.ok().json()["lost"], 0);
         let copy = plant.back_up();
         plant.seal(0, &order, "R-002", units[1]);
         let late = plant.site.order("CAM-2", 5, 20);
@@ -282,12 +284,12 @@ impl Disaster {
         let plant = &self.plant;
         let went_back = plant.run(0, &self.order, "R-004", self.units[3]);
         went_back.refused(30, "station-cli recovery");
-        let told = plant.station(0, &["recovery"]);
+        let told = plant.station(0, &["recovery", "--format", "json"]);
         let accepted = &told.json()["accepted"];
         assert_eq!((told.code, accepted), (Some(30), &false.into()));
         assert!(told.err.contains("By B-7 and B-8"), "{told:#?}");
         let accept = |bench: usize, typed: &str| {
-            let accept = ["recovery", "--accept", typed];
+            let accept = ["recovery", "--accept", typed, "--format", "json"];
             plant.station(bench, &accept)
         };
         accept(0, "yes").refused(2, "nothing is accepted");

@@ -8,7 +8,8 @@ that an auditor can read it in a sitting and need not believe the program that m
     verify.py entry VKEY ENTRY PROOF        one entry is in the log that the key signs for
     verify.py log VKEY BUNDLE [OLDER...]    the whole log, and that it goes on from older checkpoints
 
-Exit code 0 good, 1 not as it was signed, 2 unusable arguments.
+Exit code 0 good, 1 not as it was signed, 2 unusable arguments: what is named is not there, or is no
+such thing.
 """
 
 import base64
@@ -27,17 +28,21 @@ class Bad(Exception):
     """What was signed is not what is here."""
 
 
+class Unusable(Exception):
+    """Nothing was judged: the arguments, or this machine, are not what they should be."""
+
+
 def need(held, why):
     if not held:
         raise Bad(why)
 
 
-def read(*path):
+def read(*path, missing=Unusable):
     try:
         with open(os.path.join(*path), "rb") as file:
             return file.read()
     except OSError as error:
-        raise Bad(str(error))
+        raise missing(str(error))
 
 
 def b64(text):
@@ -80,9 +85,12 @@ def included(index, size, hashes, found, top):
     need(found == top, "the proof leads to another root")
 
 
-def key_of(text):
-    name, number, key = text.strip().split("+", 2)
-    key = b64(key)
+def key_of(path):
+    try:
+        name, number, key = read(path).decode().strip().split("+", 2)
+        key = b64(key)
+    except (Bad, ValueError):
+        raise Unusable("%s holds no verifier key (name+number+key)" % path)
     need(len(key) == 33 and key[0] == 1, "the key is not Ed25519")
     digest = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
     need(digest.hex() == number, "the key's number is not its own")
@@ -97,7 +105,10 @@ def good(public, message, signature):
                 file.write(data)
         command = "openssl pkeyutl -verify -rawin -pubin -keyform DER -inkey".split()
         command += [names[0], "-in", names[1], "-sigfile", names[2]]
-        return subprocess.run(command, capture_output=True).returncode == 0
+        try:
+            return subprocess.run(command, capture_output=True).returncode == 0
+        except OSError as error:
+            raise Unusable("openssl does not run: %s" % error)
 
 
 def checkpoint(note, key):
@@ -123,9 +134,10 @@ def checkpoint(note, key):
 
 
 def entry(key, bytes_of, proof):
-    head, note = read(proof).split(b"\n\n", 1)
-    lines = head.decode().split("\n")
-    need(lines[0] == "c2sp.org/tlog-proof@v1", "this is no tlog-proof")
+    head, _, note = read(proof).partition(b"\n\n")
+    lines = head.decode(errors="replace").split("\n")
+    if lines[0] != "c2sp.org/tlog-proof@v1":
+        raise Unusable("%s is no tlog-proof" % proof)
     index = int(lines[1].removeprefix("index "))
     size, top = checkpoint(note, key)
     included(index, size, [b64(line) for line in lines[2:]], leaf(read(bytes_of)), top)
@@ -138,7 +150,7 @@ def tile(bundle, level, index, width):
         index //= 1000
         path = "x%03d/%s" % (index % 1000, path)
     path += ".p/%d" % width if width < WIDTH else ""
-    return read(bundle, "tile", level, path)
+    return read(bundle, "tile", level, path, missing=Bad)
 
 
 def entries(data, width):
@@ -172,17 +184,19 @@ def log(key, bundle, older):
 
 
 def main(arguments):
-    if len(arguments) < 3 or arguments[0] not in ("entry", "log"):
+    verb, count = arguments[:1], len(arguments)
+    if not (verb == ["log"] and count >= 3 or verb == ["entry"] and count == 4):
         print(__doc__)
         return 2
     try:
-        key = key_of(read(arguments[1]).decode())
-        if arguments[0] == "log":
+        key = key_of(arguments[1])
+        if verb == ["log"]:
             print("GOOD " + log(key, arguments[2], arguments[3:]))
-        elif len(arguments) == 4:
-            print("GOOD " + entry(key, arguments[2], arguments[3]))
         else:
-            return 2
+            print("GOOD " + entry(key, arguments[2], arguments[3]))
+    except Unusable as why:
+        print("nothing was judged: %s" % why, file=sys.stderr)
+        return 2
     except (Bad, ValueError, IndexError) as why:
         print("BAD  %s" % why)
         return 1

@@ -47,7 +47,7 @@ pub struct DeviceProfile {
 #[derive(Debug, Error)]
 pub enum EmbedError {
     /// The product is not TOML.
-    #[error("the product is not TOML: {0}")]
+    #[error("the product is not TOML")]
     Toml(#[from] toml::de::Error),
     /// Nothing has that name.
     #[error("profile `{name}` is not usable: {reason}")]

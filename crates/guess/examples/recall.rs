@@ -19,7 +19,7 @@ use guess::list::{Finding, Severity};
 mod corpus;
 
 use corpus::clean::clean;
-use corpus::judge::{FLOOR, Outcome, each, judge, outcome};
+use corpus::judge::{FLOOR, Outcome, accusing, each, judge, outcome};
 use corpus::lists::{Variant, weak};
 use corpus::weak::{Scheme, schemes};
 
@@ -172,7 +172,7 @@ fn judged(cell: &Cell) -> Judged {
     let list = weak(cell.scheme, cell.units, cell.variant, cell.seed);
     let start = Instant::now();
     let (outcome, reports) = outcome(&list, cell.scheme.classes, cell.seed);
-    let findings = reports.iter().flat_map(|report| refused(&report.findings));
+    let findings = reports.iter().flat_map(|report| accusing(&report.findings));
     let mut detectors: Vec<&str> = findings.map(|it| it.detector).collect();
     detectors.sort_unstable();
     detectors.dedup();
@@ -182,12 +182,6 @@ fn judged(cell: &Cell) -> Judged {
         withdrawn: reports.iter().map(|report| report.withdrawn.len()).sum(),
         took: start.elapsed(),
     }
-}
-
-fn refused(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
-    findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Refused)
 }
 
 fn by_scheme(options: &Options, lists: &[(&Cell, &Judged)]) {
@@ -313,7 +307,7 @@ fn clean_lists(options: &Options) -> Vec<(Duration, String)> {
         let under = |it: &Finding| it.severity == Severity::Policy;
         let facts = [
             true,
-            refused(&report.findings).next().is_some(),
+            accusing(&report.findings).next().is_some(),
             !report.withdrawn.is_empty(),
             report.findings.iter().any(under),
         ];
@@ -321,7 +315,7 @@ fn clean_lists(options: &Options) -> Vec<(Duration, String)> {
         for (total, fact) in totals.iter_mut().zip(facts) {
             *total += usize::from(fact);
         }
-        for finding in refused(&report.findings) {
+        for finding in accusing(&report.findings) {
             let chance = finding.chance_log10;
             println!(
                 "REFUSED {name}: {}: {} (10^{chance:.1})",

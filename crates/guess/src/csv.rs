@@ -211,9 +211,7 @@ impl Rows {
             self.step(b"")?;
         }
         if self.read.list.is_empty() {
-            return Err(Error::NoRows {
-                line: self.line + 1,
-            });
+            return Err(Error::NoRows { line: self.line });
         }
         Ok(self.read)
     }

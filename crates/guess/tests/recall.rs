@@ -5,7 +5,7 @@
 mod corpus;
 
 use corpus::clean::clean;
-use corpus::judge::{Outcome, each, judge};
+use corpus::judge::{Outcome, accusing, each, judge};
 use corpus::lists::{Variant, weak};
 use corpus::weak::{Scheme, schemes};
 
@@ -72,9 +72,7 @@ fn no_clean_list_is_refused() {
     let accused = each(CLEAN, THREADS, |at| {
         let (name, _, list) = clean(Some(SEED), at, CLEAN_ROWS);
         let report = judge(&list, at as u64);
-        let findings = report.findings.iter();
-        let refused = findings.filter(|it| it.severity == guess::list::Severity::Refused);
-        refused
+        accusing(&report.findings)
             .map(|it| format!("{name}: {} says {}", it.detector, it.evidence))
             .collect::<Vec<_>>()
     })

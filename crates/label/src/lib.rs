@@ -69,12 +69,15 @@ pub enum DrawError {
     )]
     Letter(char),
     /// A network code for a product without a network.
-    #[error("the label wants a Wi-Fi code, and the product has no network name")]
+    #[error(
+        "the label wants a Wi-Fi code, and the product has no network name: add \
+         ssid = \"NAME-{{serial_4}}\" to [label]"
+    )]
     NoSsid,
     /// A GS1 code for a product without a trade item number.
     #[error(
-        "the label wants a GS1 DataMatrix, and the product has no GTIN: take content = \"serial\" in \
-         the template"
+        "the label wants a GS1 DataMatrix, and the product has no GTIN: add gtin = \"...\" to [label], or \
+         take content = \"serial\" in a template of your own"
     )]
     NoGtin,
     /// GS1 allows 20 characters.

@@ -14,7 +14,7 @@ use tlog::{Checkpoint, Hash, Level, LogKeys, TilePath, VerifierKey, decode_bundl
 
 use crate::ahead::{Ahead, Block};
 use crate::files::file_error;
-use crate::findings::Report;
+use crate::findings::{Findings, Report};
 use crate::folder::{ROTATIONS, check_strangers, read};
 use crate::profiles::Profiles;
 use crate::remembered::{goes_on_from, peaks};
@@ -310,6 +310,9 @@ fn unaltered(connection: &Connection, size: u64) -> Result<(), Error> {
 }
 
 /// The folder is empty, or an earlier and not longer export of this log, whose note it gives.
+///
+/// A checkpoint of this log alone makes no export: stations, witnesses and the server keep theirs
+/// as their memory, which would be written over.
 fn own_folder(
     out: &Path,
     keys: &LogKeys,
@@ -317,35 +320,37 @@ fn own_folder(
     entries: u64,
 ) -> Result<Option<String>, Error> {
     fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
-    let mut files = fs::read_dir(out).map_err(|source| file_error(out, source))?;
-    if files.next().is_none() {
-        return Ok(None);
-    }
-    let checkpoint = read(&out.join("checkpoint"), NOTE_MAX).ok();
-    let Some(note) = checkpoint.and_then(|bytes| String::from_utf8(bytes).ok()) else {
-        // An export that broke off has tiles and no checkpoint, and nothing else.
-        let ours = ["tile", "tables", "vkey", "checkpoint.new", ROTATIONS];
-        let foreign = fs::read_dir(out)
-            .map_err(|source| file_error(out, source))?
-            .any(|file| file.is_ok_and(|file| !ours.iter().any(|name| file.file_name() == *name)));
-        return if foreign {
-            Err(Error::ForeignDirectory(out.to_owned()))
-        } else {
-            Ok(None)
-        };
+    let foreign = |what: String| Error::ForeignDirectory {
+        path: out.to_owned(),
+        what,
     };
-    match keys.open(&note) {
-        Ok(earlier) if earlier.size > entries => Err(Error::WentBackwards {
+    let mut strangers = Findings::default();
+    check_strangers(out, &mut strangers);
+    if !strangers.is_empty() {
+        return Err(foreign(strangers.first()));
+    }
+    let note = match read(&out.join("checkpoint"), NOTE_MAX) {
+        Ok(note) => note,
+        // An export that broke off has tiles and no checkpoint.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(foreign(format!("checkpoint: {error}"))),
+    };
+    if !out.join("vkey").is_file() {
+        return Err(foreign("a checkpoint without the file vkey".to_owned()));
+    }
+    let note = String::from_utf8_lossy(&note).into_owned();
+    let earlier = keys.open(&note).map_err(foreign)?;
+    if earlier.size > entries {
+        return Err(Error::WentBackwards {
             signed: earlier.size,
             entries,
-        }),
-        // The log was another one when it was exported: whoever holds that export is right.
-        Ok(earlier) if root_of(connection, earlier.size)? != earlier.root => {
-            Err(Error::Altered(earlier.size))
-        }
-        Ok(_) => Ok(Some(note)),
-        Err(_) => Err(Error::ForeignDirectory(out.to_owned())),
+        });
     }
+    // The log was another one when it was exported: whoever holds that export is right.
+    if root_of(connection, earlier.size)? != earlier.root {
+        return Err(Error::Altered(earlier.size));
+    }
+    Ok(Some(note))
 }
 
 fn tile_bytes(connection: &Connection, tile: &TilePath, size: u64) -> Result<Vec<u8>, Error> {

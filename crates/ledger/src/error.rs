@@ -87,9 +87,17 @@ pub enum Error {
     /// The checkpoint of the log is not signed by the given key.
     #[error("the newest checkpoint cannot be trusted")]
     Note(#[source] tlog::NoteError),
-    /// The directory holds something else.
-    #[error("{} is not empty and not an earlier export of this log", .0.display())]
-    ForeignDirectory(PathBuf),
+    /// The directory holds something else: nothing is written into it.
+    #[error(
+        "{} is not empty and not an earlier export of this log ({what}): choose another folder",
+        .path.display()
+    )]
+    ForeignDirectory {
+        /// Which directory.
+        path: PathBuf,
+        /// By what it is known not to be one.
+        what: String,
+    },
     /// The key index beside the database. What it holds is made again from the tables.
     #[error("the key index beside the log cannot be used")]
     Index(#[source] std::io::Error),

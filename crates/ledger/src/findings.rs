@@ -76,6 +76,11 @@ impl Findings {
         self.0.len() >= FINDINGS_MAX
     }
 
+    /// Whether nothing was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Puts others in front.
     pub(crate) fn put_first(&mut self, mut others: Findings) {
         others.0.append(&mut self.0);

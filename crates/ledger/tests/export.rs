@@ -305,7 +305,7 @@ fn a_foreign_folder_is_left_alone() {
     std::fs::create_dir(&out).unwrap();
     std::fs::write(out.join("thesis.txt"), "mine").unwrap();
     let refused = export(&line.path, line.key.vkey(), &out);
-    assert!(matches!(refused, Err(Error::ForeignDirectory(_))));
+    assert!(matches!(refused, Err(Error::ForeignDirectory { .. })));
     let out = exported(&line);
     let other = {
         let key = Key::new(2);
@@ -315,13 +315,44 @@ fn a_foreign_folder_is_left_alone() {
         export(&path, key.vkey(), &out)
     };
     assert!(
-        matches!(other, Err(Error::ForeignDirectory(_))),
+        matches!(other, Err(Error::ForeignDirectory { .. })),
         "{other:?}"
     );
     // An export that broke off is taken up again.
     std::fs::remove_file(out.join("checkpoint")).unwrap();
     exported(&line);
     assert_eq!(bundle(&line, &out).findings, []);
+}
+
+/// The server's own folder and a station's hold a checkpoint of this log as well: it is what they
+/// remember, and an export over it would take that away.
+#[test]
+fn a_checkpoint_of_this_log_makes_no_export() {
+    let mut line = Line::new();
+    let kept = exported(&line);
+    let note = std::fs::read(kept.join("checkpoint")).unwrap();
+    line.ok(issue("BM-1", 1));
+    for beside in [&["token.json"][..], &["vkey", "ledger.db"], &[]] {
+        let out = tempfile::tempdir().unwrap();
+        std::fs::write(out.path().join("checkpoint"), &note).unwrap();
+        for name in beside {
+            std::fs::write(out.path().join(name), "mine").unwrap();
+        }
+        let refused = export(&line.path, line.key.vkey(), out.path());
+        let Err(Error::ForeignDirectory { .. }) = refused else {
+            panic!("{beside:?}: {refused:?}");
+        };
+        let left = std::fs::read_dir(out.path()).unwrap().count();
+        assert_eq!(left, beside.len() + 1, "{beside:?}");
+        assert_eq!(std::fs::read(out.path().join("checkpoint")).unwrap(), note);
+    }
+    // A file of somebody's in a real export is named before anything is written.
+    std::fs::write(kept.join("tile/notes.txt"), "mine").unwrap();
+    let refused = export(&line.path, line.key.vkey(), &kept).unwrap_err();
+    assert!(refused.to_string().contains("tile/notes.txt"), "{refused}");
+    assert_eq!(std::fs::read(kept.join("checkpoint")).unwrap(), note);
+    std::fs::remove_file(kept.join("tile/notes.txt")).unwrap();
+    exported(&line);
 }
 
 #[test]

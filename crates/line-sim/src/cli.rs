@@ -18,7 +18,12 @@ use crate::{demo, shift, softhsm};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
 #[derive(Debug, Parser)]
-#[command(name = "line-sim", version, arg_required_else_help = true)]
+#[command(
+    name = "line-sim",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 all is as it must be; 1 it is not; 2 unusable arguments or input."
+)]
 struct Cli {
     /// How facts are printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]

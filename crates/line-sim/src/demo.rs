@@ -325,7 +325,12 @@ fn lies_where(places: &Places, sealed: &[Report]) -> String {
     let serial = sealed
         .first()
         .map_or("SERIAL", |report| report.serial.as_str());
-    let run = "cargo run -q --release --bin provisioner --";
+    // Beside this program where somebody installed it; not yet built where cargo ran it.
+    let beside = std::env::current_exe().map(|own| own.with_file_name("provisioner"));
+    let run = match beside {
+        Ok(program) if program.is_file() => program.display().to_string(),
+        _ => "cargo run -q --release --bin provisioner --".to_owned(),
+    };
     format!(
         "\nEverything lies in {data}\n\
          \x20 provisioner/   the server: log, certificates, no password\n\

@@ -36,7 +36,7 @@ pub(crate) enum AuditVerb {
         since: Option<String>,
     },
     /// The brand owner's witness: verify a bundle, remember its checkpoint and cosign it. Exit
-    /// code 1 when the log went backwards, was forked or altered.
+    /// code 1 when the log went backwards, was forked or altered; what was found is printed.
     Witness(WitnessArgs),
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use ledger::{Audit, Holdings, LeaseCountRow, OrderRow, UnitRow};
+use anyhow::{Context, Result, bail};
+use ledger::{Audit, Holdings, LeaseCountRow, OrderRow, Reader, UnitRow};
 use serde_json::{Value, json};
-use tlog::{Checkpoint, LogKeys, VerifierKey};
+use tlog::{Checkpoint, VerifierKey};
 
 use super::tables::{ENTRIES, ORDERS, Table, UNITS};
 use super::{FINDINGS, no_site, read_checkpoint, reader, threads};
@@ -23,8 +23,11 @@ pub(super) fn run(
     format: Format,
 ) -> Result<ExitCode> {
     let key = site.vkey().with_context(|| no_site(site))?;
+    if out.exists() && !out.is_dir() {
+        bail!("{} is a file: choose another name", out.display());
+    }
     let (from, seen) = match since {
-        Some(since) => behind(since, &reader(site)?.log_keys()?)?,
+        Some(since) => behind(since, &reader(site)?, formats.is_empty())?,
         None => (0, None),
     };
     let exported = ledger::export(&site.ledger(), &key, out)?;
@@ -54,23 +57,38 @@ pub(super) fn run(
         "since": from,
     });
     print(format, &fact, || {
-        let out = out.display();
+        let (out, size) = (out.display(), exported.size);
+        let rows = match since {
+            Some(_) if !formats.is_empty() => {
+                format!(", {} of them in the tables", size.saturating_sub(from))
+            }
+            _ => String::new(),
+        };
         format!(
-            "{} entries written to {out}\nverify anywhere: provisioner audit verify --bundle {out} --vkey FILE\n",
-            exported.size
+            "{size} entries written to {out}{rows}\nverify anywhere: provisioner audit verify --bundle {out} --vkey FILE\n"
         )
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Where to begin: a number of entries, or a checkpoint that is held against the log as well.
-fn behind(since: &str, keys: &LogKeys) -> Result<(u64, Option<Checkpoint>)> {
-    if let Ok(size) = since.parse() {
-        return Ok((size, None));
+///
+/// A number that the log has not reached is refused: a job that counts on would be told for ever
+/// that nothing is new, when the log was put back from an old copy.
+fn behind(since: &str, reader: &Reader, no_tables: bool) -> Result<(u64, Option<Checkpoint>)> {
+    let Ok(size) = since.parse() else {
+        let (_, seen) = read_checkpoint(Path::new(since), &reader.log_keys()?)
+            .context("--since takes a number of entries or a file with a checkpoint")?;
+        return Ok((seen.size, Some(seen)));
+    };
+    let there = reader.size()?;
+    if size > there {
+        bail!("the log has {there} entries, fewer than {size}: was it put back from an old copy?");
     }
-    let (_, seen) = read_checkpoint(Path::new(since), keys)
-        .context("--since takes a number of entries or a file with a checkpoint")?;
-    Ok((seen.size, Some(seen)))
+    if no_tables {
+        bail!("--since {size} is for the tables: add --format csv or jsonl");
+    }
+    Ok((size, None))
 }
 
 fn tables(

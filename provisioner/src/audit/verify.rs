@@ -266,7 +266,7 @@ fn recovery_json((seq, said): &(u64, LogRecovered)) -> Value {
     })
 }
 
-fn finding_json(finding: &Finding) -> Value {
+pub(super) fn finding_json(finding: &Finding) -> Value {
     json!({ "seq": finding.seq, "what": finding.what })
 }
 

@@ -13,20 +13,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use fs4::fs_std::FileExt;
-use ledger::{Audit, Report};
+use ledger::{Audit, Finding, Report};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
-use serde_json::json;
+use serde_json::{Value, json};
 use tlog::{Checkpoint, LogKeys, SignError, VerifierKey, WitnessKey, WitnessSigner};
 use zeroize::Zeroizing;
 
 use super::args::WitnessArgs;
-use super::{FINDINGS, brought, read_checkpoint, read_remembered, read_vkey, threads};
+use super::verify::finding_json;
+use super::{FINDINGS, NEWER, brought, read_checkpoint, read_remembered, read_vkey, threads};
 use crate::auth::sha256;
 use crate::cli::{Format, print, say};
 use crate::figures::hex;
 use crate::site;
+
+/// Findings that are said to a person; a script gets all of them.
+const SAID_MAX: usize = 20;
 
 /// `provisioner audit witness`
 pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
@@ -50,10 +54,13 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
             None
         }
         Seen::OtherKey => {
-            return Ok(refuse(&format!(
+            let what = format!(
                 "the witness knows the log {} under another key than {given}",
                 given.name()
-            )));
+            );
+            let found = [Finding { seq: None, what }];
+            let refusal = refusal(&home, key.name(), "altered", &found);
+            return not_cosigned(format, &refusal, &found, "it is not the log that was seen");
         }
         Seen::Checkpoint(seen) => Some(seen),
     };
@@ -64,20 +71,39 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         ..Audit::default()
     };
     let mut report = ledger::verify_bundle_with(&args.bundle, &key, &audit)?;
+    let mut why = "the bundle is altered".to_owned();
     if let Some(seen) = &seen
-        && !report.is_clean()
-        && let Some(went_on) = despite_the_loss(args, &key, &memory, seen)?
+        && !report.findings.is_empty()
     {
-        report = went_on;
+        let alone = alone(args, &key)?;
+        if alone.findings.is_empty() {
+            why = format!(
+                "the witness has seen {} entries, and the bundle of {} does not go on from them",
+                seen.size, alone.size
+            );
+            if alone.is_clean() && accepts_the_loss(args, &alone, &memory, seen)? {
+                report = alone;
+            }
+        }
     }
     if !report.is_clean() {
-        for finding in report.findings.iter().take(20) {
-            say(&format!("  {finding}"));
+        let mut verdict = "altered";
+        if let (Some(newer), []) = (&report.newer, &report.findings[..]) {
+            verdict = "newer";
+            why = format!(
+                "entry {} is of a kind that this program does not know: use the newer one",
+                newer.seq
+            );
         }
-        return Ok(not_cosigned(seen.as_ref(), report.entries));
+        let mut refusal = refusal(&home, key.name(), verdict, &report.findings);
+        refusal["entries"] = report.entries.into();
+        refusal["seen_before"] = seen.map(|seen| seen.size).into();
+        return not_cosigned(format, &refusal, &report.findings, &why);
     }
     let cosigned = cosign(&home, &memory, &keys, &args.bundle, &report)?;
     let fact = json!({
+        "verdict": "clean",
+        "cosigned": true,
         "witness": home.key.name(),
         "witness_vkey": home.key.to_string(),
         "origin": key.name(),
@@ -96,38 +122,42 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bundle verified without what this witness remembers, when the log's own key signed an entry
-/// that names it as lost and the brand owner has typed what that entry says. The old cosigned
-/// checkpoint is kept beside the new one.
-fn despite_the_loss(
-    args: &WitnessArgs,
-    key: &VerifierKey,
-    memory: &Memory,
-    seen: &Checkpoint,
-) -> Result<Option<Report>> {
+/// The bundle verified without what this witness remembers.
+fn alone(args: &WitnessArgs, key: &VerifierKey) -> Result<Report> {
     let audit = Audit {
         threads: threads(),
         profile_of: Some(compliance::profile_sha256),
         ..Audit::default()
     };
-    let report = ledger::verify_bundle_with(&args.bundle, key, &audit)?;
-    let mut named = report.recoveries.iter();
+    Ok(ledger::verify_bundle_with(&args.bundle, key, &audit)?)
+}
+
+/// Whether the log's own key signed an entry that names what this witness remembers as lost, and the
+/// brand owner has typed what that entry says. The old cosigned checkpoint is then kept beside the
+/// new one.
+fn accepts_the_loss(
+    args: &WitnessArgs,
+    alone: &Report,
+    memory: &Memory,
+    seen: &Checkpoint,
+) -> Result<bool> {
+    let mut named = alone.recoveries.iter();
     let named = named.find(|(_, said)| said.names(seen.size, &seen.root));
-    let Some((seq, said)) = named.filter(|_| report.is_clean()) else {
-        if report.is_clean() && !report.recoveries.is_empty() {
+    let Some((seq, said)) = named else {
+        if !alone.recoveries.is_empty() {
             say(&format!(
                 "this log says that it lost entries, and names others' checkpoints, not this \
                  witness's: hand {} to `provisioner recover --checkpoint FILE`",
                 memory.0.join("checkpoint").display()
             ));
         }
-        return Ok(None);
+        return Ok(false);
     };
     let (size, statement) = (seen.size, &said.statement);
     match args.accept_loss.as_deref().map(str::trim) {
         Some(typed) if typed == statement => {
             memory.lay_aside(size)?;
-            Ok(Some(report))
+            Ok(true)
         }
         Some(_) => bail!("that is not what entry {seq} says: \"{statement}\"; nothing is accepted"),
         None => {
@@ -136,24 +166,37 @@ fn despite_the_loss(
                  \"{statement}\"\nwhen that is right: --accept-loss \"{statement}\"",
                 said.by.join(" and ")
             ));
-            Ok(None)
+            Ok(false)
         }
     }
 }
 
-fn not_cosigned(seen: Option<&Checkpoint>, entries: u64) -> ExitCode {
-    refuse(&match seen {
-        Some(seen) => format!(
-            "not cosigned: the witness has seen {} entries, the bundle has {entries}",
-            seen.size
-        ),
-        None => format!("not cosigned: the bundle of {entries} entries is not whole"),
+/// What a script is told of a bundle that gets no signature.
+fn refusal(home: &Home, origin: &str, verdict: &str, findings: &[Finding]) -> Value {
+    json!({
+        "verdict": verdict,
+        "cosigned": false,
+        "witness": home.key.name(),
+        "origin": origin,
+        "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
     })
 }
 
-fn refuse(why: &str) -> ExitCode {
-    say(why);
-    ExitCode::from(FINDINGS)
+fn not_cosigned(
+    format: Format,
+    refusal: &Value,
+    findings: &[Finding],
+    why: &str,
+) -> Result<ExitCode> {
+    for finding in findings.iter().take(SAID_MAX) {
+        say(&format!("  {finding}"));
+    }
+    print(format, refusal, String::new)?;
+    say(&format!("not cosigned: {why}"));
+    Ok(ExitCode::from(match findings {
+        [] => NEWER,
+        _ => FINDINGS,
+    }))
 }
 
 /// Signs the checkpoint that was verified, and no other.

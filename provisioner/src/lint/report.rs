@@ -136,7 +136,7 @@ impl Said<'_> {
                 "{of}. Not to be shipped: S.I. 2023/1007 Schedule 1 paragraph 1 forbids what was found"
             ),
             Some(_) => format!(
-                "{of}. Nothing by which they could be guessed, but less than {} asks",
+                "{of}. No scheme was found, but they are less than {} asks",
                 self.policy.name()
             ),
             None if !self.report.withdrawn.is_empty() => {
@@ -293,6 +293,9 @@ fn chance(log10: f64) -> f64 {
 }
 
 fn odds(log10: f64) -> String {
+    if log10 > -1.0 {
+        return "nothing rare, and no excuse".to_owned();
+    }
     if log10 <= -300.0 {
         return "less than once in 10^300 lists".to_owned();
     }

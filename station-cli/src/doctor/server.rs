@@ -38,7 +38,7 @@ pub(super) async fn look(home: &Home) -> Vec<Finding> {
         home.server()
     );
     // Between question and answer, wherever in between it looked.
-    let offset = clock - (asked + took / 2);
+    let offset = clock.unix_ms - (asked + took / 2);
     let mut findings = vec![Finding::green("server", reached), judged(offset)];
     findings.push(match timeout(WITHIN, server.serves()).await {
         Ok(Ok(true)) => Finding::green("server health", "SERVING"),
@@ -50,7 +50,19 @@ pub(super) async fn look(home: &Home) -> Vec<Finding> {
         Ok(Err(error)) => Finding::red("server health", error.to_string(), "call IT"),
         Err(_) => Finding::red("server health", "no answer", "call IT"),
     });
+    findings.push(passwords(&clock.stopped_since));
     findings
+}
+
+/// Whether the server mints: a server whose generator was found unfit serves all the same, so that
+/// what is under way can be ended.
+fn passwords(stopped_since: &str) -> Finding {
+    if stopped_since.is_empty() {
+        return Finding::green("passwords", "they are minted");
+    }
+    let says = format!("the generator is unfit since {stopped_since}: nothing is issued");
+    let todo = "call IT: provisioner line status says what was seen and how to go on";
+    Finding::red("passwords", says, todo)
 }
 
 fn away(home: &Home, error: CallError) -> Finding {
@@ -103,5 +115,16 @@ mod tests {
             assert_eq!(found.level, level, "{ms}");
             assert!(found.says.contains(says), "{}", found.says);
         }
+    }
+    #[test]
+    fn a_line_that_is_stopped_is_told() {
+        assert_eq!(passwords("").level, Level::Green);
+        let found = passwords("2026-11-22T04:10:31.373Z");
+        assert_eq!(found.level, Level::Red);
+        assert!(
+            found.says.contains("unfit since 2026-11-22"),
+            "{}",
+            found.says
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use credential::{Bundle, Password, Salt, mint_key};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
@@ -31,14 +31,15 @@ use crate::port::{Port, SerialPort};
 use crate::steps::{self, Steps};
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("conversation").args(["port", "replay"]).required(true)))]
 pub(super) struct TrialArgs {
     /// The profile, a file or the name of one that comes with the station.
     file: PathBuf,
     /// A transcript that an earlier test of a console recorded.
-    #[arg(long, value_name = "TRANSCRIPT", conflicts_with = "port")]
+    #[arg(long, value_name = "TRANSCRIPT")]
     replay: Option<PathBuf>,
     /// A unit's port. Without --write it is only asked who it is and what it holds.
-    #[arg(long, value_name = "PATH", required_unless_present = "replay")]
+    #[arg(long, value_name = "PATH")]
     port: Option<String>,
     /// Speed; USB ignores it.
     #[arg(long, value_name = "BAUD", default_value_t = SerialPort::BAUD)]

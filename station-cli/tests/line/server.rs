@@ -273,7 +273,7 @@ impl Books {
             entry: self.entries[index as usize].clone(),
             checkpoint: self.checkpoint(),
             inclusion: inclusion.iter().map(|hash| hash.to_vec()).collect(),
-            rotations: Vec::new(),
+            ..v1::ProofResponse::default()
         }
     }
 

@@ -101,7 +101,7 @@ fn an_unusable_table_says_where_and_what_to_do() {
     );
     check(
         "password\r\n",
-        "line 3, column 1: there are no rows under the header",
+        "line 2, column 1: there are no rows under the header",
     );
     check(
         "serial,password,sn\n1,2,3\n",

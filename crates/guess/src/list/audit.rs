@@ -238,7 +238,10 @@ fn under_floor(rows: usize, bits: f64, floor_bits: u32) -> Finding {
         clause: Clause::Guessable,
         rows,
         examples: vec![],
-        evidence: format!("at most {bits:.1} bits each, under the floor of {floor_bits}"),
+        evidence: format!(
+            "at most {:.1} bits each, under the floor of {floor_bits}",
+            (bits * 10.0).floor() / 10.0 // as a report's own line says it
+        ),
         chance_log10: 0.0,
     }
 }

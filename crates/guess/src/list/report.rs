@@ -41,7 +41,7 @@ pub enum Severity {
     Note,
     /// Under the strength floor, and nothing more.
     Policy,
-    /// Structure was found: the list breaks the limb that the finding names.
+    /// Structure was found, or two units with one password: the list breaks what the finding names.
     Refused,
 }
 

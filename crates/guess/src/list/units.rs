@@ -12,9 +12,6 @@ use crate::text::plain;
 /// words look stronger than they are.
 const BITS_MAX: f64 = 40.0;
 
-/// log10 of the chance under which shared passwords are no accident.
-const CHANCE_LOG10: f64 = -9.0;
-
 /// What the rows say of units and passwords.
 pub(super) struct Facts {
     /// Different units: rows that list one again are not counted.
@@ -66,14 +63,8 @@ pub(super) fn count(table: &Table<'_>, bits: f64) -> Facts {
     if repeats > 0 {
         let units = facts.units as f64;
         let expected = units * (units - 1.0) / 2.0 * (-bits.min(BITS_MAX)).exp2();
-        let chance_log10 = poisson_log10(expected, repeats);
-        let refused = chance_log10 <= CHANCE_LOG10;
         facts.shared = Some(Finding {
-            severity: if refused {
-                Severity::Refused
-            } else {
-                Severity::Policy
-            },
+            severity: Severity::Refused,
             class: Class::Small,
             detector: "uniqueness",
             clause: Clause::Unique,
@@ -83,7 +74,7 @@ pub(super) fn count(table: &Table<'_>, bits: f64) -> Facts {
                 "{rows} units share a password with another: {} units, {} different passwords",
                 facts.units, facts.passwords
             ),
-            chance_log10,
+            chance_log10: poisson_log10(expected, repeats),
         });
     }
     facts
@@ -172,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_in_a_small_space_is_told_and_not_accused() {
+    fn chance_in_a_small_space_is_told_and_excuses_nothing() {
         let passwords: Vec<String> = (0..2_000)
             .map(|n| format!("{:06}", n * 400 % 799_999))
             .collect();
@@ -191,6 +182,10 @@ mod tests {
             ]);
         }
         let shared = count(&Table::whole(&list), 19.9).shared.unwrap();
-        assert_eq!(shared.severity, Severity::Policy);
+        assert_eq!(
+            (shared.severity, shared.clause, &shared.examples[..]),
+            (Severity::Refused, Clause::Unique, &[0, 1][..])
+        );
+        assert!(shared.chance_log10 > -1.0, "{}", shared.chance_log10);
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use guess::list::{List, Report, Severity, audit, audit_by};
+use guess::Clause;
+use guess::list::{Finding, List, Report, Severity, audit, audit_by};
 
 use super::draw::Rng;
 
@@ -23,19 +24,16 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     pub(crate) fn of(report: &Report, classes: &str) -> Outcome {
-        let mut refused = report
-            .findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Refused);
+        let mut structure = accusing(&report.findings).peekable();
         match report.verdict() {
-            Some(Severity::Refused) => {
-                match refused.any(|finding| classes.contains(finding.class.letter())) {
+            _ if structure.peek().is_some() => {
+                match structure.any(|finding| classes.contains(finding.class.letter())) {
                     true => Outcome::Named,
                     false => Outcome::Refused,
                 }
             }
-            Some(Severity::Policy) => Outcome::Policy,
-            _ => Outcome::Missed,
+            Some(_) => Outcome::Policy,
+            None => Outcome::Missed,
         }
     }
 
@@ -51,6 +49,15 @@ impl Outcome {
     pub(crate) fn is_refused(self) -> bool {
         self <= Outcome::Refused
     }
+}
+
+/// What says how the passwords were made. Two units that got one password by chance are refused as
+/// well, and that says nothing of it.
+pub(crate) fn accusing(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
+    findings.iter().filter(|it| {
+        let by_chance = it.clause == Clause::Unique && it.chance_log10 > -9.0;
+        it.severity == Severity::Refused && !by_chance
+    })
 }
 
 /// The detectors that search for seconds; any other comes before them.

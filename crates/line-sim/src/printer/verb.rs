@@ -19,7 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Runs until standard input ends. Each line of it is a fault, or `well`.
 pub(crate) fn run(listen: SocketAddr, out: &Path, format: Format) -> Result<ExitCode> {
     std::fs::create_dir_all(out).with_context(|| format!("cannot use {}", out.display()))?;
-    let printer = SimPrinter::start_at(listen)?;
+    let printer = SimPrinter::start_at(listen)
+        .with_context(|| format!("cannot listen at {listen}: choose another with --listen"))?;
     let url = printer.url();
     print(format, &json!({ "printer": url }), &format!("{url}\n"));
     let faults = PrinterFault::NAMES.map(|(name, _)| name).join(", ");

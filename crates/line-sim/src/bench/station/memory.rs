@@ -112,7 +112,7 @@ impl Log {
             entry,
             checkpoint: self.checkpoint()?,
             inclusion: inclusion.iter().map(|hash| hash.to_vec()).collect(),
-            rotations: Vec::new(),
+            ..v1::ProofResponse::default()
         })
     }
 
