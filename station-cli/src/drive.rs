@@ -34,7 +34,8 @@ pub enum UnitError {
 
 /// A unit on an open port.
 pub(crate) struct Line<S> {
-    stream: S,
+    /// None once it was hung up.
+    stream: Option<S>,
     link: Link,
     /// What the unit said it speaks, when it was greeted last.
     protocol: u32,
@@ -44,10 +45,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     pub(crate) fn new(stream: S) -> Line<S> {
         let [high, low] = random();
         Line {
-            stream,
+            stream: Some(stream),
             link: Link::new(u16::from_be_bytes([high, low])),
             protocol: PROTOCOL_FIRST,
         }
+    }
+
+    /// Lets go of a port that went away: as long as somebody has it open, the kernel gives the one that
+    /// comes back another name.
+    pub(crate) fn hang_up(&mut self) {
+        self.stream = None;
     }
 
     /// Greets, and remembers what the unit speaks.
@@ -83,9 +90,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     async fn send(&mut self, request: &Request, within: Duration) -> Result<Instant, UnitError> {
         let end = Instant::now() + within;
         let bytes = self.link.encode(request);
+        let stream = open(&mut self.stream)?;
         let writing = async {
-            self.stream.write_all(&bytes).await?;
-            self.stream.flush().await
+            stream.write_all(&bytes).await?;
+            stream.flush().await
         };
         if let Ok(written) = timeout_at(end, writing).await {
             written.map_err(UnitError::Cable)?;
@@ -99,8 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         end: Instant,
     ) -> Result<Event, UnitError> {
         let mut bytes = [0; 1024];
+        let stream = open(&mut self.stream)?;
         while heard.is_empty() {
-            match timeout_at(end, self.stream.read(&mut bytes)).await {
+            match timeout_at(end, stream.read(&mut bytes)).await {
                 Err(_) => return Ok(Event::TimedOut),
                 // A closed pty and a yanked adapter read as an end of file, for ever.
                 Ok(Ok(0)) => return Err(UnitError::Cable(io::ErrorKind::UnexpectedEof.into())),
@@ -110,6 +119,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         }
         Ok(heard.pop_front().map_or(Event::TimedOut, Event::Received))
     }
+}
+
+fn open<S>(stream: &mut Option<S>) -> Result<&mut S, UnitError> {
+    let gone = || UnitError::Cable(io::ErrorKind::NotConnected.into());
+    stream.as_mut().ok_or_else(gone)
 }
 
 /// A number never used before, so that a proof is one of now.

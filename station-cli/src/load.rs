@@ -63,6 +63,7 @@ where
             let install = Install::new(nonce, device_id, &credential.bytes);
             return match line.drive(install).await {
                 Err(error @ UnitError::Cable(_)) => {
+                    line.hang_up();
                     self.after_install(unit, error, nonce, credential).await
                 }
                 ended => Ok(ended?),
@@ -75,6 +76,9 @@ where
         same_unit(credential, &before)?;
         if let Err(error) = unit.reset(&before).await {
             let reset = unit.has_reset();
+            if matches!(error, UnitError::Cable(_)) {
+                unit.hang_up();
+            }
             *unit = self.after_reset(error, &before, reset, credential).await?;
         }
         self.prove(unit, credential).await

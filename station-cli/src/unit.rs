@@ -87,6 +87,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
         }
     }
 
+    /// Lets go of a port that went away, so that it can come back under its name.
+    pub(crate) fn hang_up(&mut self) {
+        if let Unit::Native(line) = self {
+            line.hang_up();
+        }
+    }
+
     /// Makes it forget everything but its flash.
     pub(crate) async fn reset(&mut self, before: &Facts) -> Result<(), UnitError> {
         match self {

@@ -204,6 +204,7 @@ mod tests {
             let report = line.run("A47").await;
             line.check();
             assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+            assert!(!line.fixture.dut().misnamed, "pulled after {bytes} bytes");
             if line.fixture.dut().faults.pull_after.is_none() {
                 assert!(report.cycle_ms >= 25_000, "it waited for the cable");
             }
@@ -212,11 +213,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_unit_that_leaves_the_bus_with_its_reset_is_awaited() {
-        let mut line = Line::new();
-        line.fixture.dut().faults.leaves_bus = true;
-        let report = line.run("A47").await;
-        line.check();
-        assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+        for is_older in [false, true] {
+            let mut line = Line::new();
+            line.fixture.dut().is_older = is_older;
+            line.fixture.dut().faults.leaves_bus = true;
+            let report = line.run("A47").await;
+            line.check();
+            assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+            assert!(!line.fixture.dut().misnamed, "older: {is_older}");
+        }
     }
 
     /// Once it has left, the kernel may still open what is no more.

@@ -137,6 +137,11 @@ pub struct Dut {
     /// Openings that fail before the cable is back.
     pub back_after: u32,
     reader: Option<Waker>,
+    /// Shared with every open port.
+    open: Arc<()>,
+    /// Whether it was ever opened while somebody still had a port that went away: the kernel would
+    /// have given it another name by then.
+    pub misnamed: bool,
 }
 
 impl Dut {
@@ -167,6 +172,8 @@ impl Dut {
             is_older: false,
             back_after: 0,
             reader: None,
+            open: Arc::default(),
+            misnamed: false,
         }
     }
 
@@ -292,6 +299,7 @@ impl Port for Fixture {
         }
         dut.opening += 1;
         let opening = dut.opening;
+        dut.misnamed |= Arc::strong_count(&dut.open) > 1;
         if dut.left && dut.faults.ghosts > 0 {
             dut.faults.ghosts -= 1;
             dut.opening += 1;
@@ -300,6 +308,7 @@ impl Port for Fixture {
             opening,
             dut: Arc::clone(&self.dut),
             moved: false,
+            _open: Arc::clone(&dut.open),
         })
     }
 }
@@ -309,6 +318,7 @@ pub struct Cable {
     opening: u32,
     dut: Arc<Mutex<Dut>>,
     moved: bool,
+    _open: Arc<()>,
 }
 
 impl Cable {

@@ -4,6 +4,10 @@
 //! fuzzer a target takes its input from standard input, which replays a finding:
 //! `cargo run -p fuzz --bin csv < FINDING`.
 
+mod native;
+
+pub use native::native;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
