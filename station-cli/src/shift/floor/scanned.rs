@@ -128,10 +128,7 @@ impl Floor {
             State::Running {
                 stage: Some(Stage::Label | Stage::Printer),
                 ..
-            } => {
-                self.mean(at, now);
-                Some(Ok(("SCAN_LABEL", Some(at))))
-            }
+            } => Some(Ok((self.label_named(at, now), Some(at)))),
             State::Held {
                 until: Held::Unit(_),
                 ..
@@ -159,6 +156,21 @@ impl Floor {
                 Some(Err(("IN_WORK", Some(at))))
             }
             _ => Some(Err(("IN_WORK", Some(at)))),
+        }
+    }
+
+    /// The serial of a unit that waits for its label: it may be the label's own bar code, which an
+    /// imager meets before or between what was meant. It shows no slot, and hides none.
+    fn label_named(&mut self, at: usize, now: Duration) -> &'static str {
+        let shown = self.focus.map(|(shown, _)| shown).filter(|_| self.named);
+        if !shown.is_some_and(|shown| self.slots[shown].wants_label()) {
+            self.mean(at, now);
+        } else if shown == Some(at) {
+            return "SCAN_LABEL";
+        }
+        match self.slot_comes_first(at) {
+            true => "SCAN_SLOT_FIRST",
+            false => "SCAN_LABEL",
         }
     }
 
@@ -272,7 +284,9 @@ impl Floor {
                 None => ("NO_LABEL_WANTED", None),
             });
         };
-        if let Some(other) = focus.filter(|focus| *focus != at) {
+        // Not the serial before: it may have been read off any label.
+        let shown = focus.filter(|_| self.named);
+        if let Some(other) = shown.filter(|shown| *shown != at) {
             let (here, there) = (self.slots[other].number, self.slots[at].number);
             self.mark(other, WrongLabel::SwappedWith(there));
             self.mark(at, WrongLabel::SwappedWith(here));
@@ -281,16 +295,7 @@ impl Floor {
             self.sound(Sound::Fail);
             return Err(("LABELS_SWAPPED", Some(other)));
         }
-        let swapped = matches!(
-            self.slots[at].state,
-            State::Running {
-                wrong: Some(WrongLabel::SwappedWith(_)),
-                ..
-            }
-        );
-        // A label says whose it is, not what it was stuck on: with two at hand a person has to show.
-        let several = self.labels_wanted() > 1;
-        if (swapped || several || self.rules.slot_before_label) && focus.is_none() {
+        if shown.is_none() && self.slot_comes_first(at) {
             self.sound(Sound::Action);
             return Err(("SCAN_SLOT_FIRST", Some(at)));
         }
@@ -306,9 +311,18 @@ impl Floor {
         Ok(("LABEL_TAKEN", Some(at)))
     }
 
-    /// Units that a label is to be scanned for.
-    pub(super) fn labels_wanted(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.wants_label()).count()
+    /// Whether the label of this slot's unit counts only after the slot's own code. A label says
+    /// whose it is, not what it was stuck on: with two at hand a person has to show.
+    pub(super) fn slot_comes_first(&self, at: usize) -> bool {
+        let wanted = self.slots.iter().filter(|slot| slot.wants_label()).count();
+        let swapped = matches!(
+            self.slots[at].state,
+            State::Running {
+                wrong: Some(WrongLabel::SwappedWith(_)),
+                ..
+            }
+        );
+        swapped || wanted > 1 || self.rules.slot_before_label
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

@@ -431,7 +431,7 @@ fn labels_that_are_swapped_are_both_refused() {
     assert_eq!(bench.done(), [""; 0]);
     // From now on each has to show that it is on the right one.
     bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
-    bench.scan("A48", true, "SCAN_LABEL");
+    bench.scan("SLOT2", true, "SCAN_LABEL");
     bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     bench.scan("SLOT1", true, "SCAN_LABEL");
     bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");

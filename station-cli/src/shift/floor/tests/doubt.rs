@@ -87,6 +87,50 @@ fn with_two_labels_at_hand_the_slot_is_scanned_first() {
     assert_eq!(bench.done(), ["label 1 20", "label 2 20"]);
 }
 
+/// The label prints the serial as a bar code too, and an imager reads whichever it meets first.
+#[test]
+fn the_serial_of_a_label_shows_no_slot_and_hides_none() {
+    for slot_before_label in [false, true] {
+        let mut bench = Bench::staffed();
+        bench.floor.rules.slot_before_label = slot_before_label;
+        for (slot, serial) in [(1, "A47"), (2, "A48")] {
+            bench.start(slot, serial);
+            bench.label(slot);
+        }
+        for (slot, serial) in [(1, "A47"), (2, "A48")] {
+            let label = format!("BM1:{serial}:K7QDM2X9TR4W");
+            bench.scan(serial, true, "SCAN_SLOT_FIRST");
+            bench.tile(slot, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
+            bench.scan(&label, false, "SCAN_SLOT_FIRST");
+        }
+        // A bar code of one label and the label of another are no swap: nobody said where they are.
+        bench.scan("A47", true, "SCAN_SLOT_FIRST");
+        bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
+        // Between a slot and its label it changes nothing, whichever label it is of.
+        bench.scan("SLOT1", true, "SCAN_LABEL");
+        bench.scan("A48", true, "SCAN_SLOT_FIRST");
+        bench.scan("BM1:A48:K7QDM2X9TR4W", false, "LABELS_SWAPPED");
+        bench.scan("A48", true, "SCAN_SLOT_FIRST");
+        bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
+        assert_eq!(bench.done(), [""; 0]);
+        bench.scan("SLOT1", true, "SCAN_LABEL");
+        bench.scan("A47", true, "SCAN_LABEL");
+        bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+        assert_eq!(bench.done(), ["label 1 20"]);
+    }
+}
+
+/// Where one unit alone waits, its label is enough, whichever of its codes is read first.
+#[test]
+fn a_label_alone_needs_no_slot() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.label(1);
+    bench.scan("A47", true, "SCAN_LABEL");
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    assert_eq!(bench.done(), ["label 1 20"]);
+}
+
 #[test]
 fn a_void_label_is_told_from_a_wrong_one() {
     let mut bench = Bench::staffed();
