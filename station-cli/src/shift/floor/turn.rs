@@ -289,11 +289,16 @@ impl Floor {
             Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);
+        let sealed = reason == Some("SEALED_ALREADY");
         let card = Card {
             number: 0,
             tone: if open { Tone::Action } else { Tone::Fail },
             then: Then::Stay,
             word: None,
+        };
+        let (card, open) = match sealed {
+            true => (card::of(reason, Outcome::Refused), false),
+            false => (card, open),
         };
         self.slots[at].state = State::Done {
             serial,
@@ -306,6 +311,9 @@ impl Floor {
             out: false,
         };
         self.slots[at].presence = Presence::Unknown;
+        if sealed {
+            self.todo.push(Do::Journal);
+        }
         self.sound(Sound::Action);
     }
 }
