@@ -75,6 +75,11 @@ mod tests {
 
         fn step(&mut self, step: Step) -> Result<Found, ConsoleError> {
             self.console.begin(step)?;
+            self.finish()
+        }
+
+        /// Does what was begun.
+        fn finish(&mut self) -> Result<Found, ConsoleError> {
             let mut heard: Vec<u8> = Vec::new();
             let mut action = self.console.on(Event::Opened, self.now)?;
             for turn in 0..200_000 {
@@ -113,7 +118,7 @@ mod tests {
                     self.console.on(Event::Received(&piece), self.now)?
                 };
             }
-            panic!("{step} does not end");
+            panic!("the step does not end");
         }
 
         /// Every step; what was found out on the way.
@@ -246,6 +251,49 @@ mod tests {
         let error = bench.all().unwrap_err();
         let (step, line) = (Step::Reset, 3);
         assert_eq!(error, ConsoleError::Refused { step, line });
+    }
+
+    /// The port went while the unit was to reset: with the reset, or with a cable. On the next one
+    /// only what it says after a boot counts.
+    #[test]
+    fn a_port_that_comes_back_is_no_reset() {
+        for resets in [true, false] {
+            let mut bench = Bench::new("u-boot", Kind::UBoot, 1, Faults::default());
+            bench.console.holds(Values::of(&bundle(PASSWORD)));
+            for step in [Step::Write, Step::Persist, Step::Verify] {
+                bench.step(step).unwrap();
+            }
+            bench.unit.hear(b"setenv not_stored 1\r");
+            if resets {
+                bench.unit.hear(b"reset\r");
+            }
+            bench.unit.say();
+            bench.console = Console::new(shipped("u-boot"));
+            assert_eq!(bench.console.begin_after_boot(), Ok(true));
+            let refused = ConsoleError::Refused {
+                step: Step::Reset,
+                line: 3,
+            };
+            let expected = if resets { Ok(()) } else { Err(refused) };
+            assert_eq!(bench.finish().map(drop), expected);
+            assert_eq!(bench.unit.boots, if resets { 2 } else { 1 });
+        }
+        // The others say nothing of it that a unit which was not reset does not say as well.
+        for name in ["at-modem", "zephyr-shell", "linux-login"] {
+            assert!(!shipped(name).manner.own_port, "{name}");
+            let mut console = Console::new(shipped(name));
+            assert_eq!(console.begin_after_boot(), Ok(false), "{name}");
+        }
+    }
+
+    /// What a reset that never came has left in memory is not stored with the rest.
+    #[test]
+    fn a_unit_that_was_not_reset_is_written_again_and_passes() {
+        let mut bench = Bench::new("u-boot", Kind::UBoot, 1, Faults::default());
+        bench.unit.hear(b"setenv not_stored 1\r");
+        bench.unit.say();
+        bench.all().unwrap();
+        assert_eq!(bench.unit.holds("not_stored"), None);
     }
 
     #[test]
