@@ -223,6 +223,7 @@ fn workers(
             lid: slot.lid,
             patience,
             own_labels,
+            by: order.clone(),
             order,
             way: None,
             news,

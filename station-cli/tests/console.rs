@@ -173,7 +173,8 @@ mod tests {
 
     fn writes(place: &Place) -> usize {
         let all = place.unit.carried_out.iter();
-        all.filter(|line| line.contains("factory_password ")).count()
+        all.filter(|line| line.contains("factory_password "))
+            .count()
     }
 
     /// A bridge on a cable of its own: the port that went with the reset was only pulled, and the
