@@ -201,16 +201,49 @@ mod tests {
     #[test]
     fn flash_that_changes_is_never_read_back_as_right() {
         for (name, kind) in KINDS {
-            let faults = Faults {
-                flips: 1,
-                ..Faults::default()
-            };
-            let mut bench = Bench::new(name, kind, 1, faults);
-            let error = bench.all().unwrap_err();
-            let step = Step::VerifyAgain;
-            assert_eq!(error, ConsoleError::Mismatch { step }, "{name}");
-            assert!(!bench.unit.is_locked());
+            for forgets in [false, true] {
+                let faults = Faults {
+                    flips: u32::from(!forgets),
+                    forgets,
+                    ..Faults::default()
+                };
+                let mut bench = Bench::new(name, kind, 1, faults);
+                let error = bench.all().unwrap_err();
+                let step = Step::VerifyAgain;
+                assert_eq!(error, ConsoleError::Mismatch { step }, "{name} {forgets}");
+                assert!(!bench.unit.is_locked());
+            }
         }
+    }
+
+    /// What was never read back may be a pattern that fits nothing: no reason to scrap a unit.
+    #[test]
+    fn a_pattern_that_fits_nothing_is_no_bad_memory() {
+        let text = Profile::shipped("u-boot").unwrap();
+        let text = text.replace("'(?m)^factory_password=([^\\r\\n]*)'", "'(?m)^psk=(.*)$'");
+        let profile = Profile::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_ne!(
+            profile.sha256,
+            Profile::parse(Profile::shipped("u-boot").unwrap())
+                .unwrap()
+                .sha256
+        );
+        let Driver::Console(profile) = profile.driver else {
+            panic!("u-boot is a console's");
+        };
+        let mut bench = Bench::new("u-boot", Kind::UBoot, 1, Faults::default());
+        bench.console = Console::new(profile);
+        let error = bench.all().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ConsoleError::Unclear {
+                    step: Step::Verify,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]
