@@ -183,6 +183,7 @@ impl Floor {
             }
         }
         self.slots[at].state = State::Waiting { serial, since: now };
+        self.slots[at].label_out = false;
         ("PUT_IN_SLOT", Some(at))
     }
 
@@ -307,14 +308,17 @@ impl Floor {
             *labelled = true;
             *wrong = None;
         }
+        self.slots[at].label_out = false; // it is here: the slot was shown, or no other can have it
         self.todo.push(Do::Label { slot: at, text });
         Ok(("LABEL_TAKEN", Some(at)))
     }
 
     /// Whether the label of this slot's unit counts only after the slot's own code. A label says
-    /// whose it is, not what it was stuck on: with two at hand a person has to show.
+    /// whose it is, not what it was stuck on: with two at hand a person has to show, also where the
+    /// other unit waits for a server, a lead, or its way back after a power cut.
     pub(super) fn slot_comes_first(&self, at: usize) -> bool {
-        let wanted = self.slots.iter().filter(|slot| slot.wants_label()).count();
+        let other = |(nth, slot): (usize, &Slot)| nth != at && slot.label_out;
+        let others = self.slots.iter().enumerate().any(other);
         let swapped = matches!(
             self.slots[at].state,
             State::Running {
@@ -322,7 +326,7 @@ impl Floor {
                 ..
             }
         );
-        swapped || wanted > 1 || self.rules.slot_before_label
+        swapped || others || self.rules.slot_before_label
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

@@ -34,6 +34,7 @@ impl Floor {
             SlotEvent::Died => {
                 self.slots[at].locked = Some("SLOT_DIED");
                 self.slots[at].state = State::Free;
+                self.slots[at].label_out = false;
                 // What it had in hand is in the journal.
                 self.todo.push(Do::Journal);
                 self.sound(Sound::Fail);
@@ -55,6 +56,12 @@ impl Floor {
         *since = now;
         *stage = Some(next);
         *labelled = false;
+        // Locked is printed: the printer may put one out before the turn hears of it.
+        match next {
+            Stage::Lock | Stage::Label | Stage::Printer => self.slots[at].label_out = true,
+            Stage::Seal => self.slots[at].label_out = false,
+            _ => {}
+        }
         match next {
             Stage::Label | Stage::Printer if self.ending => {
                 self.todo.push(Do::NoLabel { slot: at })
@@ -230,6 +237,7 @@ impl Floor {
         unit: Option<DeviceId>,
     ) {
         let slot = &mut self.slots[at];
+        slot.label_out &= turned.open;
         slot.fails = match card {
             Card::PASS => 0,
             card if card::counts_against_slot(card) => slot.fails + 1,
@@ -311,6 +319,7 @@ impl Floor {
             out: false,
         };
         self.slots[at].presence = Presence::Unknown;
+        self.slots[at].label_out &= open;
         if sealed {
             self.todo.push(Do::Journal);
         }
