@@ -9,6 +9,7 @@ use wire::UnitState;
 
 use crate::calls::{Patience, Patient, Provisioning};
 use crate::drive::UnitError;
+use crate::exec::ToolError;
 use crate::failure::Failure;
 use crate::greet::greet_as;
 use crate::home::Home;
@@ -41,9 +42,10 @@ pub(super) async fn look<S: Provisioning>(
     let seen = match greet_as(&mut port, &way).await {
         Ok(facts) if facts.state == UnitState::Locked => Presence::Locked(facts.device_id),
         Ok(facts) => Presence::Unit(facts.device_id),
-        Err(Failure::Port(PortError::Missing { .. }) | Failure::Unit(UnitError::Cable(_))) => {
-            Presence::Nothing
-        }
+        Err(
+            Failure::Port(PortError::Missing { .. })
+            | Failure::Unit(UnitError::Cable(_) | UnitError::Tool(ToolError::Absent { .. })),
+        ) => Presence::Nothing,
         Err(Failure::Port(_)) => Presence::Busy,
         Err(_) => Presence::Silent,
     };
