@@ -89,8 +89,6 @@ pub(super) struct Kit<S, P, L> {
     pub(super) labels: L,
     pub(super) lid: Option<PathBuf>,
     pub(super) patience: Patience,
-    /// Whether labels lie in the station's own folder.
-    pub(super) own_labels: bool,
     /// What the shift builds.
     pub(super) order: OrderId,
     /// Whose unit is looked for: the shift's, or that of the order of what was begun here.
@@ -303,10 +301,9 @@ where
             self.tell(SlotEvent::Died);
             return;
         };
-        if self.own_labels {
-            // When it cannot be removed now, the next turn of this serial or `sync` does.
-            let _ = put_away(&self.home, &serial);
-        }
+        // Wherever this run prints, the one before may have left it in the station's own folder. When
+        // it cannot be removed now, the next turn of this serial or `sync` does.
+        let _ = put_away(&self.home, &serial);
         if let Some(off) = report.clock_off {
             let _ = self.news.send(News::Clock(off > CLOCK_OFF));
         }
@@ -337,7 +334,7 @@ where
                 break_seal(home, server, patience, (serial, unit), by, scrap).await
             }
         };
-        if done.is_ok() && self.own_labels {
+        if done.is_ok() {
             let _ = put_away(&self.home, serial);
         }
         let done = done.map_err(|failure| failure.advice().reason);

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use api::v1;
 use tokio::io::DuplexStream;
 use traveler::DeviceId;
+use wire::profile::Profile;
 
 use super::*;
 use crate::calls::CallError;
@@ -123,7 +124,6 @@ fn kit(
         port: FakePort { panics },
         lid: None,
         patience: Patience(Duration::ZERO),
-        own_labels: true,
         by: order.clone(),
         order,
         way: Some(None), // known: these servers are for turns
@@ -228,6 +228,58 @@ fn a_slot_that_panics_or_hangs_holds_up_no_other() {
         drop(worker.orders);
         worker.thread.unwrap().join().unwrap();
     }
+}
+
+/// A maker's tool that finds no unit says so at once; only a unit that is silent may be dead.
+#[tokio::test]
+async fn a_slot_where_a_tool_finds_no_unit_is_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(&folder.path().join("a"));
+    for (code, expected) in [(4, Presence::Nothing), (5, Presence::Silent)] {
+        let asks = format!("run = [\"sh\", \"-c\", \"exit {code}\"], absent = [4]");
+        let text = format!(
+            r#"
+            name = "tool"
+            version = 1
+            driver = "exec"
+            parts = ["password"]
+            states = {{ blank = "0", loaded = "1" }}
+            identify.run = [{{ {asks}, capture = {{ device_id = "(1)", model = "(m)" }} }}]
+            precheck.run = [{{ run = ["true"], capture = {{ marker = "([01])" }} }}]
+            write.run = [{{ run = ["cat"], stdin = ["{{password}}"] }}]
+            persist.none = "writing it persists it"
+            verify.run = [{{ run = ["true"], read_back = {{ password = "(p)" }} }}]
+            reset.run = [{{ run = ["true"] }}]
+            verify_again.like = "verify"
+            lock.none = "these units have no lock at all"
+            "#
+        );
+        let profile = Profile::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        let (news, _heard) = mpsc::unbounded_channel();
+        let mut kit = kit(0, &home, Fake::Away, false, news);
+        kit.way = Some(Some(Arc::new(profile)));
+        assert_eq!(kit.look(Duration::ZERO).await.0, expected, "{code}");
+    }
+}
+
+/// A shift before this one printed into the station's own folder; this one has a printer.
+#[tokio::test]
+async fn a_label_of_a_unit_that_is_done_is_not_left_behind_wherever_this_run_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(&folder.path().join("a"));
+    std::fs::create_dir(home.labels()).unwrap();
+    let left = home.labels().join("A47.zpl");
+    std::fs::write(&left, "secret").unwrap();
+    let (news, _heard) = mpsc::unbounded_channel();
+    let mut kit = kit(0, &home, Fake::Away, false, news);
+    kit.labels = Printer::folder(folder.path().join("b"));
+    let (_, labels) = mpsc::channel(1);
+    let [serial, operator] = ["A47", "B-7"];
+    let (serial, operator) = (Serial::parse(serial), OperatorId::parse(operator));
+    let order = kit.order.clone();
+    kit.turn(serial.unwrap(), order, operator.unwrap(), labels)
+        .await;
+    assert!(!left.exists());
 }
 
 #[test]
