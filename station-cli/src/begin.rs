@@ -76,7 +76,11 @@ where
     /// A withdrawal that was decided before a crash comes before anything else.
     pub(crate) async fn finish_withdrawal(&mut self, claim: &mut Claim) -> Result<(), Failure> {
         let decided = claim.open().and_then(|open| open.withdraw);
-        self.desk.withdraw(claim).await?;
+        match self.desk.withdraw(claim).await {
+            // The reply to its seal was lost before that: what is left is to see that it is locked.
+            Err(Failure::SealedAlready { .. }) => return Ok(()),
+            ended => ended?,
+        }
         match decided {
             Some(withdraw) if withdraw.scrap => Err(Failure::ReadBack),
             _ => Ok(()),

@@ -43,12 +43,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ConsoleUnit<S> {
         self.console.has_reset()
     }
 
+    /// Whether the unit has reset, on a port that came back after it: what the reset step asks once
+    /// it has booted, or the profile's word that the port is the unit's own.
+    pub(crate) async fn finish_reset(&mut self) -> Result<bool, UnitError> {
+        if !self.console.begin_after_boot().map_err(unit_error)? {
+            return Ok(self.profile.manner.own_port);
+        }
+        match self.finish().await {
+            Ok(_) => Ok(true),
+            Err(UnitError::Console(ConsoleError::Refused { .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) fn transcript(&self) -> &Transcript {
         self.console.transcript()
     }
 
     async fn run(&mut self, step: Step) -> Result<Found, UnitError> {
         self.console.begin(step).map_err(unit_error)?;
+        self.finish().await
+    }
+
+    /// Does what was begun.
+    async fn finish(&mut self) -> Result<Found, UnitError> {
         let mut bytes = [0; 1024];
         let mut event = Event::Opened;
         loop {

@@ -137,8 +137,12 @@ impl ToolUnit {
             found.answers.insert(*says, said);
         }
         for (value, pattern) in &line.read_back {
-            let said = only(pattern, &output).ok().flatten();
-            let said = said.ok_or_else(|| unclear(value.part.as_str()))?;
+            let said = match only(pattern, &output) {
+                Ok(Some(said)) => said,
+                // It was there before the reset: a tool that finds none any more read a wrong one.
+                Ok(None) if step == Step::VerifyAgain => return Err(WireError::Mismatch.into()),
+                _ => return Err(unclear(value.part.as_str()).into()),
+            };
             if !self.values.same(*value, said) {
                 return Err(WireError::Mismatch.into());
             }
@@ -332,5 +336,14 @@ mod tests {
         let error = tool("echo psk=K7Q", "").step(Step::Verify).await;
         let mismatch = matches!(error, Err(UnitError::Wire(WireError::Mismatch)));
         assert!(mismatch, "it is wrong twice");
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_after_the_reset_is_bad_memory() {
+        let gone = |error| matches!(error, Err(UnitError::Wire(WireError::Mismatch)));
+        let error = tool("echo nothing", "").step(Step::VerifyAgain).await;
+        assert!(gone(error.map(drop)));
+        let error = tool("echo nothing", "").step(Step::Verify).await;
+        assert!(!gone(error.map(drop)), "it may be the pattern");
     }
 }

@@ -125,6 +125,12 @@ pub enum Failure {
         /// The serial.
         serial: Serial,
     },
+    /// The server had sealed it before it was withdrawn here.
+    #[error("{serial} is sealed: nothing was withdrawn, its label counts")]
+    SealedAlready {
+        /// The serial.
+        serial: Serial,
+    },
     /// Locked for an attempt that was withdrawn.
     #[error("the unit is locked with a credential of {serial} that was withdrawn")]
     LockedWithdrawn {
@@ -315,6 +321,8 @@ impl Failure {
                 row(Stop, "NOT_LOCKED_ANY_MORE", "UNIT IS NOT THE SAME", "put it aside, call the lead"),
             Failure::NothingOpen { .. } =>
                 row(Refused, "NOTHING_OPEN", "NOTHING TO WITHDRAW", "check the serial"),
+            Failure::SealedAlready { .. } =>
+                row(Refused, "SEALED_ALREADY", "IT IS SEALED, NOT WITHDRAWN", "a good unit: take the next one"),
             Failure::LockedWithdrawn { .. } =>
                 row(Scrap, "LOCKED_WITHDRAWN", "UNIT LOCKED, WITHDRAWN", "scrap bin"),
             Failure::PutBack { .. } =>

@@ -105,9 +105,14 @@ where
                 greeted => greeted?,
             };
             same_unit(credential, &after)?;
+            // A pulled cable looks the same from here, and leaves everything in its memory.
             let booted = match before.boots {
                 Some(boots) => after.boots.is_some_and(|after| after > boots),
-                None => reset,
+                None if !reset => false,
+                None => match unit.finish_reset().await {
+                    Err(UnitError::Cable(_)) => continue,
+                    finished => finished?,
+                },
             };
             if booted {
                 return Ok(unit);

@@ -135,7 +135,13 @@ impl<'a> Seen<'a> {
         if told.len() <= seen.len() {
             return self.keys(seen);
         }
-        if !told.starts_with(seen) {
+        // All slots hear of a rotation at once, and the first of them keeps it.
+        let _line = self.in_line()?;
+        let seen = self.rotations()?;
+        if told.len() <= seen.len() {
+            return self.keys(&seen);
+        }
+        if !told.starts_with(&seen) {
             return Err(no_proof(
                 &"the log's keys were handed over in another way before",
             ));
@@ -284,8 +290,7 @@ impl<'a> Seen<'a> {
     /// one is kept beside it for ever.
     pub(crate) fn give_up(&self, lost: &Checkpoint, note: &str) -> Result<(), LogError> {
         self.write_due()?;
-        let lock = self.path.with_extension("lock");
-        let _lock = durable::lock(&lock).map_err(|e| self.io(e))?;
+        let _line = self.in_line()?;
         match self.newest()? {
             Some(newest) if newest == *lost => {}
             _ => return Err(no_proof(&"another process of this station has gone on")),
@@ -326,8 +331,7 @@ impl<'a> Seen<'a> {
         let Some(due) = self.shared.due() else {
             return Ok(()); // by another slot, for all
         };
-        let lock = self.path.with_extension("lock");
-        let _lock = durable::lock(&lock).map_err(|e| self.io(e))?;
+        let _line = self.in_line()?;
         let (checkpoint, note) = &due;
         match self.written()? {
             Some((newest, _))
@@ -344,6 +348,12 @@ impl<'a> Seen<'a> {
         }
         self.shared.paid(&due);
         Ok(())
+    }
+
+    /// Until it is dropped no other slot and no other process of this station writes here. Whoever
+    /// holds it and asks again waits for itself.
+    fn in_line(&self) -> Result<std::fs::File, LogError> {
+        durable::lock(&self.path.with_extension("lock")).map_err(|e| self.io(e))
     }
 
     fn io(&self, source: io::Error) -> LogError {
@@ -372,4 +382,68 @@ fn is_step(event: &Event, step: &Step, states: &[State]) -> bool {
                 == (&step.serial, &step.device_id, &step.order)
             && (found.attempt, &found.station) == (step.attempt, &step.station)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+    use tlog::{CheckpointSigner, Rotation, SignError};
+
+    use super::*;
+
+    struct Key {
+        pair: Ed25519KeyPair,
+        vkey: VerifierKey,
+    }
+
+    impl Key {
+        fn new(seed: u8) -> Key {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+            let public = pair.public_key().as_ref().try_into().unwrap();
+            let vkey = tlog::vkey("line.example/log", &public).unwrap();
+            Key { pair, vkey }
+        }
+    }
+
+    impl CheckpointSigner for Key {
+        fn sign(&self, note: &[u8]) -> Result<[u8; 64], SignError> {
+            Ok(self.pair.sign(note).as_ref().try_into().unwrap())
+        }
+
+        fn vkey(&self) -> &VerifierKey {
+            &self.vkey
+        }
+    }
+
+    /// When the server comes back under its next key, every slot asks it at the same moment.
+    #[test]
+    fn a_rotation_that_all_slots_hear_of_at_once_is_kept_whole() {
+        const SLOTS: usize = 8;
+        let (old, new) = (Key::new(1), Key::new(2));
+        let told = [Rotation::sign(4, &old, &new).unwrap()];
+        for _ in 0..40 {
+            let folder = tempfile::tempdir().unwrap();
+            let start = Barrier::new(SLOTS);
+            let shared = Arc::default();
+            std::thread::scope(|scope| {
+                let slots: [_; SLOTS] = std::array::from_fn(|_| {
+                    scope.spawn(|| {
+                        let path = folder.path().join("checkpoint");
+                        let seen = Seen::new(path, &old.vkey, &shared);
+                        let before = seen.rotations().unwrap();
+                        start.wait();
+                        let keys = seen.follow(&before, &told);
+                        keys.map(|keys| keys.newest().clone())
+                    })
+                });
+                for slot in slots {
+                    assert_eq!(slot.join().unwrap().unwrap(), new.vkey);
+                }
+            });
+            let seen = Seen::new(folder.path().join("checkpoint"), &old.vkey, &shared);
+            assert_eq!(seen.rotations().unwrap(), told);
+        }
+    }
 }

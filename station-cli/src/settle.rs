@@ -152,9 +152,14 @@ impl<S: Provisioning> Desk<'_, S> {
             return match self.withdraw(claim).await {
                 Ok(()) => Ok(Fate::Gone),
                 Err(Failure::Forgotten { .. }) => Ok(Fate::Forgotten),
+                Err(Failure::SealedAlready { .. }) => self.close_ended(claim).await,
                 Err(failure) => Err(failure),
             };
         }
+        self.close_ended(claim).await
+    }
+
+    async fn close_ended(&self, claim: &mut Claim) -> Result<Fate, Failure> {
         let fate = self.fate(claim).await?;
         let locked = claim
             .open()
@@ -200,6 +205,9 @@ impl<S: Provisioning> Desk<'_, S> {
     }
 
     /// Does what the journal has decided: tells the server, then closes the record.
+    ///
+    /// What was sealed meanwhile stays so, whatever was decided here while the reply to the seal was
+    /// lost: the decision is taken back, and [`Failure::SealedAlready`] says so.
     pub(crate) async fn withdraw(&self, claim: &mut Claim) -> Result<(), Failure> {
         let Some((open, withdraw)) = claim
             .open()
@@ -232,7 +240,15 @@ impl<S: Provisioning> Desk<'_, S> {
                         let serial = open.serial.clone();
                         return Err(Failure::Forgotten { serial, attempt });
                     }
-                    Fate::Sealed | Fate::Gone => {}
+                    Fate::Sealed => {
+                        let serial = open.serial.clone();
+                        claim.write(Open {
+                            withdraw: None,
+                            ..open
+                        })?;
+                        return Err(Failure::SealedAlready { serial });
+                    }
+                    Fate::Gone => {}
                 }
             }
             Err(failure) => return Err(failure),

@@ -228,7 +228,7 @@ impl Shift {
                 }
                 match &event {
                     SlotEvent::Died => self.codes.died(),
-                    SlotEvent::Withdrawn(done) => self.codes.withdrawn(at, done.is_ok()),
+                    SlotEvent::Withdrawn(done) => self.codes.withdrawn(at, *done),
                     _ => {}
                 }
                 self.floor.hear(at, event, now);

@@ -97,6 +97,7 @@ impl SyncState {
 ///
 /// # Errors
 /// [`Failure::Call`], [`Failure::Journal`] and [`Failure::Log`]; what was settled before stays so.
+/// [`Failure::SealedAlready`] and [`Failure::NothingOpen`] for what `void` names.
 pub async fn sync<S: Provisioning>(
     home: &Home,
     server: &S,
@@ -173,7 +174,8 @@ pub async fn sync<S: Provisioning>(
 /// Withdraws what is under way for one serial; `scrap` ends the unit with it.
 ///
 /// # Errors
-/// [`Failure::NothingOpen`], [`Failure::Call`], [`Failure::Journal`] and [`Failure::Log`].
+/// [`Failure::NothingOpen`], [`Failure::SealedAlready`], [`Failure::Call`], [`Failure::Journal`] and
+/// [`Failure::Log`].
 pub(crate) async fn withdraw<S: Provisioning>(
     home: &Home,
     server: &S,
@@ -221,8 +223,11 @@ impl<S: Provisioning> Desk<'_, S> {
             withdraw: Some(open.withdraw.unwrap_or(decided)),
             ..open.clone()
         })?;
-        self.withdraw(claim).await?;
-        Ok(open)
+        let withdrawn = self.withdraw(claim).await;
+        if matches!(withdrawn, Err(Failure::SealedAlready { .. })) {
+            self.settle_if_ended(claim).await?;
+        }
+        withdrawn.map(|()| open)
     }
 
     /// A station that lost its folder finds its own attempts at the server.

@@ -103,11 +103,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
         }
     }
 
-    /// Whether a port that went away did so with the reset, where the unit counts no boots.
+    /// Whether a port that went away may have done so with the reset, where the unit counts no boots.
     pub(crate) fn has_reset(&self) -> bool {
         match self {
             Unit::Native(_) | Unit::Exec(_) => false, // one counts, the other has no port to lose
             Unit::Console(console) => console.has_reset(),
+        }
+    }
+
+    /// Whether a unit at a port that came back has reset.
+    pub(crate) async fn finish_reset(&mut self) -> Result<bool, UnitError> {
+        match self {
+            Unit::Native(_) | Unit::Exec(_) => Ok(false),
+            Unit::Console(console) => console.finish_reset().await,
         }
     }
 

@@ -12,7 +12,7 @@ mod line;
 mod tests {
     use std::time::Duration;
 
-    use station_cli::{Again, Outcome, Patience, reprint};
+    use station_cli::{Again, Outcome, Patience, SyncState, reprint, sync};
     use traveler::{Event, OperatorId, State};
 
     use super::line::server::{Call, Lose};
@@ -304,6 +304,46 @@ mod tests {
             assert_eq!(report.exit_code(), 20, "{report}");
             assert_eq!(line.state("A47"), Some(State::Scrapped));
             assert!(line.journal().is_empty());
+            line.check();
+        }
+    }
+
+    /// The seal is on record, its reply is lost, and somebody gives the unit up: what the server says
+    /// rules, and nobody scraps a good unit.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sealed_before_it_was_given_up_stays_sealed() {
+        async fn sealed_unheard() -> Line {
+            let mut line = Line::new();
+            line.server.books().faults = vec![(Call::Seal, Lose::Reply)];
+            assert_eq!(line.run("A47").await.exit_code(), 10);
+            assert_eq!(line.state("A47"), Some(State::Sealed));
+            line
+        }
+        let a47 = serial("A47");
+        let void = Some((&a47, None));
+        let now = Patience(Duration::ZERO);
+        let mut line = sealed_unheard().await;
+        let error = sync(&line.home, &line.server, now, void).await.unwrap_err();
+        assert_eq!(error.advice().reason, "SEALED_ALREADY");
+        assert_eq!(error.advice().outcome.exit_code(), 2);
+        assert!(line.journal().is_empty(), "{:?}", line.journal());
+        assert_eq!(line.run("A47").await.reason, Some("SAME_UNIT"));
+        line.check();
+        // Given up while the server was away; the next run of either kind finds how it ended.
+        for run in [false, true] {
+            let mut line = sealed_unheard().await;
+            line.server.books().faults = vec![(Call::Void, Lose::Request)];
+            let error = sync(&line.home, &line.server, now, void).await.unwrap_err();
+            assert_eq!(error.advice().reason, "NO_SERVER");
+            if run {
+                assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
+            } else {
+                let all = sync(&line.home, &line.server, now, None).await.unwrap();
+                assert_eq!(all[0].state, SyncState::Sealed);
+                assert_eq!(all[0].state.outcome().exit_code(), 0);
+            }
+            assert!(line.journal().is_empty(), "{:?}", line.journal());
+            assert_eq!(line.state("A47"), Some(State::Sealed));
             line.check();
         }
     }

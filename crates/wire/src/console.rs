@@ -230,6 +230,21 @@ impl Console {
         Ok(())
     }
 
+    /// Prepares what is left of the reset step on a port that went away with it: the lines behind the
+    /// one that boots. False, and nothing is prepared, where none of them can say no: then they tell
+    /// nothing of the boot.
+    ///
+    /// # Errors
+    /// As [`Console::begin`].
+    pub fn begin_after_boot(&mut self) -> Result<bool, ConsoleError> {
+        self.begin(Step::Reset)?;
+        let boots = self.lines.iter().rposition(|line| line.rule.booted);
+        let rest = boots.map_or(0, |at| at + 1);
+        self.lines.drain(..rest);
+        let tells = |line: &Line| line.rule.refuse.is_some() || line.rule.expect.is_some();
+        Ok(self.lines.iter().any(tells))
+    }
+
     /// Whether the line that resets the unit was ended: a port that goes away then has gone with it.
     #[must_use]
     pub fn has_reset(&self) -> bool {

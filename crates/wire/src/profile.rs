@@ -225,6 +225,9 @@ pub struct Manner {
     pub erase: String,
     /// Whether the unit sends back what is typed.
     pub echo: bool,
+    /// Whether the port is on the unit itself and goes away with its reset. The port of an adapter
+    /// goes away with its cable alone, whatever the unit does.
+    pub own_port: bool,
     /// Bytes typed at once, while all goes well.
     pub chunk: usize,
     /// The longest line it takes, in bytes.

@@ -34,11 +34,17 @@ impl Codes {
     }
 
     /// The server has heard of it, or not.
-    pub(super) fn withdrawn(&mut self, slot: usize, done: bool) {
-        if let Some((serial, code)) = self.withdrawing.remove(&slot)
-            && done
-        {
-            self.newest.insert(serial, code);
+    pub(super) fn withdrawn(&mut self, slot: usize, done: Result<(), &'static str>) {
+        let Some((serial, code)) = self.withdrawing.remove(&slot) else {
+            return;
+        };
+        match done {
+            Ok(()) => drop(self.newest.insert(serial, code)),
+            // Whatever was said of it while the server was away: it is a good unit.
+            Err("SEALED_ALREADY") => {
+                self.newest.insert(serial, Outcome::Sealed.exit_code());
+            }
+            Err(_) => {}
         }
     }
 
@@ -128,11 +134,21 @@ mod tests {
             codes.turned(serial("A47"), Outcome::Sealed.exit_code());
             codes.withdraws(0, serial("A48"), scrap);
             assert_eq!(codes.exit(0), 0, "not yet");
-            codes.withdrawn(0, true);
+            codes.withdrawn(0, Ok(()));
             assert_eq!(codes.exit(0), code);
             codes.withdraws(0, serial("A49"), true);
-            codes.withdrawn(0, false);
+            codes.withdrawn(0, Err("NO_SERVER"));
             assert_eq!(codes.exit(0), code, "it was not heard");
         }
+    }
+
+    #[test]
+    fn what_was_sealed_before_it_was_given_up_is_a_good_unit() {
+        let mut codes = Codes::default();
+        codes.turned(serial("A47"), Outcome::Loaded.exit_code());
+        codes.withdraws(0, serial("A47"), true);
+        assert_eq!(codes.exit(0), 10);
+        codes.withdrawn(0, Err("SEALED_ALREADY"));
+        assert_eq!(codes.exit(0), 0);
     }
 }

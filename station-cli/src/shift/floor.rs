@@ -23,7 +23,7 @@ use traveler::{DeviceId, OperatorId, OrderId, Serial};
 use zeroize::Zeroizing;
 
 use crate::failure::Outcome;
-use crate::journal::Open;
+use crate::journal::{Open, Reached};
 use crate::report::PortTrouble;
 use crate::seams::Stage;
 use crate::shift::lookout::Outlook;
@@ -247,6 +247,8 @@ impl Floor {
                 open: true,
             };
             slot.presence = Presence::Unknown;
+            let reached = open.issued.as_ref().map(|issued| issued.reached);
+            slot.label_out = reached.is_some_and(|reached| reached >= Reached::Printing);
         }
         if let Some((serial, number)) = self.to_put_back() {
             self.said = Said::about("PUT_BACK_IN", &serial, number);

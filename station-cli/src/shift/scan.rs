@@ -66,7 +66,7 @@ pub(crate) struct Reading {
     pub(crate) leads: Vec<OperatorId>,
     /// The second person where a seal is broken; each by name as well.
     pub(crate) qa: Vec<OperatorId>,
-    /// Whether a label counts only after the slot (or the serial on the unit) it was stuck on.
+    /// Whether a label counts only after the code of the slot that it was stuck in.
     pub(crate) slot_before_label: bool,
 }
 

@@ -80,8 +80,6 @@ pub(super) fn workers(
 ) -> Vec<Worker> {
     // Shared: one label at a time, whatever the slot.
     let printer = args.printer.open(home.labels());
-    let own = printer.as_folder().map(|folder| &folder.0);
-    let own_labels = own == Some(&home.labels());
     let start = |(at, slot): (usize, &SlotAt)| {
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let (patience, link) = (args.wait.patience(), Arc::clone(link));
@@ -98,7 +96,7 @@ pub(super) fn workers(
             labels,
             lid: slot.lid,
             patience,
-            own_labels,
+            by: order.clone(),
             order,
             way: None,
             news,

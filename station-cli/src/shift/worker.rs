@@ -4,6 +4,10 @@
 //! kernel holds up nobody but itself. A turn is a task of that runtime: when it panics, its handle
 //! says so and the thread goes on. What it had in hand is in the journal.
 
+mod look;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,29 +16,23 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use traveler::{OperatorId, OrderId, Serial};
-use wire::UnitState;
 use wire::profile::Driver;
 use zeroize::Zeroizing;
 
 use super::clock;
 use super::floor::{Presence, Second, SlotEvent, Turned};
 use super::lookout::Outlook;
-use crate::calls::{Patience, Patient, Provisioning};
+use crate::calls::{Patience, Provisioning};
 use crate::cli::put_away;
-use crate::drive::UnitError;
-use crate::failure::Failure;
-use crate::greet::greet_as;
 use crate::home::Home;
-use crate::port::{Port, PortError};
+use crate::port::Port;
 use crate::provision::{Bench, Job, provision};
 use crate::reopen::break_seal;
 use crate::report::{Doubt, Report};
 use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
-use crate::settle::Desk;
 use crate::sync::withdraw;
 use crate::unit::Way;
-use crate::way::way;
 
 /// Between two looks at who is there.
 const LOOK_EVERY: Duration = Duration::from_millis(600);
@@ -91,10 +89,11 @@ pub(super) struct Kit<S, P, L> {
     pub(super) labels: L,
     pub(super) lid: Option<PathBuf>,
     pub(super) patience: Patience,
-    /// Whether labels lie in the station's own folder.
-    pub(super) own_labels: bool,
-    /// What the shift builds, which says how its units are spoken to; asked for once.
+    /// What the shift builds.
     pub(super) order: OrderId,
+    /// Whose unit is looked for: the shift's, or that of the order of what was begun here.
+    pub(super) by: OrderId,
+    /// How the units of `by` are spoken to; asked for once.
     pub(super) way: Option<Way>,
     pub(super) news: mpsc::UnboundedSender<News>,
 }
@@ -165,6 +164,7 @@ where
     async fn work(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
         let mut last = Presence::Unknown;
         let mut pause = Duration::ZERO;
+        self.look_by_journal();
         loop {
             // A task as well: a port that panics costs one look.
             let mut look = tokio::spawn(self.look(pause));
@@ -183,6 +183,10 @@ where
                         && matches!(last, Presence::Unit(_) | Presence::Locked(_));
                     last = if unsure { Presence::Unknown } else { seen.clone() };
                     if !unsure {
+                        let empty = matches!(seen, Presence::Nothing | Presence::Silent);
+                        if empty && self.by != self.order {
+                            self.look_by_journal();
+                        }
                         self.tell(SlotEvent::Present(seen));
                     }
                     pause = self.look_every();
@@ -197,6 +201,8 @@ where
                     operator,
                     labels,
                 }) => {
+                    // Until it was taken out it stands here, whatever the shift builds.
+                    self.look_by(order.clone());
                     self.turn(serial, order, operator, labels).await;
                 }
                 Some(Order::Withdraw {
@@ -215,20 +221,32 @@ where
         }
     }
 
+    /// What the journal has for this place goes ahead of what the shift builds: native frames are
+    /// commands at a console, and a profile's lines noise at a native unit.
+    fn look_by_journal(&mut self) {
+        if let Ok(all) = self.home.journal().open() {
+            let here = all.into_iter().find(|open| open.port == self.port.path());
+            self.look_by(here.map_or_else(|| self.order.clone(), |open| open.order));
+        }
+    }
+
+    fn look_by(&mut self, order: OrderId) {
+        if self.by != order {
+            self.by = order;
+            self.way = None; // nothing is typed until the server has said how
+        }
+    }
+
     /// Who stands at the port, after a pause.
     fn look(
         &self,
         pause: Duration,
     ) -> impl Future<Output = (Presence, Option<Way>)> + use<S, P, L> {
         let (port, lid, way) = (self.port.clone(), self.lid.clone(), self.way.clone());
-        let ask = (
-            Arc::clone(&self.home),
-            self.server.clone(),
-            self.order.clone(),
-        );
+        let ask = (Arc::clone(&self.home), self.server.clone(), self.by.clone());
         async move {
             sleep(pause).await;
-            look(port, lid, way, ask).await
+            look::look(port, lid, way, ask).await
         }
     }
 
@@ -283,10 +301,9 @@ where
             self.tell(SlotEvent::Died);
             return;
         };
-        if self.own_labels {
-            // When it cannot be removed now, the next turn of this serial or `sync` does.
-            let _ = put_away(&self.home, &serial);
-        }
+        // Wherever this run prints, the one before may have left it in the station's own folder. When
+        // it cannot be removed now, the next turn of this serial or `sync` does.
+        let _ = put_away(&self.home, &serial);
         if let Some(off) = report.clock_off {
             let _ = self.news.send(News::Clock(off > CLOCK_OFF));
         }
@@ -317,54 +334,12 @@ where
                 break_seal(home, server, patience, (serial, unit), by, scrap).await
             }
         };
-        if done.is_ok() && self.own_labels {
+        if done.is_ok() {
             let _ = put_away(&self.home, serial);
         }
         let done = done.map_err(|failure| failure.advice().reason);
         self.tell(SlotEvent::Withdrawn(done));
     }
-}
-
-/// Who stands at a port; and how its units are spoken to, once that is known. Until then nothing is
-/// typed: a console takes frames for commands.
-async fn look<S: Provisioning>(
-    mut port: impl Port,
-    lid: Option<PathBuf>,
-    way: Option<Way>,
-    ask: (Arc<Home>, S, OrderId),
-) -> (Presence, Option<Way>) {
-    if let Some(lid) = lid
-        && !std::fs::read(lid).is_ok_and(|text| text.first() == Some(&b'1'))
-    {
-        return (Presence::LidOpen, way);
-    }
-    let way = match way {
-        Some(way) => way,
-        None => match ask_way(&ask.0, &ask.1, &ask.2).await {
-            Ok(way) => way,
-            Err(_) => return (Presence::Unknown, None),
-        },
-    };
-    let seen = match greet_as(&mut port, &way).await {
-        Ok(facts) if facts.state == UnitState::Locked => Presence::Locked(facts.device_id),
-        Ok(facts) => Presence::Unit(facts.device_id),
-        Err(Failure::Port(PortError::Missing { .. }) | Failure::Unit(UnitError::Cable(_))) => {
-            Presence::Nothing
-        }
-        Err(Failure::Port(_)) => Presence::Busy,
-        Err(_) => Presence::Silent,
-    };
-    (seen, Some(way))
-}
-
-async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Result<Way, Failure> {
-    let desk = Desk {
-        home,
-        calls: Patient::new(server, Patience(Duration::ZERO)),
-        operator: None,
-    };
-    // Without a server, as it said when it gave a lease.
-    way(&desk.order(order, true).await?)
 }
 
 /// Labels that the floor sends to this slot.
@@ -385,185 +360,4 @@ impl Progress for ToFloor {
     }
 
     fn ended(&mut self, _: &Report) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-    use std::sync::mpsc::{Receiver, channel};
-
-    use api::v1;
-    use tokio::io::DuplexStream;
-
-    use super::*;
-    use crate::calls::CallError;
-    use crate::printer::Printer;
-
-    /// A server that is away, hangs in the kernel, or makes this program panic.
-    #[derive(Clone)]
-    enum Fake {
-        Away,
-        Panics,
-        Hangs(Arc<Mutex<Receiver<()>>>),
-    }
-
-    impl Fake {
-        fn answer<T>(&self) -> Result<T, CallError> {
-            match self {
-                Fake::Away => {}
-                Fake::Panics => panic!("a fault of this program"),
-                Fake::Hangs(end) => drop(end.lock().unwrap().recv()),
-            }
-            Err(CallError::Unavailable {
-                reason: None,
-                message: String::new(),
-            })
-        }
-    }
-
-    macro_rules! answers {
-        ($($call:ident($request:ident) -> $reply:ident;)*) => {
-            impl Provisioning for Fake {
-                $(async fn $call(&self, _: v1::$request) -> Result<v1::$reply, CallError> {
-                    self.answer()
-                })*
-            }
-        };
-    }
-
-    answers! {
-        open_order(OpenOrderRequest) -> OpenOrderResponse;
-        issue(IssueRequest) -> IssueResponse;
-        resume(ResumeRequest) -> IssueResponse;
-        confirm(ConfirmRequest) -> ProofResponse;
-        reprint(ReprintRequest) -> ProofResponse;
-        seal(SealRequest) -> ProofResponse;
-        void(VoidRequest) -> ProofResponse;
-        rework(ReworkRequest) -> ProofResponse;
-        scrap(ScrapRequest) -> ProofResponse;
-        lease(LeaseRequest) -> LeaseResponse;
-        spend(SpendRequest) -> ProofResponse;
-        return_lease(ReturnLeaseRequest) -> ReturnLeaseResponse;
-        unit_state(UnitStateRequest) -> UnitStateResponse;
-    }
-
-    /// A port that panics when it is opened, or is not there.
-    #[derive(Clone)]
-    struct FakePort {
-        panics: bool,
-    }
-
-    impl Port for FakePort {
-        type Stream = DuplexStream;
-
-        fn path(&self) -> &'static str {
-            "p"
-        }
-
-        async fn open(&mut self) -> Result<DuplexStream, PortError> {
-            assert!(!self.panics, "a port that panics");
-            Err(PortError::Missing {
-                path: "p".to_owned(),
-            })
-        }
-    }
-
-    fn start(
-        at: usize,
-        home: &Arc<Home>,
-        server: Fake,
-        panics: bool,
-        news: &mpsc::UnboundedSender<News>,
-    ) -> Worker {
-        let (home, news) = (Arc::clone(home), news.clone());
-        let thread = thread::Builder::new();
-        Worker::start(at, thread, news.clone(), move || Kit {
-            at,
-            labels: Printer::folder(home.labels()),
-            home,
-            server,
-            port: FakePort { panics },
-            lid: None,
-            patience: Patience(Duration::ZERO),
-            own_labels: true,
-            order: OrderId::parse("WO-1").unwrap(),
-            way: Some(None), // known: these servers are for turns
-            news,
-        })
-    }
-
-    fn turn(worker: &Worker) {
-        let (_, labels) = mpsc::channel(1);
-        let turn = Order::Turn {
-            serial: Serial::parse("A47").unwrap(),
-            order: OrderId::parse("WO-1").unwrap(),
-            operator: OperatorId::parse("B-7").unwrap(),
-            labels,
-        };
-        worker.orders.send(turn).ok().unwrap();
-    }
-
-    /// What a slot said of its turn: the reason, or that it broke off.
-    fn said(news: &mut mpsc::UnboundedReceiver<News>, slot: usize) -> &'static str {
-        loop {
-            match news.blocking_recv().expect("a slot is at work") {
-                News::Slot(at, SlotEvent::Ended(turned)) if at == slot => {
-                    return turned.reason.unwrap_or("PASS");
-                }
-                News::Slot(at, SlotEvent::Died) if at == slot => return "died",
-                _ => {}
-            }
-        }
-    }
-
-    #[test]
-    fn a_slot_that_panics_or_hangs_holds_up_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let [home, other] = ["a", "b"].map(|name| {
-            let dir = folder.path().join(name);
-            std::fs::create_dir(&dir).unwrap();
-            let vkey = tlog::vkey("line.example/log", &[7; 32]).unwrap();
-            let text =
-                format!("server = \"https://a:1\"\nstation = \"bench-1\"\nvkey = \"{vkey}\"\n");
-            std::fs::write(dir.join("station.toml"), text).unwrap();
-            Arc::new(Home::open(&dir).unwrap())
-        });
-        let (news, mut heard) = mpsc::unbounded_channel();
-        let (end, wait) = channel();
-        let hangs = Fake::Hangs(Arc::new(Mutex::new(wait)));
-        let hanging = start(0, &other, hangs, false, &news);
-        let panicking = start(1, &home, Fake::Panics, false, &news);
-        turn(&hanging);
-        turn(&panicking);
-        assert_eq!(said(&mut heard, 1), "died");
-        turn(&panicking);
-        assert_eq!(said(&mut heard, 1), "died", "its thread goes on");
-        // A port that panics costs looks, never the slot.
-        let away = start(2, &home, Fake::Away, true, &news);
-        turn(&away);
-        assert_eq!(said(&mut heard, 2), "NO_SERVER");
-        assert!(!hanging.thread.as_ref().unwrap().is_finished());
-        end.send(()).unwrap();
-        assert_eq!(said(&mut heard, 0), "NO_SERVER");
-        for worker in [hanging, panicking, away] {
-            drop(worker.orders);
-            worker.thread.unwrap().join().unwrap();
-        }
-    }
-
-    #[test]
-    fn a_slot_whose_thread_ends_is_reported() {
-        let (news, mut heard) = mpsc::unbounded_channel();
-        let never = || -> Kit<Fake, FakePort, Printer> { panic!("before its first look") };
-        let thread = thread::Builder::new();
-        let worker = Worker::start(4, thread, news.clone(), never);
-        assert_eq!(said(&mut heard, 4), "died");
-        assert!(worker.thread.unwrap().join().is_err());
-
-        // More memory than any machine has: the system refuses the thread.
-        let thread = thread::Builder::new().stack_size(1 << 60);
-        let worker = Worker::start(5, thread, news, never);
-        assert_eq!(said(&mut heard, 5), "died");
-        assert!(worker.thread.is_none() && worker.orders.is_closed());
-    }
 }

@@ -9,6 +9,7 @@ use api::{Reason, v1};
 use credential::{Bundle, BundleBytes, Policy, Salt, mint, mint_key, receipt};
 use ring::rand::SecureRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde_json::json;
 use station_cli::{CallError, Provisioning};
 use tlog::{Checkpoint, CheckpointSigner, Hash, SignError, VerifierKey};
 use traveler::{
@@ -76,6 +77,8 @@ pub struct Books {
     pub calls: Vec<Call>,
     pub label: bool,
     pub revisions: Vec<String>,
+    /// The device profile's text; empty: its units prove themselves what they hold.
+    pub profile: String,
     /// Refuses every issue with this.
     pub refuse_issue: Option<Reason>,
     /// The same of every leased one that is spent.
@@ -157,6 +160,7 @@ impl Memory {
             revoked: false,
             away: false,
             lies: false,
+            profile: String::new(),
             other_definition: false,
             station: StationName::parse(station).unwrap(),
         })))
@@ -397,8 +401,20 @@ impl Books {
     pub fn definition_sha256(&self) -> Digest {
         match self.other_definition {
             true => sha256("another"),
-            false => sha256(DEFINITION),
+            false => sha256(&self.definition()),
         }
+    }
+
+    fn definition(&self) -> String {
+        match self.profile.as_str() {
+            "" => DEFINITION.to_owned(),
+            text => format!("{DEFINITION}device_profile.text = {}\n", json!(text)),
+        }
+    }
+
+    /// The device profile's digest; none for a native unit.
+    fn profile_sha256(&self) -> Option<Digest> {
+        (!self.profile.is_empty()).then(|| sha256(&self.profile))
     }
 
     /// A bundle that is on the books, whoever it goes to.
@@ -468,17 +484,17 @@ impl Books {
         let (id, spki) = (&row.step.device_id, &given.unwrap().spki);
         let signed = receipt(&row.step.serial, row.step.attempt, id, &digest);
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &spki[26..]);
-        let honest = request.public_key == *spki
-            && key.verify(&signed, &request.signature).is_ok()
-            && digest == row.bundle_sha256;
-        if !honest {
+        let profile_sha256 = self.profile_sha256();
+        let read_back = profile_sha256.is_some_and(|digest| request.profile_sha256 == digest.0);
+        let signed = request.public_key == *spki && key.verify(&signed, &request.signature).is_ok();
+        if !(signed || read_back) || digest != row.bundle_sha256 {
             return Err(refused(Reason::ReceiptMismatch));
         }
         self.step(&row, State::Loaded, |step| Event::Loaded {
             step,
             bundle_sha256: digest,
-            receipt_signed: true,
-            profile_sha256: None,
+            receipt_signed: signed,
+            profile_sha256: profile_sha256.filter(|_| read_back),
         })
     }
 
@@ -623,8 +639,10 @@ impl Provisioning for Memory {
             match request.order.as_str() {
                 "WO-1" => Ok(v1::OpenOrderResponse {
                     product: "CAM-2".into(),
-                    product_sha256: sha256(DEFINITION).0.to_vec(),
-                    definition: DEFINITION.into(),
+                    product_sha256: sha256(&books.definition()).0.to_vec(),
+                    definition: books.definition(),
+                    profile: books.profile.clone(),
+                    profile_sha256: books.profile_sha256().map_or_else(Vec::new, |of| of.0.to_vec()),
                     model: MODEL.into(),
                     revisions: books.revisions.clone(),
                     label: books.label,

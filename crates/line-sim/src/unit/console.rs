@@ -33,6 +33,8 @@ pub struct Faults {
     pub overrun: Option<usize>,
     /// The stored password changes by one bit in each of so many resets.
     pub flips: u32,
+    /// The stored password is gone after the next reset.
+    pub forgets: bool,
     /// The boot log shows the password.
     pub boot_log_shows_password: bool,
     /// Says yes to whatever is written, and stores nothing.
@@ -274,6 +276,9 @@ impl ConsoleUnit {
                     .map_or('A', |last| if last == 'A' { 'B' } else { 'A' });
                 password.push(last);
             }
+        }
+        if std::mem::take(&mut self.faults.forgets) {
+            self.flash.remove("password");
         }
         if std::mem::take(&mut self.faults.swap) {
             self.device_id ^= 0xff;

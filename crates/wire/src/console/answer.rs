@@ -11,7 +11,7 @@ use super::heard::is_prompt;
 use super::line::Line;
 use super::turn::{Phase, wait};
 use super::{ASKS, Action, Console, ConsoleError, Found};
-use crate::profile::{Answer, Pattern};
+use crate::profile::{Answer, Pattern, Step};
 
 /// How often a unit may refuse its own password before it counts as not holding it: a password is
 /// typed without echo, so that a lost byte is not noticed, and accounts lock after a few wrong ones.
@@ -118,8 +118,17 @@ impl Console {
         }
         let (mut right, mut parts) = (true, Vec::new());
         for (value, pattern) in &line.rule.read_back {
-            let Ok(Some(found)) = only(pattern, &answer) else {
-                return self.again(Unclear::What(format!("no {value}")));
+            let found = match only(pattern, &answer) {
+                Ok(Some(found)) => found,
+                // It was there before the reset. What it says instead is a value, and a wrong one:
+                // said whole, so that an answer which was only garbled is not the same twice.
+                Ok(None) if self.step == Step::VerifyAgain => {
+                    right = false;
+                    said.extend_from_slice(&answer);
+                    said.push(b'\n');
+                    continue;
+                }
+                _ => return self.again(Unclear::What(format!("no {value}"))),
             };
             said.extend_from_slice(found);
             said.push(b'\n');

@@ -118,6 +118,7 @@ fn manner(table: MannerTable) -> Result<Manner, ProfileError> {
         cancel: table.cancel,
         erase: table.erase,
         echo: table.echo,
+        own_port: table.own_port,
         chunk: table.chunk,
         max_line: table.max_line,
         gap: table.gap_ms.unwrap_or_default(),

@@ -102,6 +102,8 @@ pub(super) struct MannerTable {
     pub(super) erase: String,
     #[serde(default = "yes")]
     pub(super) echo: bool,
+    #[serde(default)]
+    pub(super) own_port: bool,
     #[serde(default = "chunk", deserialize_with = "small")]
     pub(super) chunk: usize,
     #[serde(default = "max_line", deserialize_with = "small")]

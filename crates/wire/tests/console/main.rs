@@ -75,6 +75,11 @@ mod tests {
 
         fn step(&mut self, step: Step) -> Result<Found, ConsoleError> {
             self.console.begin(step)?;
+            self.finish()
+        }
+
+        /// Does what was begun.
+        fn finish(&mut self) -> Result<Found, ConsoleError> {
             let mut heard: Vec<u8> = Vec::new();
             let mut action = self.console.on(Event::Opened, self.now)?;
             for turn in 0..200_000 {
@@ -113,7 +118,7 @@ mod tests {
                     self.console.on(Event::Received(&piece), self.now)?
                 };
             }
-            panic!("{step} does not end");
+            panic!("the step does not end");
         }
 
         /// Every step; what was found out on the way.
@@ -196,16 +201,49 @@ mod tests {
     #[test]
     fn flash_that_changes_is_never_read_back_as_right() {
         for (name, kind) in KINDS {
-            let faults = Faults {
-                flips: 1,
-                ..Faults::default()
-            };
-            let mut bench = Bench::new(name, kind, 1, faults);
-            let error = bench.all().unwrap_err();
-            let step = Step::VerifyAgain;
-            assert_eq!(error, ConsoleError::Mismatch { step }, "{name}");
-            assert!(!bench.unit.is_locked());
+            for forgets in [false, true] {
+                let faults = Faults {
+                    flips: u32::from(!forgets),
+                    forgets,
+                    ..Faults::default()
+                };
+                let mut bench = Bench::new(name, kind, 1, faults);
+                let error = bench.all().unwrap_err();
+                let step = Step::VerifyAgain;
+                assert_eq!(error, ConsoleError::Mismatch { step }, "{name} {forgets}");
+                assert!(!bench.unit.is_locked());
+            }
         }
+    }
+
+    /// What was never read back may be a pattern that fits nothing: no reason to scrap a unit.
+    #[test]
+    fn a_pattern_that_fits_nothing_is_no_bad_memory() {
+        let text = Profile::shipped("u-boot").unwrap();
+        let text = text.replace("'(?m)^factory_password=([^\\r\\n]*)'", "'(?m)^psk=(.*)$'");
+        let profile = Profile::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_ne!(
+            profile.sha256,
+            Profile::parse(Profile::shipped("u-boot").unwrap())
+                .unwrap()
+                .sha256
+        );
+        let Driver::Console(profile) = profile.driver else {
+            panic!("u-boot is a console's");
+        };
+        let mut bench = Bench::new("u-boot", Kind::UBoot, 1, Faults::default());
+        bench.console = Console::new(profile);
+        let error = bench.all().unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ConsoleError::Unclear {
+                    step: Step::Verify,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]
@@ -246,6 +284,49 @@ mod tests {
         let error = bench.all().unwrap_err();
         let (step, line) = (Step::Reset, 3);
         assert_eq!(error, ConsoleError::Refused { step, line });
+    }
+
+    /// The port went while the unit was to reset: with the reset, or with a cable. On the next one
+    /// only what it says after a boot counts.
+    #[test]
+    fn a_port_that_comes_back_is_no_reset() {
+        for resets in [true, false] {
+            let mut bench = Bench::new("u-boot", Kind::UBoot, 1, Faults::default());
+            bench.console.holds(Values::of(&bundle(PASSWORD)));
+            for step in [Step::Write, Step::Persist, Step::Verify] {
+                bench.step(step).unwrap();
+            }
+            bench.unit.hear(b"setenv not_stored 1\r");
+            if resets {
+                bench.unit.hear(b"reset\r");
+            }
+            bench.unit.say();
+            bench.console = Console::new(shipped("u-boot"));
+            assert_eq!(bench.console.begin_after_boot(), Ok(true));
+            let refused = ConsoleError::Refused {
+                step: Step::Reset,
+                line: 3,
+            };
+            let expected = if resets { Ok(()) } else { Err(refused) };
+            assert_eq!(bench.finish().map(drop), expected);
+            assert_eq!(bench.unit.boots, if resets { 2 } else { 1 });
+        }
+        // The others say nothing of it that a unit which was not reset does not say as well.
+        for name in ["at-modem", "zephyr-shell", "linux-login"] {
+            assert!(!shipped(name).manner.own_port, "{name}");
+            let mut console = Console::new(shipped(name));
+            assert_eq!(console.begin_after_boot(), Ok(false), "{name}");
+        }
+    }
+
+    /// What a reset that never came has left in memory is not stored with the rest.
+    #[test]
+    fn a_unit_that_was_not_reset_is_written_again_and_passes() {
+        let mut bench = Bench::new("u-boot", Kind::UBoot, 1, Faults::default());
+        bench.unit.hear(b"setenv not_stored 1\r");
+        bench.unit.say();
+        bench.all().unwrap();
+        assert_eq!(bench.unit.holds("not_stored"), None);
     }
 
     #[test]

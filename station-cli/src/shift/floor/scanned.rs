@@ -128,10 +128,7 @@ impl Floor {
             State::Running {
                 stage: Some(Stage::Label | Stage::Printer),
                 ..
-            } => {
-                self.mean(at, now);
-                Some(Ok(("SCAN_LABEL", Some(at))))
-            }
+            } => Some(Ok((self.label_named(at, now), Some(at)))),
             State::Held {
                 until: Held::Unit(_),
                 ..
@@ -162,6 +159,21 @@ impl Floor {
         }
     }
 
+    /// The serial of a unit that waits for its label: it may be the label's own bar code, which an
+    /// imager meets before or between what was meant. It shows no slot, and hides none.
+    fn label_named(&mut self, at: usize, now: Duration) -> &'static str {
+        let shown = self.focus.map(|(shown, _)| shown).filter(|_| self.named);
+        if !shown.is_some_and(|shown| self.slots[shown].wants_label()) {
+            self.mean(at, now);
+        } else if shown == Some(at) {
+            return "SCAN_LABEL";
+        }
+        match self.slot_comes_first(at) {
+            true => "SCAN_SLOT_FIRST",
+            false => "SCAN_LABEL",
+        }
+    }
+
     fn give(&mut self, at: usize, serial: Serial, now: Duration) -> (&'static str, Option<usize>) {
         (self.pending, self.given, self.focus) = (None, None, None);
         // One serial in two slots would leave its label to chance.
@@ -171,6 +183,7 @@ impl Floor {
             }
         }
         self.slots[at].state = State::Waiting { serial, since: now };
+        self.slots[at].label_out = false;
         ("PUT_IN_SLOT", Some(at))
     }
 
@@ -272,7 +285,9 @@ impl Floor {
                 None => ("NO_LABEL_WANTED", None),
             });
         };
-        if let Some(other) = focus.filter(|focus| *focus != at) {
+        // Not the serial before: it may have been read off any label.
+        let shown = focus.filter(|_| self.named);
+        if let Some(other) = shown.filter(|shown| *shown != at) {
             let (here, there) = (self.slots[other].number, self.slots[at].number);
             self.mark(other, WrongLabel::SwappedWith(there));
             self.mark(at, WrongLabel::SwappedWith(here));
@@ -281,16 +296,7 @@ impl Floor {
             self.sound(Sound::Fail);
             return Err(("LABELS_SWAPPED", Some(other)));
         }
-        let swapped = matches!(
-            self.slots[at].state,
-            State::Running {
-                wrong: Some(WrongLabel::SwappedWith(_)),
-                ..
-            }
-        );
-        // A label says whose it is, not what it was stuck on: with two at hand a person has to show.
-        let several = self.labels_wanted() > 1;
-        if (swapped || several || self.rules.slot_before_label) && focus.is_none() {
+        if shown.is_none() && self.slot_comes_first(at) {
             self.sound(Sound::Action);
             return Err(("SCAN_SLOT_FIRST", Some(at)));
         }
@@ -302,13 +308,25 @@ impl Floor {
             *labelled = true;
             *wrong = None;
         }
+        self.slots[at].label_out = false; // it is here: the slot was shown, or no other can have it
         self.todo.push(Do::Label { slot: at, text });
         Ok(("LABEL_TAKEN", Some(at)))
     }
 
-    /// Units that a label is to be scanned for.
-    pub(super) fn labels_wanted(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.wants_label()).count()
+    /// Whether the label of this slot's unit counts only after the slot's own code. A label says
+    /// whose it is, not what it was stuck on: with two at hand a person has to show, also where the
+    /// other unit waits for a server, a lead, or its way back after a power cut.
+    pub(super) fn slot_comes_first(&self, at: usize) -> bool {
+        let other = |(nth, slot): (usize, &Slot)| nth != at && slot.label_out;
+        let others = self.slots.iter().enumerate().any(other);
+        let swapped = matches!(
+            self.slots[at].state,
+            State::Running {
+                wrong: Some(WrongLabel::SwappedWith(_)),
+                ..
+            }
+        );
+        swapped || others || self.rules.slot_before_label
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

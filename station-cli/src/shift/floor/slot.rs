@@ -22,6 +22,9 @@ pub(super) struct Slot {
     pub(super) fails: u32,
     /// Why it waits for a lead, by key.
     pub(super) locked: Option<&'static str>,
+    /// Whether a label of its unit may be out, stuck on this unit or another, and nobody has shown on
+    /// which.
+    pub(super) label_out: bool,
 }
 
 /// What a slot does.
@@ -137,6 +140,7 @@ impl Slot {
             presence: Presence::Unknown,
             fails: 0,
             locked: None,
+            label_out: false,
         }
     }
 

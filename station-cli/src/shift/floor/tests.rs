@@ -431,7 +431,7 @@ fn labels_that_are_swapped_are_both_refused() {
     assert_eq!(bench.done(), [""; 0]);
     // From now on each has to show that it is on the right one.
     bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
-    bench.scan("A48", true, "SCAN_LABEL");
+    bench.scan("SLOT2", true, "SCAN_LABEL");
     bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     bench.scan("SLOT1", true, "SCAN_LABEL");
     bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
@@ -502,6 +502,26 @@ fn what_is_sealed_is_not_undone_by_a_lead_alone() {
     bench.scan("SCRAP", false, "NEEDS_TWO");
     bench.scan("REWORK", false, "NEEDS_TWO");
     assert_eq!(bench.done(), [""; 0]);
+}
+
+/// The reply to its seal was lost, and then somebody gave it up.
+#[test]
+fn what_was_sealed_before_it_was_given_up_is_a_good_unit() {
+    for scrap in [false, true] {
+        let mut bench = Bench::staffed();
+        bench.start(1, "A47");
+        bench.end(1, Some("NO_SERVER"), Outcome::Loaded, true);
+        bench.scan("L-1", true, "LEAD_HERE");
+        let command = if scrap { "SCRAP" } else { "REWORK" };
+        bench.scan(command, true, "WITHDRAWING");
+        assert_eq!(bench.done(), [format!("withdraw 1 A47 L-1 {scrap}")]);
+        bench.hear(1, SlotEvent::Withdrawn(Err("SEALED_ALREADY")));
+        bench.tile(1, Tone::Pass, "PASS", Some("SEALED_ALREADY"));
+        assert_eq!(bench.done(), ["journal"]);
+        // One that is not known to be locked is still on record: it has to come back.
+        bench.floor.replay(&[open("A47", "/p1", "00000001")]);
+        bench.tile(1, Tone::Action, "PUT_BACK", Some("PUT_IN"));
+    }
 }
 
 #[test]

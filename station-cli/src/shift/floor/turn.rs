@@ -34,6 +34,7 @@ impl Floor {
             SlotEvent::Died => {
                 self.slots[at].locked = Some("SLOT_DIED");
                 self.slots[at].state = State::Free;
+                self.slots[at].label_out = false;
                 // What it had in hand is in the journal.
                 self.todo.push(Do::Journal);
                 self.sound(Sound::Fail);
@@ -55,6 +56,12 @@ impl Floor {
         *since = now;
         *stage = Some(next);
         *labelled = false;
+        // Locked is printed: the printer may put one out before the turn hears of it.
+        match next {
+            Stage::Lock | Stage::Label | Stage::Printer => self.slots[at].label_out = true,
+            Stage::Seal => self.slots[at].label_out = false,
+            _ => {}
+        }
         match next {
             Stage::Label | Stage::Printer if self.ending => {
                 self.todo.push(Do::NoLabel { slot: at })
@@ -230,6 +237,7 @@ impl Floor {
         unit: Option<DeviceId>,
     ) {
         let slot = &mut self.slots[at];
+        slot.label_out &= turned.open;
         slot.fails = match card {
             Card::PASS => 0,
             card if card::counts_against_slot(card) => slot.fails + 1,
@@ -289,11 +297,16 @@ impl Floor {
             Err(reason) => (reason, Some(reason), reason != "NOTHING_OPEN"),
         };
         self.said = Said::about(key, &serial, self.slots[at].number);
+        let sealed = reason == Some("SEALED_ALREADY");
         let card = Card {
             number: 0,
             tone: if open { Tone::Action } else { Tone::Fail },
             then: Then::Stay,
             word: None,
+        };
+        let (card, open) = match sealed {
+            true => (card::of(reason, Outcome::Refused), false),
+            false => (card, open),
         };
         self.slots[at].state = State::Done {
             serial,
@@ -306,6 +319,10 @@ impl Floor {
             out: false,
         };
         self.slots[at].presence = Presence::Unknown;
+        self.slots[at].label_out &= open;
+        if sealed {
+            self.todo.push(Do::Journal);
+        }
         self.sound(Sound::Action);
     }
 }

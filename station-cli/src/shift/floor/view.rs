@@ -73,11 +73,11 @@ pub(crate) struct Banner {
 impl Floor {
     /// All tiles, as the slots stand on the bench.
     pub(crate) fn tiles(&self, now: Duration) -> Vec<Tile> {
-        let several = self.labels_wanted() > 1 || self.rules.slot_before_label;
         let tile = |(at, slot): (usize, &Slot)| {
             let mut tile = slot.tile(now);
-            let shown = self.focus.is_some_and(|(focus, _)| focus == at);
-            if let Some(said) = tile.says.as_mut().filter(|_| several && !shown)
+            let shown = self.named && self.focus.is_some_and(|(focus, _)| focus == at);
+            let first = !shown && self.slot_comes_first(at);
+            if let Some(said) = tile.says.as_mut().filter(|_| first)
                 && said.key == "SCAN_LABEL"
             {
                 said.key = "SCAN_SLOT_FIRST";

@@ -117,6 +117,10 @@ impl ConsoleUnit {
                 self.store(name.trim_start_matches("factory_"), value, false);
                 Some(String::new())
             }
+            ["setenv", name] => {
+                self.memory.remove(name.trim_start_matches("factory_"));
+                Some(String::new())
+            }
             ["saveenv"] => {
                 self.flash = self.memory.clone();
                 Some("Saving Environment to Flash... OK".to_owned())

@@ -1,6 +1,9 @@
 //! What must not be taken for something else, nor be passed by, nor go on for ever.
 
+use traveler::{Attempt, Digest};
+
 use super::*;
+use crate::journal::{Issued, Ticket};
 
 #[test]
 fn a_serial_stays_with_the_slot_that_a_unit_was_put_in() {
@@ -85,6 +88,117 @@ fn with_two_labels_at_hand_the_slot_is_scanned_first() {
     bench.tile(2, Tone::Action, "LABEL", Some("SCAN_LABEL"));
     bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     assert_eq!(bench.done(), ["label 1 20", "label 2 20"]);
+}
+
+/// The label prints the serial as a bar code too, and an imager reads whichever it meets first.
+#[test]
+fn the_serial_of_a_label_shows_no_slot_and_hides_none() {
+    for slot_before_label in [false, true] {
+        let mut bench = Bench::staffed();
+        bench.floor.rules.slot_before_label = slot_before_label;
+        for (slot, serial) in [(1, "A47"), (2, "A48")] {
+            bench.start(slot, serial);
+            bench.label(slot);
+        }
+        for (slot, serial) in [(1, "A47"), (2, "A48")] {
+            let label = format!("BM1:{serial}:K7QDM2X9TR4W");
+            bench.scan(serial, true, "SCAN_SLOT_FIRST");
+            bench.tile(slot, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
+            bench.scan(&label, false, "SCAN_SLOT_FIRST");
+        }
+        // A bar code of one label and the label of another are no swap: nobody said where they are.
+        bench.scan("A47", true, "SCAN_SLOT_FIRST");
+        bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
+        // Between a slot and its label it changes nothing, whichever label it is of.
+        bench.scan("SLOT1", true, "SCAN_LABEL");
+        bench.scan("A48", true, "SCAN_SLOT_FIRST");
+        bench.scan("BM1:A48:K7QDM2X9TR4W", false, "LABELS_SWAPPED");
+        bench.scan("A48", true, "SCAN_SLOT_FIRST");
+        bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
+        assert_eq!(bench.done(), [""; 0]);
+        bench.scan("SLOT1", true, "SCAN_LABEL");
+        bench.scan("A47", true, "SCAN_LABEL");
+        bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+        assert_eq!(bench.done(), ["label 1 20"]);
+    }
+}
+
+/// Both labels stick, and then one of the units waits for something else.
+#[test]
+fn a_label_that_may_be_out_counts_where_its_unit_does_not_wait_for_it() {
+    let ends: [fn(&mut Bench); 4] = [
+        |bench| bench.end(2, Some("NO_SCAN"), Outcome::Loaded, true),
+        |bench| bench.end(2, Some("NO_SERVER"), Outcome::Loaded, true),
+        |bench| bench.end(2, Some("CABLE"), Outcome::Loaded, true),
+        |bench| bench.hear(2, SlotEvent::Stage(Stage::Lock)), // the printer is being asked
+    ];
+    for end in ends {
+        let mut bench = Bench::staffed();
+        for (slot, serial) in [(1, "A47"), (2, "A48")] {
+            bench.start(slot, serial);
+            bench.label(slot);
+        }
+        end(&mut bench);
+        bench.tile(1, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
+        bench.scan("BM1:A47:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
+        assert_eq!(bench.done(), [""; 0]);
+        bench.scan("SLOT1", true, "SCAN_LABEL");
+        bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    }
+    // A unit that has none yet, or is done, costs no scan.
+    let mut bench = Bench::staffed();
+    bench.scan("SLOT2", true, "SLOT");
+    bench.start(2, "A48");
+    bench.end(2, Some("NO_SERVER"), Outcome::Refused, true);
+    bench.start(1, "A47");
+    bench.label(1);
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    bench.hear(1, SlotEvent::Stage(Stage::Seal));
+    bench.later(5);
+    bench.label(2);
+    bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    bench.pass(1);
+    bench.pass(2);
+    assert!(bench.floor.slots.iter().all(|slot| !slot.label_out));
+}
+
+/// A power cut after both labels were stuck: the first unit that is back is not alone.
+#[test]
+fn a_label_that_was_out_before_a_power_cut_counts_too() {
+    for (reached, says) in [
+        (Reached::Labelled, "SCAN_SLOT_FIRST"),
+        (Reached::Printing, "SCAN_SLOT_FIRST"),
+        (Reached::Locked, "LABEL_TAKEN"),
+    ] {
+        let mut bench = Bench::staffed();
+        let journal = [("A47", 1), ("A48", 2)].map(|(serial, slot)| Open {
+            issued: Some(Issued {
+                attempt: Attempt(1),
+                ticket: Ticket(Vec::new()),
+                leased: false,
+                bundle_sha256: Digest([0; 32]),
+                certificate_sha256: Digest([0; 32]),
+                reached,
+                reprint: 0,
+            }),
+            ..open(serial, &format!("/p{slot}"), &format!("0000000{slot}"))
+        });
+        bench.floor.replay(&journal);
+        bench.unit(1, "00000001");
+        bench.label(1);
+        bench.scan("BM1:A47:K7QDM2X9TR4W", says == "LABEL_TAKEN", says);
+    }
+}
+
+/// Where one unit alone waits, its label is enough, whichever of its codes is read first.
+#[test]
+fn a_label_alone_needs_no_slot() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.label(1);
+    bench.scan("A47", true, "SCAN_LABEL");
+    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
+    assert_eq!(bench.done(), ["label 1 20"]);
 }
 
 #[test]
