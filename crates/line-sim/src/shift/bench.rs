@@ -125,6 +125,15 @@ impl Bench {
         }
     }
 
+    /// Whether the station has a serial for every unit that stands here, or says to take it out.
+    pub(super) fn all_known(&self) -> bool {
+        const TAKE_OUT: u64 = 201;
+        let known = |one: &Position| {
+            one.unit.is_none() || !one.tile.serial.is_empty() || one.tile.number == TAKE_OUT
+        };
+        self.positions.iter().all(known)
+    }
+
     /// Puts a unit into a slot.
     pub(super) fn put(&mut self, at: usize, number: u32, config: SimUnitConfig) -> Result<()> {
         let sim = SimUnit::spawn(config)?;
@@ -152,6 +161,9 @@ impl Bench {
         let Some(unit) = &mut self.positions[at].unit else {
             return Ok(());
         };
+        if unit.pulled != plug {
+            return Ok(()); // it is so already: another unit may have come in its place
+        }
         unit.pulled = !plug;
         match plug {
             true => {
@@ -192,5 +204,45 @@ impl Bench {
     /// A unit's flash file.
     pub(super) fn flash(&self, number: u32, kind: &str) -> PathBuf {
         self.units.join(format!("{number}{kind}.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo;
+
+    /// After a power cut the station has forgotten what had no attempt, and with its cable out its
+    /// slot looks empty: the next unit must not go there.
+    #[test]
+    fn a_unit_that_the_station_forgot_comes_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["units", "ports"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let mut bench = Bench::new(folder.path(), 2);
+        assert!(bench.all_known());
+        let config = bench.silicon(5, "", demo::MODEL).unwrap();
+        bench.put(1, 5, config).unwrap();
+        bench.cable(1, false).unwrap();
+        let mut tile = |tile: &str, serial: Value, number: u64| {
+            let event = serde_json::json!({
+                "event": "tile", "slot": 2, "tile": tile, "serial": serial, "number": number
+            });
+            bench.take(&event);
+            bench.all_known()
+        };
+        assert!(!tile("empty", Value::Null, 0));
+        assert!(
+            !tile("ready", Value::Null, 0),
+            "its serial is to be scanned"
+        );
+        assert!(tile("ready", "CAM2-00005".into(), 0));
+        assert!(tile("action", Value::Null, 201), "it is to be taken out");
+        bench.cable(1, true).unwrap();
+        let port = std::fs::read_link(bench.port(1)).unwrap();
+        bench.cable(1, true).unwrap();
+        assert_eq!(std::fs::read_link(bench.port(1)).unwrap(), port);
+        bench.take_out(1).unwrap();
     }
 }
