@@ -281,13 +281,7 @@ impl Floor {
             self.sound(Sound::Fail);
             return Err(("LABELS_SWAPPED", Some(other)));
         }
-        let swapped = matches!(
-            self.slots[at].state,
-            State::Running {
-                wrong: Some(WrongLabel::SwappedWith(_)),
-                ..
-            }
-        );
+        let swapped = self.slots[at].was_swapped();
         // A label says whose it is, not what it was stuck on: with two at hand a person has to show.
         let several = self.labels_wanted() > 1;
         if (swapped || several || self.rules.slot_before_label) && focus.is_none() {
@@ -309,6 +303,21 @@ impl Floor {
     /// Units that a label is to be scanned for.
     pub(super) fn labels_wanted(&self) -> usize {
         self.slots.iter().filter(|slot| slot.wants_label()).count()
+    }
+
+    /// Of two slots that change labels each says so as long as the other does. A person who is sent
+    /// to a slot whose unit is settled would take a good label off.
+    pub(super) fn part_swapped(&mut self) {
+        for at in 0..self.slots.len() {
+            let Some(other) = self.slots[at].swapped_with() else {
+                continue;
+            };
+            let here = self.slots[at].number;
+            let mut slots = self.slots.iter();
+            if !slots.any(|slot| slot.number == other && slot.swapped_with() == Some(here)) {
+                self.mark(at, WrongLabel::WasSwapped);
+            }
+        }
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

@@ -77,7 +77,8 @@ impl Floor {
         let tile = |(at, slot): (usize, &Slot)| {
             let mut tile = slot.tile(now);
             let shown = self.focus.is_some_and(|(focus, _)| focus == at);
-            if let Some(said) = tile.says.as_mut().filter(|_| several && !shown)
+            let first = (several || slot.was_swapped()) && !shown;
+            if let Some(said) = tile.says.as_mut().filter(|_| first)
                 && said.key == "SCAN_LABEL"
             {
                 said.key = "SCAN_SLOT_FIRST";
@@ -239,7 +240,7 @@ impl Slot {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 307);
                 tile.says = say("VOID_LABEL", self.number);
             }
-            (Some(Stage::Label), None) if !labelled => {
+            (Some(Stage::Label), None | Some(WrongLabel::WasSwapped)) if !labelled => {
                 (tile.tone, tile.word) = (Tone::Action, "LABEL");
                 tile.says = say("SCAN_LABEL", self.number);
             }
