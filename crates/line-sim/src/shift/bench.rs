@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use traveler::{DeviceId, Mac};
 
-use crate::unit::{SimUnit, SimUnitConfig};
+use crate::unit::{Fault, SimUnit, SimUnitConfig};
 
 /// One position of the bench.
 #[derive(Default)]
@@ -28,6 +28,8 @@ pub(super) struct InSlot {
     pub(super) number: u32,
     sim: SimUnit,
     pub(super) pulled: bool,
+    /// Whether another one takes its place at its reset.
+    swaps: bool,
 }
 
 /// One tile, as the station tells it to machines.
@@ -136,6 +138,8 @@ impl Bench {
 
     /// Puts a unit into a slot.
     pub(super) fn put(&mut self, at: usize, number: u32, config: SimUnitConfig) -> Result<()> {
+        let swap = |fault: &Fault| matches!(fault, Fault::SwapOnReset(_));
+        let swaps = config.faults.iter().any(swap);
         let sim = SimUnit::spawn(config)?;
         let port = sim.port().context("a unit has a port")?.to_owned();
         self.point(at, Some(&port))?;
@@ -143,8 +147,15 @@ impl Bench {
             number,
             sim,
             pulled: false,
+            swaps,
         });
         Ok(())
+    }
+
+    /// Whether what stands there is not what was put in, as everybody sees who looks at it.
+    pub(super) fn is_another(&self, at: usize) -> bool {
+        let unit = self.positions[at].unit.as_ref();
+        unit.is_some_and(|unit| unit.swaps && self.flash(unit.number, "-other").exists())
     }
 
     /// Takes the unit out.
@@ -244,5 +255,27 @@ mod tests {
         bench.cable(1, true).unwrap();
         assert_eq!(std::fs::read_link(bench.port(1)).unwrap(), port);
         bench.take_out(1).unwrap();
+    }
+
+    /// After a power cut the station does not know any more that a unit was swapped.
+    #[test]
+    fn a_unit_that_took_anothers_place_is_seen_by_who_looks_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["units", "ports"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let mut bench = Bench::new(folder.path(), 2);
+        let other = bench.silicon(5, "-other", demo::MODEL).unwrap();
+        let mut config = bench.silicon(5, "", demo::MODEL).unwrap();
+        config.faults = vec![Fault::SwapOnReset(Box::new(other))];
+        bench.put(0, 5, config).unwrap();
+        assert!(!bench.is_another(0), "not yet");
+        std::fs::write(bench.flash(5, "-other"), "{}").unwrap();
+        assert!(bench.is_another(0));
+        bench.take_out(0).unwrap();
+        let own = bench.silicon(5, "", demo::MODEL).unwrap();
+        bench.put(0, 5, own).unwrap();
+        assert!(!bench.is_another(0), "the one that was meant is back");
+        bench.take_out(0).unwrap();
     }
 }

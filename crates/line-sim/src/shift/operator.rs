@@ -254,6 +254,19 @@ impl Operator<'_> {
                 self.not_before = Instant::now() + 2 * LOOK;
             }
             ("fail", "CALL_LEAD", _) => self.call_lead(at)?,
+            // The power failed while another stood there, and nobody was told.
+            ("ready", "SCAN_SERIAL", _) if self.bench.is_another(at) => {
+                self.bench.take_out(at)?;
+                self.shelf.push_front(number);
+            }
+            ("action", _, 209) => {
+                let another = self.bench.is_another(at);
+                if another {
+                    self.bench.take_out(at)?;
+                    self.insert(at, number)?;
+                }
+                self.bench.positions[at].answered &= another; // it may be swapped yet
+            }
             // The station forgot a serial that had no attempt yet, or the slot wants one.
             ("ready", "SCAN_SERIAL", _) => {
                 self.scan_slot(at)?;

@@ -48,8 +48,19 @@ impl Terminal {
 
     /// Types a line, as a keyboard wedge does.
     pub(super) fn scan(&self, text: &str) -> Result<()> {
-        let commands = ["load-buffer", "-", ";", "paste-buffer", "-d"];
-        self.tmux(&commands, Some(&format!("{text}\n"))).map(drop)
+        // tmux itself dies of what is pasted where no program is, and the screen with it.
+        let commands = [
+            ["load-buffer", "-", ";"],
+            ["if-shell", "-F", "#{pane_dead}"],
+            [
+                "delete-buffer ; display-message -p dead",
+                "paste-buffer -d",
+                ";",
+            ],
+        ];
+        let said = self.tmux(commands.as_flattened(), Some(&format!("{text}\n")))?;
+        ensure!(said.stdout.is_empty(), "the station has ended");
+        Ok(())
     }
 
     /// Asks the program to end, as Ctrl-C does.
