@@ -254,6 +254,10 @@ impl Operator<'_> {
                 self.not_before = Instant::now() + 2 * LOOK;
             }
             ("fail", "CALL_LEAD", _) => self.call_lead(at)?,
+            ("action", "SCAN_OR_REPRINT", _) => {
+                let done = self.in_doubt(at, number)?;
+                self.bench.positions[at].answered &= done;
+            }
             // The power failed while another stood there, and nobody was told.
             ("ready", "SCAN_SERIAL", _) if self.bench.is_another(at) => {
                 self.bench.take_out(at)?;
@@ -329,6 +333,18 @@ impl Operator<'_> {
         }
         self.holds_label = None;
         self.own_label(at, number)
+    }
+
+    /// The power failed while a label was printed: whether it came out the person sees.
+    fn in_doubt(&mut self, at: usize, number: u32) -> Result<bool> {
+        if !self.labels.is_dir() {
+            return Ok(false); // the printer is open
+        }
+        if self.label(number)?.is_some() {
+            return self.own_label(at, number);
+        }
+        self.scan_slot(at)?;
+        Ok(self.scan("REPRINT")?.accepted)
     }
 
     /// Scans a slot and the label that belongs there; false when it has to be done again.
