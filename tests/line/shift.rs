@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use line_sim::unit::SimUnit;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::binaries::{binaries, end_of, run, run_within, text_of, until};
@@ -16,6 +18,8 @@ use crate::units::silicon;
 
 /// What the whole shift may take on a busy machine; it takes half a minute on one that is not.
 const WITHIN: Duration = Duration::from_secs(240);
+/// What was told to end is reaped by then.
+const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_shift_loses_nothing_whatever_is_pulled_cut_or_swapped() {
@@ -73,6 +77,93 @@ fn a_shift_loses_nothing_whatever_is_pulled_cut_or_swapped() {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(words), "no {words} in {screen}:\n{text}");
     }
+}
+
+/// A shift that has begun, and every process that it started.
+struct Begun {
+    shift: Child,
+    station: Pid,
+    others: Vec<Pid>,
+    out: PathBuf,
+}
+
+impl Begun {
+    fn begin(folder: &Path) -> Begun {
+        let [data, out] = ["shift", "out"].map(|name| folder.join(name));
+        let shift = Command::new(&binaries().line_sim)
+            .args(["--format", "json", "shift", "--units=20", "--data"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(File::create(&out).unwrap())
+            .stderr(File::create(folder.join("err")).unwrap())
+            .spawn()
+            .unwrap();
+        let events = data.join("events.jsonl");
+        let begun = || std::fs::read_to_string(&events).is_ok_and(|text| text.contains("HELLO"));
+        assert!(until(WITHIN, || begun().then_some(())).is_some());
+        let socket = format!("birthmark-shift-{}", shift.id());
+        let asked = Command::new("tmux")
+            .args(["-L", &socket, "display-message", "-p", "#{pid} #{pane_pid}"])
+            .output()
+            .unwrap();
+        let numbers = String::from_utf8(asked.stdout).unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", shift.id());
+        let children = std::fs::read_to_string(children).unwrap(); // proc(5)
+        let pids = |text: &str| -> Vec<Pid> {
+            let numbers = text.split_whitespace().map(|one| one.parse().unwrap());
+            numbers.map(|one| Pid::from_raw(one).unwrap()).collect()
+        };
+        let [terminal, station] = pids(&numbers)[..] else {
+            panic!("tmux says {numbers}");
+        };
+        let mut others = pids(&children);
+        assert!(!others.is_empty(), "a server");
+        others.push(terminal);
+        Begun {
+            shift,
+            station,
+            others,
+            out,
+        }
+    }
+
+    /// It ends with this code and nothing that it started stays; gives what it printed.
+    fn ends(mut self, code: i32) -> Value {
+        assert_eq!(end_of(&mut self.shift), Some(code));
+        for process in self.others.into_iter().chain([self.station]) {
+            let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
+            // Dead is enough, where nobody collects what is left of it (state Z of proc(5)).
+            let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+            let gone = until(GONE_WITHIN, || (!runs()).then_some(()));
+            assert!(gone.is_some(), "{process:?} runs");
+        }
+        let fact: Value = serde_json::from_str(&text_of(&self.out)).unwrap();
+        assert!(fact["screen"].is_array(), "{fact}");
+        fact
+    }
+}
+
+#[test]
+fn a_shift_that_is_told_to_end_leaves_nothing_behind_that_runs() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let folder = tempfile::tempdir().unwrap();
+        let begun = Begun::begin(folder.path());
+        kill_process(Pid::from_child(&begun.shift), signal).unwrap();
+        assert_eq!(begun.ends(code)["broke"], "told to end");
+    }
+}
+
+#[test]
+fn a_line_that_breaks_is_no_mistake_of_who_started_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Begun::begin(folder.path());
+    kill_process(begun.station, Signal::KILL).unwrap();
+    let fact = begun.ends(1);
+    assert_eq!(fact["broke"], "the station has ended", "{fact}");
+    assert!(
+        fact["screen"].to_string().contains("Pane is dead"),
+        "{fact}"
+    );
 }
 
 #[test]

@@ -8,8 +8,10 @@
 mod ahead;
 mod bench;
 mod count;
+mod halt;
 mod mishap;
 mod operator;
+mod shelf;
 mod terminal;
 mod trouble;
 
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
 
 use crate::cli::{Format, print, say};
 use crate::demo;
@@ -29,6 +32,7 @@ use crate::town::{enrol_at, order_at};
 
 use ahead::Ahead;
 use bench::Bench;
+use halt::Halt;
 use operator::Operator;
 use terminal::Terminal;
 use trouble::Random;
@@ -50,20 +54,13 @@ pub(crate) struct Plan {
 }
 
 /// Works one shift and says what came of it.
+///
+/// A line that breaks, or is told to end, says so and what was on the screen; what was started for
+/// it ends with it.
 pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
+    let halt = Halt::listen()?;
     let data = demo::data(plan.data.clone())?;
-    for folder in ["units", "ports", "labels", "screens"] {
-        std::fs::create_dir_all(data.join(folder))?;
-    }
-    let mut server = Process::start(&data, None, &Keys::default()).await?;
-    let order = order_at(&server.site, demo::DEFINITION, demo::PRODUCT, plan.units).await?;
-    enrol_at(
-        &server.site,
-        server.address,
-        "bench-1",
-        &data.join("bench-1"),
-    )
-    .await?;
+    let (mut server, order) = line(&data, plan.units).await?;
     let bench = Bench::new(&data, plan.slots.into());
     std::fs::write(data.join("slots.toml"), slots(&bench, plan.slots))?;
     say(&format!(
@@ -80,6 +77,7 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
         ahead: Ahead::of(&troubles, plan.slots, &order, &data.join("bench-1"))?,
         bench,
         terminal: &terminal,
+        halt: halt.clone(),
         server: server.id(),
         labels: data.join("labels"),
         screens: data.join("screens"),
@@ -95,31 +93,58 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
         holds_label: None,
     };
     let started = Instant::now();
-    operator.work(WITHIN.0 + WITHIN.1 * plan.units)?;
+    let worked = worked(&mut operator, &data, plan.units);
     let took = started.elapsed();
-    operator.picture("end")?;
-    let code = end(&terminal, &data.join("events.jsonl"))?;
-    let (bench, met) = (operator.bench, operator.met);
-    let came = count::count(&data, &server.site, &order, plan.units, &bench)?;
-    server.stop().await?;
-
-    let good = came.good(plan.units) && code == 0;
-    let offline = ahead::sealed_offline(&data.join("events.jsonl"))?;
-    let mut fact = came.json(&met);
-    fact["sealed_offline"] = offline.into();
+    let came = worked.and_then(|code| {
+        let (site, bench) = (&server.site, &operator.bench);
+        Ok((code, count::count(&data, site, &order, plan.units, bench)?))
+    });
+    let met = operator.met;
+    let (mut fact, text, exit) = match came {
+        Ok((code, came)) => {
+            server.stop().await?;
+            let mut fact = came.json(&met);
+            fact["station_exit"] = code.into();
+            let offline = ahead::sealed_offline(&data.join("events.jsonl"))?;
+            fact["sealed_offline"] = offline.into();
+            let text = came.text(&met, took);
+            let text = format!("{text}{offline} sealed while the server was away, from a lease\n");
+            let good = came.good(plan.units) && code == 0;
+            (fact, text, u8::from(!good))
+        }
+        Err(error) => {
+            let screen = terminal.screen().unwrap_or_default();
+            let text = format!("\u{2717} the line broke: {error:#}\n{screen}");
+            let screen: Vec<&str> = screen.lines().collect();
+            let fact = json!({"broke": format!("{error:#}"), "screen": screen, "troubles": met});
+            (fact, text, halt.code().unwrap_or(1))
+        }
+    };
     fact["seed"] = plan.seed.into();
     fact["slots"] = plan.slots.into();
     fact["seconds"] = took.as_secs().into();
-    fact["station_exit"] = code.into();
     fact["data"] = data.display().to_string().into();
-    let text = came.text(&met, took);
-    let text = format!("{text}{offline} sealed while the server was away, from a lease\n");
     print(format, &fact, &text);
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(ExitCode::from(exit))
+}
+
+/// A server, an order for so many units, and a station, all below one folder.
+async fn line(data: &Path, units: u32) -> Result<(Process, String)> {
+    for folder in ["units", "ports", "labels", "screens"] {
+        std::fs::create_dir_all(data.join(folder))?;
+    }
+    let server = Process::start(data, None, &Keys::default()).await?;
+    let (site, address) = (&server.site, server.address);
+    let order = order_at(site, demo::DEFINITION, demo::PRODUCT, units).await?;
+    enrol_at(site, address, "bench-1", &data.join("bench-1")).await?;
+    Ok((server, order))
+}
+
+/// Works until every unit is done; gives the station's exit code.
+fn worked(operator: &mut Operator, data: &Path, units: u32) -> Result<u8> {
+    operator.work(WITHIN.0 + WITHIN.1 * units)?;
+    operator.picture("end")?;
+    end(operator, &data.join("events.jsonl"))
 }
 
 /// The slots file of a bench whose ports are links.
@@ -172,9 +197,10 @@ fn last_code(events: &Path) -> Result<Option<u8>> {
 }
 
 /// Ends the station as its operator does; gives its exit code.
-fn end(terminal: &Terminal, events: &Path) -> Result<u8> {
+fn end(operator: &Operator, events: &Path) -> Result<u8> {
+    let (terminal, halt) = (operator.terminal, &operator.halt);
     let process = format!("/proc/{}/stat", terminal.process()?);
-    std::thread::sleep(HAND); // sooner after a scan it would be the scanner's
+    halt.pause(HAND)?; // sooner after a scan it would be the scanner's
     terminal.interrupt()?;
     let give_up = Instant::now() + ENDS;
     let mut again = Instant::now() + AGAIN;
@@ -191,12 +217,12 @@ fn end(terminal: &Terminal, events: &Path) -> Result<u8> {
             return Ok(code);
         }
         if Instant::now() > give_up {
-            bail!("the station does not end:\n{}", terminal.screen()?);
+            bail!("the station does not end");
         }
         if Instant::now() > again {
             terminal.interrupt()?; // as anybody would: twice means now
             again += AGAIN;
         }
-        std::thread::sleep(operator::TICK);
+        halt.pause(operator::TICK)?;
     }
 }

@@ -33,6 +33,7 @@ const BAD_LINE: Faults = Faults {
     boot_log_shows_password: true,
     lies: false,
     fakes_reset: false,
+    forgets: false,
     swap: false,
     takes_any_password: false,
     dies_after: None,

@@ -315,6 +315,7 @@ impl Floor {
         self.pending.take_if(|(_, until)| *until < now);
         self.given.take_if(|(_, until)| *until < now);
         self.withdraw_again(now);
+        self.part_swapped();
         let Some(operator) = self.operator.clone() else {
             return;
         };

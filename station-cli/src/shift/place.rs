@@ -6,6 +6,7 @@
 //! no serial port is spoken to by its vendor interface.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::plug::{UnitPort, UnitStream};
@@ -72,12 +73,13 @@ impl Place {
     /// The port that is there now. Two are never chosen between.
     fn find(&self, usb: &Path) -> Result<PathBuf, PortError> {
         let found = match self {
-            Place::Path(path) if !path.contains('*') => return Ok(path.into()),
+            Place::Path(path) if !path.contains('*') => vec![path.into()],
             Place::Path(pattern) => matching(pattern),
             Place::Usb(place) => below(usb, &place.location()),
         };
         let path = self.name();
-        match found.as_slice() {
+        let live: Vec<PathBuf> = found.into_iter().filter(|path| !is_left(path)).collect();
+        match live.as_slice() {
             [] => Err(PortError::Missing { path }),
             [one] => Ok(one.clone()),
             more => Err(PortError::Unusable {
@@ -86,6 +88,20 @@ impl Place {
             }),
         }
     }
+}
+
+/// Whether a link outlived what it was made for. The number of a pseudo-terminal, which a simulated
+/// unit is on, goes to the next terminal that somebody opens; a link that is older than the port it
+/// leads to was not made for it. udev's links go with their ports, and their ports' times change with
+/// permissions: those are not asked.
+fn is_left(path: &Path) -> bool {
+    let times = (fs::symlink_metadata(path), fs::metadata(path));
+    let (Ok(link), Ok(port)) = times else {
+        return false; // what opens it says why not
+    };
+    let of = |data: &fs::Metadata| (data.ctime(), data.ctime_nsec());
+    let pseudo = || fs::canonicalize(path).is_ok_and(|port| port.starts_with("/dev/pts"));
+    link.is_symlink() && of(&link) < of(&port) && pseudo()
 }
 
 /// What a pattern with `*` in its last part names.
@@ -192,6 +208,10 @@ impl Port for SlotPort {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname};
+
     use super::*;
 
     #[test]
@@ -247,6 +267,41 @@ mod tests {
         assert_eq!(find("1-1.2").unwrap(), Path::new("/dev/ttyUSB7"));
         assert_eq!(find("1-3").unwrap(), Path::new("/dev/ttyACM3"));
         assert!(matches!(find("1-4"), Err(PortError::Missing { .. })));
+    }
+
+    /// The station would greet whoever got the terminal next.
+    #[test]
+    fn a_link_does_not_lead_to_what_took_its_ports_name() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        let port = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("slot-1");
+        let places = ["slot-1", "slot-*"].map(|name| {
+            let path = folder.path().join(name).display().to_string();
+            Place::path(&path).unwrap()
+        });
+        let find = |place: &Place| place.find(Path::new("/nowhere"));
+        symlink(&port, &link).unwrap();
+        for place in &places {
+            assert_eq!(find(place).unwrap(), link);
+        }
+        // What comes under this name later is younger than the link. The kernel's clock for files
+        // ticks a few times in a hundredth of a second.
+        let made = fs::symlink_metadata(&link).unwrap();
+        let mode = fs::metadata(&port).unwrap().permissions();
+        let younger = |_| {
+            fs::set_permissions(&port, mode.clone()).unwrap();
+            fs::metadata(&port).unwrap().ctime_nsec() != made.ctime_nsec()
+        };
+        assert!((0..10_000_000).any(younger));
+        for place in &places {
+            let error = find(place).unwrap_err();
+            assert!(matches!(error, PortError::Missing { .. }), "{error}");
+        }
+        fs::remove_file(&link).unwrap();
+        symlink(&port, &link).unwrap();
+        assert_eq!(find(&places[0]).unwrap(), link, "made anew, it is meant");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use traveler::{DeviceId, Mac};
 
-use crate::unit::{SimUnit, SimUnitConfig};
+use crate::unit::{Fault, SimUnit, SimUnitConfig};
 
 /// One position of the bench.
 #[derive(Default)]
@@ -28,6 +28,8 @@ pub(super) struct InSlot {
     pub(super) number: u32,
     sim: SimUnit,
     pub(super) pulled: bool,
+    /// Whether another one takes its place at its reset.
+    swaps: bool,
 }
 
 /// One tile, as the station tells it to machines.
@@ -125,8 +127,19 @@ impl Bench {
         }
     }
 
+    /// Whether the station has a serial for every unit that stands here, or says to take it out.
+    pub(super) fn all_known(&self) -> bool {
+        const TAKE_OUT: u64 = 201;
+        let known = |one: &Position| {
+            one.unit.is_none() || !one.tile.serial.is_empty() || one.tile.number == TAKE_OUT
+        };
+        self.positions.iter().all(known)
+    }
+
     /// Puts a unit into a slot.
     pub(super) fn put(&mut self, at: usize, number: u32, config: SimUnitConfig) -> Result<()> {
+        let swap = |fault: &Fault| matches!(fault, Fault::SwapOnReset(_));
+        let swaps = config.faults.iter().any(swap);
         let sim = SimUnit::spawn(config)?;
         let port = sim.port().context("a unit has a port")?.to_owned();
         self.point(at, Some(&port))?;
@@ -134,8 +147,15 @@ impl Bench {
             number,
             sim,
             pulled: false,
+            swaps,
         });
         Ok(())
+    }
+
+    /// Whether what stands there is not what was put in, as everybody sees who looks at it.
+    pub(super) fn is_another(&self, at: usize) -> bool {
+        let unit = self.positions[at].unit.as_ref();
+        unit.is_some_and(|unit| unit.swaps && self.flash(unit.number, "-other").exists())
     }
 
     /// Takes the unit out.
@@ -152,6 +172,9 @@ impl Bench {
         let Some(unit) = &mut self.positions[at].unit else {
             return Ok(());
         };
+        if unit.pulled != plug {
+            return Ok(()); // it is so already: another unit may have come in its place
+        }
         unit.pulled = !plug;
         match plug {
             true => {
@@ -192,5 +215,67 @@ impl Bench {
     /// A unit's flash file.
     pub(super) fn flash(&self, number: u32, kind: &str) -> PathBuf {
         self.units.join(format!("{number}{kind}.json"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo;
+
+    /// After a power cut the station has forgotten what had no attempt, and with its cable out its
+    /// slot looks empty: the next unit must not go there.
+    #[test]
+    fn a_unit_that_the_station_forgot_comes_before_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["units", "ports"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let mut bench = Bench::new(folder.path(), 2);
+        assert!(bench.all_known());
+        let config = bench.silicon(5, "", demo::MODEL).unwrap();
+        bench.put(1, 5, config).unwrap();
+        bench.cable(1, false).unwrap();
+        let mut tile = |tile: &str, serial: Value, number: u64| {
+            let event = serde_json::json!({
+                "event": "tile", "slot": 2, "tile": tile, "serial": serial, "number": number
+            });
+            bench.take(&event);
+            bench.all_known()
+        };
+        assert!(!tile("empty", Value::Null, 0));
+        assert!(
+            !tile("ready", Value::Null, 0),
+            "its serial is to be scanned"
+        );
+        assert!(tile("ready", "CAM2-00005".into(), 0));
+        assert!(tile("action", Value::Null, 201), "it is to be taken out");
+        bench.cable(1, true).unwrap();
+        let port = std::fs::read_link(bench.port(1)).unwrap();
+        bench.cable(1, true).unwrap();
+        assert_eq!(std::fs::read_link(bench.port(1)).unwrap(), port);
+        bench.take_out(1).unwrap();
+    }
+
+    /// After a power cut the station does not know any more that a unit was swapped.
+    #[test]
+    fn a_unit_that_took_anothers_place_is_seen_by_who_looks_at_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["units", "ports"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let mut bench = Bench::new(folder.path(), 2);
+        let other = bench.silicon(5, "-other", demo::MODEL).unwrap();
+        let mut config = bench.silicon(5, "", demo::MODEL).unwrap();
+        config.faults = vec![Fault::SwapOnReset(Box::new(other))];
+        bench.put(0, 5, config).unwrap();
+        assert!(!bench.is_another(0), "not yet");
+        std::fs::write(bench.flash(5, "-other"), "{}").unwrap();
+        assert!(bench.is_another(0));
+        bench.take_out(0).unwrap();
+        let own = bench.silicon(5, "", demo::MODEL).unwrap();
+        bench.put(0, 5, own).unwrap();
+        assert!(!bench.is_another(0), "the one that was meant is back");
+        bench.take_out(0).unwrap();
     }
 }

@@ -1,11 +1,11 @@
 //! What goes wrong at the bench, and what the person there does about it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::operator::{ANSWER, LOOK, Later, Operator, TICK, serial};
+use super::operator::{Later, Operator};
 use super::trouble::Trouble;
 
 /// A cable that was pulled stays out so long.
@@ -43,13 +43,18 @@ impl Operator<'_> {
         let Some(theirs) = self.label(other.1)? else {
             return Ok(false);
         };
-        self.troubles.remove(&one.1);
-        self.holds_label = None;
-        self.scan_slot(one.0)?;
+        if self.scan_slot(one.0)?.says != "SCAN_LABEL" {
+            return Ok(false);
+        }
         let heard = self.scan(&theirs)?;
-        if heard.says != "LABELS_SWAPPED" {
+        if heard.accepted {
             bail!("swapped labels, and the station says {}", heard.says);
         }
+        if heard.says != "LABELS_SWAPPED" {
+            return Ok(false); // the other waits for none any more: it is swapped with the next
+        }
+        self.troubles.remove(&one.1);
+        self.holds_label = None;
         self.meet("labels swapped");
         self.picture("labels-swapped").map(|()| true)
     }
@@ -92,51 +97,6 @@ impl Operator<'_> {
         }
         self.troubles.remove(&number);
         Ok(true)
-    }
-
-    /// Scans the next serial for the slot where a unit was left in; then takes that one out.
-    pub(super) fn remember(&mut self, at: usize) -> Result<()> {
-        let Some(left) = self.bench.positions[at]
-            .unit
-            .as_ref()
-            .map(|unit| unit.number)
-        else {
-            self.left_in = None;
-            return Ok(());
-        };
-        let Some(number) = self.shelf.front().copied() else {
-            self.left_in = None;
-            self.bench.positions[at].answered = false;
-            return Ok(());
-        };
-        if Instant::now() < self.not_before || !self.trouble_before(number)? {
-            return Ok(());
-        }
-        if !self.scan(&serial(number))?.accepted {
-            self.not_before = Instant::now() + LOOK; // no other slot is free
-            return Ok(());
-        }
-        let heard = self.scan_slot(at)?;
-        if heard.accepted || heard.says != "TAKE_OUT" {
-            bail!("a unit was left in, and the station says {}", heard.says);
-        }
-        self.picture("same-unit")?;
-        self.meet("units left in");
-        self.bench.take_out(at)?;
-        self.done.insert(left);
-        self.left_in = None;
-        let give_up = Instant::now() + ANSWER;
-        while !self.scan_slot(at)?.accepted {
-            if Instant::now() > give_up {
-                bail!(
-                    "a slot does not notice that it is empty:\n{}",
-                    self.terminal.screen()?
-                );
-            }
-            std::thread::sleep(4 * TICK);
-        }
-        self.shelf.pop_front();
-        self.insert(at, number)
     }
 
     pub(super) fn passed(&mut self, at: usize, number: u32) -> Result<()> {

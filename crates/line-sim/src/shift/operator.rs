@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 
 use super::ahead::Ahead;
 use super::bench::{Bench, Heard};
+use super::halt::Halt;
 use super::terminal::Terminal;
 use super::trouble::{Random, Trouble};
-use crate::demo;
 use crate::printer::LabelReader;
 
 /// Between two looks at the bench.
@@ -24,13 +24,12 @@ pub(super) const TICK: Duration = Duration::from_millis(40);
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// A slot notices by then that it is empty.
 pub(super) const LOOK: Duration = Duration::from_millis(300);
-/// From a unit's power to its first word, as long as a small one takes.
-const BOOT: Duration = Duration::from_millis(200);
 
 /// One person, with the shelf of units before them.
 pub(super) struct Operator<'a> {
     pub(super) bench: Bench,
     pub(super) terminal: &'a Terminal,
+    pub(super) halt: Halt,
     pub(super) server: Pid,
     /// What is leased before the network goes.
     pub(super) ahead: Ahead,
@@ -83,13 +82,11 @@ impl Operator<'_> {
             }
             self.next_unit()?;
             if Instant::now() > give_up {
-                let screen = self.terminal.screen()?;
-                bail!(
-                    "{} of the units are done after {within:?}:\n{screen}",
-                    self.done.len()
-                );
+                let left = self.shelf.len();
+                let (done, within) = (self.done.len(), within.as_secs());
+                bail!("{done} units are done after {within} s, {left} are on the shelf");
             }
-            std::thread::sleep(TICK);
+            self.halt.pause(TICK)?;
         }
         Ok(())
     }
@@ -109,12 +106,12 @@ impl Operator<'_> {
         let give_up = Instant::now() + 3 * ANSWER;
         while self.bench.begun == begun {
             if Instant::now() > give_up {
-                bail!("the station does not begin:\n{}", self.terminal.screen()?);
+                bail!("the station does not begin");
             }
-            std::thread::sleep(TICK);
+            self.halt.pause(TICK)?;
             self.bench.look()?;
         }
-        std::thread::sleep(4 * TICK);
+        self.halt.pause(4 * TICK)?;
         if self.terminal.screen()?.contains("PUT BACK") {
             self.picture("put-back")?;
         }
@@ -173,7 +170,7 @@ impl Operator<'_> {
 
     /// Keeps what is on the screen now; the newest of each name.
     pub(super) fn picture(&self, name: &str) -> Result<()> {
-        std::thread::sleep(4 * TICK); // until it is drawn
+        self.halt.pause(4 * TICK)?; // until it is drawn
         let path = self.screens.join(format!("{name}.txt"));
         Ok(std::fs::write(path, self.terminal.screen()?)?)
     }
@@ -189,9 +186,9 @@ impl Operator<'_> {
                 return Ok(heard.clone());
             }
             if Instant::now() > give_up {
-                bail!("a scan is not answered:\n{}", self.terminal.screen()?);
+                bail!("a scan is not answered");
             }
-            std::thread::sleep(TICK / 4);
+            self.halt.pause(TICK / 4)?;
         }
     }
 
@@ -224,10 +221,8 @@ impl Operator<'_> {
                 self.bench.positions[at].answered &= done;
             }
             ("fail", "LABELS_SWAPPED", _) => {
-                if let Some(own) = self.label(number)? {
-                    self.scan_slot(at)?;
-                    self.scan(&own)?;
-                }
+                let done = self.own_label(at, number)?;
+                self.bench.positions[at].answered &= done;
             }
             ("action", "SAME_UNIT" | "TAKE_OUT", 201) if self.left_in != Some(at) => {
                 self.bench.take_out(at)?;
@@ -259,16 +254,34 @@ impl Operator<'_> {
                 self.not_before = Instant::now() + 2 * LOOK;
             }
             ("fail", "CALL_LEAD", _) => self.call_lead(at)?,
+            ("action", "SCAN_OR_REPRINT", _) => {
+                let done = self.in_doubt(at, number)?;
+                self.bench.positions[at].answered &= done;
+            }
+            // The power failed while another stood there, and nobody was told.
+            ("ready", "SCAN_SERIAL", _) if self.bench.is_another(at) => {
+                self.bench.take_out(at)?;
+                self.shelf.push_front(number);
+            }
+            ("action", _, 209) => {
+                let another = self.bench.is_another(at);
+                if another {
+                    self.bench.take_out(at)?;
+                    self.insert(at, number)?;
+                }
+                self.bench.positions[at].answered &= another; // it may be swapped yet
+            }
             // The station forgot a serial that had no attempt yet, or the slot wants one.
             ("ready", "SCAN_SERIAL", _) => {
                 self.scan_slot(at)?;
-                self.scan(&serial(number))?;
+                let done = self.scan(&serial(number))?.accepted;
+                self.bench.positions[at].answered &= done;
             }
             ("locked", ..) => {
                 self.scan("L-1")?;
                 self.scan_slot(at)?;
             }
-            ("stop", ..) => bail!("the line has stopped:\n{}", self.terminal.screen()?),
+            ("stop", ..) => bail!("the line has stopped"),
             _ => {}
         }
         Ok(())
@@ -296,11 +309,30 @@ impl Operator<'_> {
             return Ok(false); // its turn comes with the other's
         }
         self.holds_label = None;
+        self.own_label(at, number)
+    }
+
+    /// The power failed while a label was printed: whether it came out the person sees.
+    fn in_doubt(&mut self, at: usize, number: u32) -> Result<bool> {
+        if !self.labels.is_dir() {
+            return Ok(false); // the printer is open
+        }
+        if self.label(number)?.is_some() {
+            return self.own_label(at, number);
+        }
+        self.scan_slot(at)?;
+        Ok(self.scan("REPRINT")?.accepted)
+    }
+
+    /// Scans a slot and the label that belongs there; false when it has to be done again.
+    fn own_label(&mut self, at: usize, number: u32) -> Result<bool> {
         let Some(text) = self.label(number)? else {
-            return Ok(false); // it comes out in a moment
+            return Ok(false); // it comes out in a moment, or with the next paper
         };
         // Whatever else waits for a label: this one is on the unit in this slot.
-        self.scan_slot(at)?;
+        if self.scan_slot(at)?.says != "SCAN_LABEL" {
+            return Ok(false);
+        }
         Ok(self.scan(&text)?.accepted)
     }
 
@@ -316,67 +348,6 @@ impl Operator<'_> {
             let wants = matches!(one.tile.says.as_str(), "SCAN_LABEL" | "SCAN_SLOT_FIRST");
             (wants && such(at, number)).then_some((at, number))
         })
-    }
-
-    /// Takes the next unit from the shelf, when there is room for it.
-    fn next_unit(&mut self) -> Result<()> {
-        if let Some(at) = self.left_in {
-            return self.remember(at);
-        }
-        let free = |one: &super::bench::Position| {
-            one.unit.is_none()
-                && matches!(one.tile.tone.as_str(), "empty" | "pass" | "fail" | "action")
-        };
-        let room = self.bench.positions.iter().any(free);
-        let ready = room && Instant::now() >= self.not_before;
-        let Some(number) = self.shelf.front().copied().filter(|_| ready) else {
-            return Ok(());
-        };
-        if self.ahead.lease(self.shelf.make_contiguous())? > 0 {
-            self.meet("leases taken");
-        }
-        if !self.trouble_before(number)? {
-            return Ok(());
-        }
-        let heard = self.scan(&serial(number))?;
-        let Some(at) = heard.slot.filter(|_| heard.accepted) else {
-            self.not_before = Instant::now() + LOOK; // no slot has noticed yet that it is empty
-            return Ok(());
-        };
-        if self.bench.positions[at].unit.is_some() {
-            bail!(
-                "{} is to go where a unit is:\n{}",
-                serial(number),
-                self.terminal.screen()?
-            );
-        }
-        self.shelf.pop_front();
-        self.insert(at, number)
-    }
-
-    pub(super) fn insert(&mut self, at: usize, number: u32) -> Result<()> {
-        let mut config = self.bench.silicon(number, "", demo::MODEL)?;
-        config.boot = BOOT;
-        match self.troubles.get(&number) {
-            Some(Trouble::Pull(after)) => {
-                let after = Duration::from_millis(*after);
-                self.troubles.remove(&number);
-                self.after(after, Later::Pull(at, number));
-            }
-            Some(Trouble::WrongProduct) => {
-                config = self.bench.silicon(number, "-other", "KETTLE")?;
-                self.troubles.remove(&number);
-                self.meet("wrong products");
-            }
-            Some(Trouble::Swapped) => {
-                let other = self.bench.silicon(number, "-other", demo::MODEL)?;
-                config.faults = vec![crate::unit::Fault::SwapOnReset(Box::new(other))];
-                self.troubles.remove(&number);
-                self.meet("units swapped");
-            }
-            _ => {}
-        }
-        self.bench.put(at, number, config)
     }
 }
 

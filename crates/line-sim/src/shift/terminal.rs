@@ -4,9 +4,12 @@
 //! of processes are not.
 
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// One tmux server with one window. It ends with this.
 pub(super) struct Terminal {
@@ -45,8 +48,19 @@ impl Terminal {
 
     /// Types a line, as a keyboard wedge does.
     pub(super) fn scan(&self, text: &str) -> Result<()> {
-        let commands = ["load-buffer", "-", ";", "paste-buffer", "-d"];
-        self.tmux(&commands, Some(&format!("{text}\n"))).map(drop)
+        // tmux itself dies of what is pasted where no program is, and the screen with it.
+        let commands = [
+            ["load-buffer", "-", ";"],
+            ["if-shell", "-F", "#{pane_dead}"],
+            [
+                "delete-buffer ; display-message -p dead",
+                "paste-buffer -d",
+                ";",
+            ],
+        ];
+        let said = self.tmux(commands.as_flattened(), Some(&format!("{text}\n")))?;
+        ensure!(said.stdout.is_empty(), "the station has ended");
+        Ok(())
     }
 
     /// Asks the program to end, as Ctrl-C does.
@@ -105,8 +119,31 @@ impl Terminal {
     }
 }
 
+/// A program whose terminal is gone ends by then, or is ended.
+const GONE_WITHIN: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
+
+impl Terminal {
+    /// The program while it runs, by a handle that no other process can get.
+    fn program(&self) -> Option<OwnedFd> {
+        let said = self.ask("#{pane_dead} #{pane_pid}").ok()?;
+        let number = said.strip_prefix("0 ")?.parse().ok()?;
+        pidfd_open(Pid::from_raw(number)?, PidfdFlags::empty()).ok()
+    }
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
+        let program = self.program();
         let _ = self.tmux(&["kill-server"], None);
+        // It loses its terminal, which ends it. Whatever holds it up, it outlives no shift.
+        if let Some(program) = program {
+            let mut ends = [PollFd::new(&program, PollFlags::IN)];
+            if poll(&mut ends, Some(&GONE_WITHIN)) != Ok(1) {
+                let _ = pidfd_send_signal(&program, Signal::KILL);
+            }
+        }
     }
 }

@@ -319,14 +319,22 @@ impl Floor {
     pub(super) fn slot_comes_first(&self, at: usize) -> bool {
         let other = |(nth, slot): (usize, &Slot)| nth != at && slot.label_out;
         let others = self.slots.iter().enumerate().any(other);
-        let swapped = matches!(
-            self.slots[at].state,
-            State::Running {
-                wrong: Some(WrongLabel::SwappedWith(_)),
-                ..
+        self.slots[at].was_swapped() || others || self.rules.slot_before_label
+    }
+
+    /// Of two slots that change labels each says so as long as the other does. A person who is sent
+    /// to a slot whose unit is settled would take a good label off.
+    pub(super) fn part_swapped(&mut self) {
+        for at in 0..self.slots.len() {
+            let Some(other) = self.slots[at].swapped_with() else {
+                continue;
+            };
+            let here = self.slots[at].number;
+            let mut slots = self.slots.iter();
+            if !slots.any(|slot| slot.number == other && slot.swapped_with() == Some(here)) {
+                self.mark(at, WrongLabel::WasSwapped);
             }
-        );
-        swapped || others || self.rules.slot_before_label
+        }
     }
 
     fn mark(&mut self, at: usize, what: WrongLabel) {

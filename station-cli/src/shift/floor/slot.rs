@@ -104,6 +104,9 @@ pub(super) enum WrongLabel {
     Void,
     /// It has the label of this slot's unit, and that one has its.
     SwappedWith(u32),
+    /// It was swapped with one that has its own since, or is gone: it has to show that it is on the
+    /// right unit, and no other label is to be touched.
+    WasSwapped,
 }
 
 /// When a held slot goes on.
@@ -215,6 +218,28 @@ impl Slot {
             State::Running {
                 stage: Some(Stage::Label | Stage::Printer),
                 labelled: false,
+                ..
+            }
+        )
+    }
+
+    /// The slot that it was found to have changed labels with.
+    pub(super) fn swapped_with(&self) -> Option<u32> {
+        match &self.state {
+            State::Running {
+                wrong: Some(WrongLabel::SwappedWith(other)),
+                ..
+            } if self.wants_label() => Some(*other),
+            _ => None,
+        }
+    }
+
+    /// Whether it was swapped, so that a label counts for it only after its own code.
+    pub(super) fn was_swapped(&self) -> bool {
+        matches!(
+            self.state,
+            State::Running {
+                wrong: Some(WrongLabel::SwappedWith(_) | WrongLabel::WasSwapped),
                 ..
             }
         )

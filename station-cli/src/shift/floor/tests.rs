@@ -2,6 +2,7 @@
 
 mod away;
 mod doubt;
+mod labels;
 
 use super::*;
 use crate::shift::card::Tone;
@@ -411,32 +412,6 @@ fn a_label_is_printed_again_under_its_next_number() {
     bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
     bench.pass(1);
     assert_eq!(bench.done(), ["start 1 A47 B-7", "label 1 20"]);
-}
-
-#[test]
-fn labels_that_are_swapped_are_both_refused() {
-    let mut bench = Bench::staffed();
-    for (slot, serial) in [(1, "A47"), (2, "A48"), (3, "A49")] {
-        bench.start(slot, serial);
-        bench.label(slot);
-    }
-    bench.scan("SLOT1", true, "SCAN_LABEL");
-    bench.scan("BM1:A48:K7QDM2X9TR4W", false, "LABELS_SWAPPED");
-    let said = bench.floor.banner().said;
-    assert_eq!(said.serial, "1 <-> 2");
-    for slot in [1, 2] {
-        bench.tile(slot, Tone::Fail, "LABEL", Some("LABELS_SWAPPED"));
-    }
-    bench.tile(3, Tone::Action, "LABEL", Some("SCAN_SLOT_FIRST"));
-    assert_eq!(bench.done(), [""; 0]);
-    // From now on each has to show that it is on the right one.
-    bench.scan("BM1:A48:K7QDM2X9TR4W", false, "SCAN_SLOT_FIRST");
-    bench.scan("SLOT2", true, "SCAN_LABEL");
-    bench.scan("BM1:A48:K7QDM2X9TR4W", true, "LABEL_TAKEN");
-    bench.scan("SLOT1", true, "SCAN_LABEL");
-    bench.scan("BM1:A47:K7QDM2X9TR4W", true, "LABEL_TAKEN");
-    bench.scan("BM1:A49:K7QDM2X9TR4W", true, "LABEL_TAKEN");
-    assert_eq!(bench.done(), ["label 2 20", "label 1 20", "label 3 20"]);
 }
 
 #[test]

@@ -239,7 +239,7 @@ impl Slot {
                 (tile.tone, tile.word, tile.number) = (Tone::Fail, "LABEL", 307);
                 tile.says = say("VOID_LABEL", self.number);
             }
-            (Some(Stage::Label), None) if !labelled => {
+            (Some(Stage::Label), None | Some(WrongLabel::WasSwapped)) if !labelled => {
                 (tile.tone, tile.word) = (Tone::Action, "LABEL");
                 tile.says = say("SCAN_LABEL", self.number);
             }
