@@ -51,6 +51,14 @@ pub trait Port: Send {
         self.path()
     }
 
+    /// What another program calls the port that is there now.
+    ///
+    /// # Errors
+    /// [`PortError`] when there is none, or more than one.
+    fn device(&self) -> Result<String, PortError> {
+        Ok(self.path().to_owned())
+    }
+
     /// Opens it for this process alone.
     ///
     /// # Errors
