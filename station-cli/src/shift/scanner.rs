@@ -4,10 +4,11 @@
 //! show it. The terminal's echo is off for the whole shift, because a scan may come between two
 //! reads; what was typed before the shift began is thrown away.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
@@ -64,10 +65,11 @@ fn from_stdin(lines: &mpsc::Sender<Line>) {
     let mut bytes = Zeroizing::new([0; LONGEST]);
     let mut scanned: Option<Instant> = None;
     loop {
-        let length = match io::stdin().read(&mut *bytes) {
+        // Not by way of `Stdin`, whose buffer keeps what was scanned.
+        let length = match rustix::io::read(io::stdin(), &mut *bytes) {
             Ok(0) => break,
             Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(Errno::INTR) => continue,
             Err(_) => break,
         };
         for line in splitter.push(&bytes[..length]) {
@@ -269,7 +271,7 @@ mod tests {
     /// Any control character can be in a code, and a terminal would act on it.
     #[test]
     fn a_terminal_obeys_no_byte_of_a_scan() {
-        use std::io::Write as _;
+        use std::io::{Read as _, Write as _};
 
         let (master, terminal) = pty();
         let before = tcgetattr(&terminal).unwrap();
