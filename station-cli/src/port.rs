@@ -95,7 +95,7 @@ impl SerialPort {
                 // EBUSY and a lock held by a process that may not be seen.
                 None if is_busy(error.kind()) => PortError::Busy {
                     path,
-                    holder: "a process of another user".to_owned(),
+                    holder: "another station-cli, or a process of another user".to_owned(),
                 },
                 None => PortError::Unusable {
                     path,
