@@ -46,6 +46,18 @@ pub enum ToolError {
         /// What the system says.
         reason: String,
     },
+    /// This station does not run it.
+    #[error(
+        "{step}: this station does not run {program}: whoever answers for the station writes its \
+         absolute path into tools.toml in the station's folder, as allow = [\"/usr/bin/tool\"], and the \
+         device profile names it so"
+    )]
+    NotAllowed {
+        /// In which step.
+        step: Step,
+        /// What was to be run.
+        program: String,
+    },
     /// A part of the bundle cannot be given to it.
     #[error(transparent)]
     Values(ConsoleError),

@@ -59,6 +59,7 @@ mod sync;
 mod together;
 mod token;
 mod told;
+mod tools;
 mod trust;
 mod unit;
 mod usb;
