@@ -55,7 +55,7 @@ use floor::{Do, Floor, SlotEvent};
 use scan::Scan;
 use scanner::{Line, Quiet};
 use show::Show;
-use slots::Slots;
+use slots::{ScannerAt, Slots};
 use start::{alone, floor, link, watch_panics, workers};
 use words::{Language, Words};
 use worker::{News, Order, Worker};
@@ -102,12 +102,15 @@ pub(crate) fn check_of(slots: &Path) -> anyhow::Result<Option<Check>> {
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.
 pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     // First of all: a label that is scanned while the station starts must not be shown.
-    let _quiet = Quiet::terminal();
+    let quiet = Quiet::terminal();
     let home = Arc::new(Home::open(&args.data.data)?);
     let _alone = alone(&home).await?;
     let file = args.slots.clone();
     let file = file.unwrap_or_else(|| home.dir().join("slots.toml"));
     let slots = Slots::read(&file)?;
+    if let (Some(quiet), ScannerAt::Port { .. }) = (&quiet, &slots.scanner) {
+        quiet.obey_keys();
+    }
     let server = Server::of(&home)?;
     // A server that is away is no reason not to begin: the journal says what has to come back.
     let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;

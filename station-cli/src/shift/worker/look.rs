@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::port::{Port, PortError};
 use crate::settle::Desk;
 use crate::shift::floor::Presence;
+use crate::tools::allowed;
 use crate::unit::Way;
 use crate::way::way;
 
@@ -59,5 +60,5 @@ async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Re
         operator: None,
     };
     // Without a server, as it said when it gave a lease.
-    way(&desk.order(order, true).await?)
+    allowed(home, way(&desk.order(order, true).await?)?)
 }
