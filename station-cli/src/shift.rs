@@ -22,21 +22,20 @@ mod scan;
 mod scanner;
 mod show;
 mod slots;
+mod start;
 mod wall;
 mod words;
 mod worker;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
-use fs4::fs_std::FileExt;
+use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use traveler::OrderId;
 use zeroize::Zeroizing;
 
@@ -45,7 +44,6 @@ use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, exit_code, put_all_away
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::lease::Standing;
-use crate::link::{Known, Link};
 use crate::printer::PrinterArgs;
 use crate::settle::Desk;
 use crate::sync::sync;
@@ -54,22 +52,21 @@ pub(crate) use mask::Check;
 
 use codes::Codes;
 use ends::Ends;
-use floor::{Do, Floor, Rules, SlotEvent};
-use place::SlotPort;
+use events::Events;
+use floor::{Do, Floor, SlotEvent};
 use scan::Scan;
 use scanner::{Line, Quiet};
 use show::Show;
-use slots::{SlotAt, Slots};
+use slots::Slots;
+use start::{alone, ask, floor, link, workers};
 use words::{Language, Words};
-use worker::{Kit, News, Order, Worker};
+use worker::{News, Order, Worker};
 
 /// How often what moves is drawn, and what waits is looked at.
 const FRAME: Duration = Duration::from_millis(100);
-/// A process that was killed is gone by then.
-const GONE_WITHIN: Duration = Duration::from_secs(3);
 /// How long the end of a shift uploads.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(10);
-/// How long a start asks the server what became of what a power cut left.
+/// How long a start asks the server what became of what a power cut left, and for the order.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
@@ -118,10 +115,21 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
     put_all_away(&home);
     let link = link(&home, &server, &args.order).await?;
-    drop(server);
+    let asked = ask(&home, server, &link, &args.order).await;
 
     let words = Words::of(args.language.unwrap_or(slots.language));
     let json = args.format.format == Format::Json;
+    if let Err(error) = &asked {
+        // No screen for it: that would be gone at once, and its reason stands below it.
+        let mut events = Events::open(json, args.events.as_deref())?;
+        events.tell(
+            Duration::ZERO,
+            "end",
+            &json!({ "code": exit_code(error), "open": 0 }),
+        );
+        events.end();
+    }
+    let asked = asked?;
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
@@ -129,10 +137,20 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let (of, to) = (args.order.clone(), news.clone());
     lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
         .context("the lookout cannot be started")?;
+    let mut floor = floor(&args.order, &slots);
+    if let Err(reason) = asked {
+        floor.unasked(reason);
+    }
     let mut shift = Shift {
-        floor: floor(&args.order, &slots),
+        floor,
         labels: slots.slots.iter().map(|_| None).collect(),
-        workers: workers(&args, &home, &slots.slots, (&link, &news)),
+        workers: workers(
+            &args,
+            &home,
+            &slots.slots,
+            asked.ok().as_ref(),
+            (&link, &news),
+        ),
         held: Standing::default(),
         _watching: watching,
         codes: Codes::default(),
@@ -150,86 +168,6 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
             .end(shift.now(), exit_code(error), 0, &shift.held);
     }
     code
-}
-
-/// Whether the server is there to begin with, when there is a lease to go on with.
-async fn link(home: &Home, server: &Server, order: &OrderId) -> anyhow::Result<Arc<Link>> {
-    let link = Link::default();
-    let held = Standing::of(home, Some(order))?;
-    link.looked(held.leased || held.to_upload > 0);
-    if held.leased {
-        let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
-        link.set_away(!matches!(answers, Ok(Ok(_))));
-    }
-    Ok(Arc::new(link))
-}
-
-/// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
-/// may not be gone yet.
-async fn alone(home: &Home) -> anyhow::Result<File> {
-    let path = home.dir().join("shift.lock");
-    let lock = File::create(&path).with_context(|| format!("cannot use {}", path.display()))?;
-    let give_up = Instant::now() + GONE_WITHIN;
-    while !FileExt::try_lock_exclusive(&lock)? {
-        if Instant::now() > give_up {
-            bail!("a shift is running in {} already", home.dir().display());
-        }
-        sleep(FRAME).await;
-    }
-    Ok(lock)
-}
-
-fn floor(order: &OrderId, slots: &Slots) -> Floor {
-    let rules = Rules {
-        order: order.clone(),
-        retries: slots.retries,
-        lock_after: slots.lock_after,
-        answer_within: slots.answer_within,
-        slot_before_label: slots.reading.slot_before_label,
-    };
-    Floor::new(
-        rules,
-        slots
-            .slots
-            .iter()
-            .map(|slot| (slot.number, slot.place.name())),
-    )
-}
-
-fn workers(
-    args: &ShiftArgs,
-    home: &Arc<Home>,
-    slots: &[SlotAt],
-    (link, news): (&Arc<Link>, &mpsc::UnboundedSender<News>),
-) -> Vec<Worker> {
-    // Shared: one label at a time, whatever the slot.
-    let printer = args.printer.open(home.labels());
-    let own = printer.as_folder().map(|folder| &folder.0);
-    let own_labels = own == Some(&home.labels());
-    let start = |(at, slot): (usize, &SlotAt)| {
-        let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
-        let (patience, link) = (args.wait.patience(), Arc::clone(link));
-        let (labels, order) = (printer.clone(), args.order.clone());
-        let thread = thread::Builder::new().name(format!("slot {}", slot.number));
-        Worker::start(at, thread, news.clone(), move || Kit {
-            at,
-            // Each its own connection: it was made once already, so the keys are sound.
-            server: Known {
-                server: Server::of(&home).expect("the station's keys were read a moment ago"),
-                link,
-            },
-            port: SlotPort::new(slot.place, slot.number, slot.baud),
-            labels,
-            lid: slot.lid,
-            patience,
-            own_labels,
-            order,
-            way: None,
-            news,
-            home,
-        })
-    };
-    slots.iter().enumerate().map(start).collect()
 }
 
 /// A turn that breaks off must not write over the screen; where it did is an event.
