@@ -59,6 +59,8 @@ pub(crate) struct Rules {
 pub(crate) enum Presence {
     /// Not asked since the last turn.
     Unknown,
+    /// It cannot be asked, for this reason: nobody says how the order's units are spoken to.
+    Unasked(&'static str),
     /// No port.
     Nothing,
     /// A port that says nothing: a fixture without a unit, or a dead one.
@@ -273,6 +275,13 @@ impl Floor {
     /// Whether nothing is in work any more.
     pub(crate) fn is_idle(&self) -> bool {
         !self.slots.iter().any(Slot::is_busy)
+    }
+
+    /// Nothing can be looked for, for this reason, until a slot reports something else.
+    pub(crate) fn unasked(&mut self, reason: &'static str) {
+        for slot in &mut self.slots {
+            slot.presence = Presence::Unasked(reason);
+        }
     }
 
     /// This machine's clock and the server's differ by more than anybody should accept.

@@ -180,6 +180,14 @@ impl Slot {
                 }
             }
         }
+        if let Some((reason, card)) = self.unasked() {
+            (tile.tone, tile.number) = (card.tone, card.number);
+            tile.word = card.word.unwrap_or(word(card.tone));
+            tile.says = say(match card.then {
+                Then::Wait => waits_for(card.number),
+                _ => reason,
+            });
+        }
         if let Some(why) = self.locked {
             (tile.tone, tile.word, tile.number) = (Tone::Locked, "LOCKED", 701);
             tile.says = say(why);
