@@ -135,7 +135,7 @@ mod tests {
 
         // The same tool, for a unit that only says that it resets.
         fs::write(laboratory.unit().join("stuck"), "").unwrap();
-        let refused = laboratory.tested(&["--write"]);
+        let refused = laboratory.tested(&["--write", "--overwrite"]);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{said}");
         assert!(said.contains("did not reset (boot 1)"), "{said}");
