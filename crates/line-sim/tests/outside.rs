@@ -289,7 +289,9 @@ fn flasher(folder: &Path, verify: &str) -> String {
     fs::write(&tool, FLASHER).unwrap();
     let line = |verb: &str, more: &str| {
         let (tool, folder) = (tool.display(), folder.display());
-        format!("{{ run = [\"/bin/sh\", \"{tool}\", \"{{port}}\", \"{folder}\", \"{verb}\"]{more} }}")
+        format!(
+            "{{ run = [\"/bin/sh\", \"{tool}\", \"{{port}}\", \"{folder}\", \"{verb}\"]{more} }}"
+        )
     };
     let read = ", read_back = { password = '(?m)^password: (.*)$', serial = '(?m)^serial: (.*)$' }";
     format!(
