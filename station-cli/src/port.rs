@@ -55,7 +55,7 @@ pub trait Port: Send {
     ///
     /// # Errors
     /// [`PortError`] when there is none, or more than one.
-    fn device(&self) -> Result<String, PortError> {
+    fn node(&self) -> Result<String, PortError> {
         Ok(self.path().to_owned())
     }
 

@@ -48,25 +48,7 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
     let Some(remembered) = seen.newest()? else {
         bail!("this station remembers no log: there is nothing to accept");
     };
-    let proof = match server.show_recovery(seen.note()?).await {
-        Ok(proof) => proof,
-        Err(
-            error @ CallError::Refused {
-                reason: Reason::UnknownUnit,
-                ..
-            },
-        ) => {
-            return Err(anyhow::Error::from(error)).context(
-                "the server's log does not go on from what this station remembers and names no loss \
-                 of it: hand over `station-cli sync --export FILE` to `provisioner recover`",
-            );
-        }
-        Err(error) => {
-            let failure = Failure::from(error);
-            let action = failure.advice().action;
-            return Err(anyhow::Error::from(failure).context(action));
-        }
-    };
+    let proof = asked(&server, seen.note()?).await?;
     if proof.entry.is_empty() {
         return nothing_lost(&seen, &remembered, &proof, args.format.format);
     }
@@ -122,6 +104,27 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
         true => 0,
         false => Outcome::Stop.exit_code(),
     })
+}
+
+/// What the server's log says of the checkpoint in this note.
+async fn asked(server: &Server, note: String) -> Result<ProofResponse> {
+    match server.show_recovery(note).await {
+        Ok(proof) => Ok(proof),
+        Err(
+            error @ CallError::Refused {
+                reason: Reason::UnknownUnit,
+                ..
+            },
+        ) => Err(anyhow::Error::from(error)).context(
+            "the server's log does not go on from what this station remembers and names no loss \
+                 of it: hand over `station-cli sync --export FILE` to `provisioner recover`",
+        ),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let action = failure.advice().action;
+            Err(anyhow::Error::from(failure).context(action))
+        }
+    }
 }
 
 /// The log goes on from what is remembered, by its own proof: there is nothing to accept.

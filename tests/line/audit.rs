@@ -272,13 +272,17 @@ fn a_witness_cosigns_what_goes_on_and_nothing_else() {
         .witness(&forked)
         .refused(1, "forked: its first 3 entries are not those");
 
-    // A bundle that is not whole is not cosigned.
-    let bundle = Path::new(&out).join("tile/entries/000.p/3");
+    altered_is_not_cosigned(&watched, &out);
+}
+
+/// A bundle that is not whole is not cosigned.
+fn altered_is_not_cosigned(watched: &Watched, out: &str) {
+    let bundle = Path::new(out).join("tile/entries/000.p/3");
     let mut bytes = std::fs::read(&bundle).unwrap();
     bytes[20] ^= 1;
     std::fs::write(&bundle, bytes).unwrap();
     let told = watched
-        .witness(&out)
+        .witness(out)
         .refused(1, "entry 0: its bytes are not those that were hashed")
         .refused(1, "not cosigned: the bundle is altered")
         .json();

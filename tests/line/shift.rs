@@ -233,7 +233,7 @@ fn a_shift_that_can_build_nothing_does_not_begin() {
     let site = Site::start();
     site.apply(PLAIN).ok();
     let station = site.station("bench-1");
-    let slots = "[[slot]]\nnumber = 1\npath = \"/dev/pts/no-slot\"\n";
+    let slots = "[scan]\nserial = \"P-#####\"\n[[slot]]\nnumber = 1\npath = \"/dev/pts/no-slot\"\n";
     std::fs::write(station.join("slots.toml"), slots).unwrap();
     let station = text(&station);
     let begin = |order: &str| {

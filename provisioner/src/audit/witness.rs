@@ -64,28 +64,7 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         }
         Seen::Checkpoint(seen) => Some(seen),
     };
-    let audit = Audit {
-        remembered: seen.as_slice(),
-        threads: threads(),
-        profile_of: Some(compliance::profile_sha256),
-        ..Audit::default()
-    };
-    let mut report = ledger::verify_bundle_with(&args.bundle, &key, &audit)?;
-    let mut why = "the bundle is altered".to_owned();
-    if let Some(seen) = &seen
-        && !report.findings.is_empty()
-    {
-        let alone = alone(args, &key)?;
-        if alone.findings.is_empty() {
-            why = format!(
-                "the witness has seen {} entries, and the bundle of {} does not go on from them",
-                seen.size, alone.size
-            );
-            if alone.is_clean() && accepts_the_loss(args, &alone, &memory, seen)? {
-                report = alone;
-            }
-        }
-    }
+    let (report, mut why) = judged(args, &key, &memory, seen.as_ref())?;
     if !report.is_clean() {
         let mut verdict = "altered";
         if let (Some(newer), []) = (&report.newer, &report.findings[..]) {
@@ -120,6 +99,39 @@ pub(super) fn run(args: &WitnessArgs, format: Format) -> Result<ExitCode> {
         args.home.join(VKEY).display()
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The bundle held against what this witness remembers, and what speaks against it when it is not
+/// clean. A loss that the brand owner accepts is none.
+fn judged(
+    args: &WitnessArgs,
+    key: &VerifierKey,
+    memory: &Memory,
+    seen: Option<&Checkpoint>,
+) -> Result<(Report, String)> {
+    let audit = Audit {
+        remembered: seen.map(std::slice::from_ref).unwrap_or_default(),
+        threads: threads(),
+        profile_of: Some(compliance::profile_sha256),
+        ..Audit::default()
+    };
+    let mut report = ledger::verify_bundle_with(&args.bundle, key, &audit)?;
+    let mut why = "the bundle is altered".to_owned();
+    if let Some(seen) = seen
+        && !report.findings.is_empty()
+    {
+        let alone = alone(args, key)?;
+        if alone.findings.is_empty() {
+            why = format!(
+                "the witness has seen {} entries, and the bundle of {} does not go on from them",
+                seen.size, alone.size
+            );
+            if alone.is_clean() && accepts_the_loss(args, &alone, memory, seen)? {
+                report = alone;
+            }
+        }
+    }
+    Ok((report, why))
 }
 
 /// The bundle verified without what this witness remembers.

@@ -277,13 +277,6 @@ impl Floor {
         !self.slots.iter().any(Slot::is_busy)
     }
 
-    /// Nothing can be looked for, for this reason, until a slot reports something else.
-    pub(crate) fn unasked(&mut self, reason: &'static str) {
-        for slot in &mut self.slots {
-            slot.presence = Presence::Unasked(reason);
-        }
-    }
-
     /// This machine's clock and the server's differ by more than anybody should accept.
     pub(crate) fn clock_is_wrong(&mut self, wrong: bool) {
         self.clock_is_wrong = wrong;

@@ -198,7 +198,7 @@ impl Port for SlotPort {
         &self.number
     }
 
-    fn device(&self) -> Result<String, PortError> {
+    fn node(&self) -> Result<String, PortError> {
         match (self.place.find(Path::new(USB)), &self.place) {
             (Ok(path), _) => Ok(path.display().to_string()),
             // A unit without a serial port: fastboot and its like take the place on the bus.
@@ -280,11 +280,11 @@ mod tests {
         let at = |name: &str| folder.path().join(name).display().to_string();
         let slot = |place| SlotPort::new(place, 1, 115_200);
         let port = slot(Place::path(&at("pci-*-usb-0:1.2:*")).unwrap());
-        assert!(matches!(port.device(), Err(PortError::Missing { .. })));
+        assert!(matches!(port.node(), Err(PortError::Missing { .. })));
         fs::write(at("pci-0000:00:14.0-usb-0:1.2:1.0"), "").unwrap();
-        assert_eq!(port.device().unwrap(), at("pci-0000:00:14.0-usb-0:1.2:1.0"));
+        assert_eq!(port.node().unwrap(), at("pci-0000:00:14.0-usb-0:1.2:1.0"));
         let port = slot(Place::usb("9-9.9.9").unwrap());
-        assert!(matches!(port.device(), Err(PortError::Missing { .. })));
+        assert!(matches!(port.node(), Err(PortError::Missing { .. })));
         assert!(!port.is_plugged(folder.path()));
         fs::create_dir(at("9-9.9.9")).unwrap();
         assert!(port.is_plugged(folder.path()));

@@ -5,8 +5,6 @@
 //! says so and the thread goes on. What it had in hand is in the journal.
 
 mod look;
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -363,3 +361,6 @@ impl Progress for ToFloor {
 
     fn ended(&mut self, _: &Report) {}
 }
+
+#[cfg(test)]
+mod tests;

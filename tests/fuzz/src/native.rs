@@ -7,7 +7,7 @@ use wire::message::{PUBLIC_KEY_MAX, SIGNATURE_MAX};
 use wire::unit::{Effect, FLASH_SIZE, Flash, Identity, PAGE, SigningKey, Silicon, Unit};
 use wire::{Action, Event, Exchange, Install, Link, Nonce, UnitState};
 
-const DEVICE: [u8; 4] = [0, 0x11, 0x22, 0x33];
+const ID: [u8; 4] = [0, 0x11, 0x22, 0x33];
 /// Of the station's; the proof over it is in no input by chance.
 const NONCE: Nonce = Nonce([0x5a; 16]);
 /// Number of the station's first request.
@@ -41,7 +41,7 @@ struct Chip(u32);
 impl Silicon for Chip {
     fn identity(&self) -> Identity<'_> {
         Identity {
-            device_id: &DEVICE,
+            device_id: &ID,
             macs: &[],
             model: "CAM2",
             revision: None,
@@ -71,7 +71,7 @@ impl Silicon for Chip {
 pub fn native(input: &[u8]) {
     let mut unit = Unit::new(Cells(vec![0xff; FLASH_SIZE]), Chip(1));
     let mut locked = None;
-    let device_id = DeviceId::from_bytes(&DEVICE).expect("an id");
+    let device_id = DeviceId::from_bytes(&ID).expect("an id");
     let bundle = crate::bundle().encode();
     let bundle: BundleBytes = bundle.unwrap_or_else(|error| panic!("{error}"));
     let mut station = Some(Install::new(NONCE, device_id, &bundle));

@@ -1,7 +1,8 @@
 //! A shift that is told to end: what it started ends with it.
 //!
 //! The shift itself waits in one thread, by [`Halt::pause`] alone, so that a signal is heard within
-//! one wait and everything is dropped in order. Twice means now.
+//! one wait and everything is dropped in order. A second signal changes nothing: who closes a terminal
+//! sends two at once.
 
 use std::io;
 use std::sync::Arc;
@@ -31,10 +32,7 @@ impl Halt {
             let (mut heard, halt) = (signal(kind)?, halt.clone());
             tokio::spawn(async move {
                 while heard.recv().await.is_some() {
-                    let number = kind.as_raw_value();
-                    if halt.0.swap(number, Ordering::Relaxed) != 0 {
-                        std::process::exit(BY_SIGNAL + number);
-                    }
+                    halt.0.store(kind.as_raw_value(), Ordering::Relaxed);
                 }
             });
         }
