@@ -257,8 +257,12 @@ impl Line {
         self.record(vec![event], target, State::Issued)
     }
 
-    /// Voids leases that met no unit, all of them or none; gives how many it voided. What ended
-    /// without a unit before, by an earlier call or by the clock, is as good as returned.
+    /// Voids what the station holds of the leases named, all of it or none; gives how many.
+    ///
+    /// Whatever it answers, the station holds none of them afterwards. So one that it does not hold
+    /// is no error: returned before, expired, spent, leased anew since, held by another station, or
+    /// in no record because the log was put back from a copy. It must not keep the others from
+    /// being returned, each time anew.
     ///
     /// # Errors
     /// [`CloseError`]; what was held is still held.
@@ -278,8 +282,12 @@ impl Line {
             looks += 1;
             match self.append(events) {
                 Ok(_) => return Ok(voided),
-                // The clock or a revocation ended one in between: look again.
-                Err(AppendError::Refused(Refused::LeaseOver { .. })) if looks < LOOKS => {}
+                // One ended in between: look again.
+                Err(AppendError::Refused(
+                    Refused::LeaseOver { .. }
+                    | Refused::WrongAttempt { .. }
+                    | Refused::Leased { .. },
+                )) if looks < LOOKS => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -293,19 +301,14 @@ impl Line {
         let mut events = Vec::new();
         for (serial, attempt) in &call.leases {
             let row = self.read(|ledger| ledger.lease(serial))?;
-            let row = row.ok_or_else(|| CloseError::UnknownUnit(serial.clone()))?;
-            let ended = row.attempt > *attempt || (row.voided.is_some() && row.spent_seq.is_none());
-            if row.station == *station && ended {
-                continue;
+            let held = row
+                .filter(|row| row.is_held() && row.station == *station && row.attempt == *attempt);
+            if let Some(row) = held {
+                events.push(Event::LeaseVoided {
+                    lease: lease_step(&row, call.operator.clone()),
+                    cause: VoidCause::LeaseReturned,
+                });
             }
-            // What is not this station's, or was spent, the ledger refuses.
-            let lease = LeaseStep {
-                station: station.clone(),
-                attempt: *attempt,
-                ..lease_step(&row, call.operator.clone())
-            };
-            let cause = VoidCause::LeaseReturned;
-            events.push(Event::LeaseVoided { lease, cause });
         }
         Ok(events)
     }

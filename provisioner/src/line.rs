@@ -148,9 +148,14 @@ impl Line {
         let row = self.read(|ledger| ledger.station(&name))?;
         let newest = row.as_ref().and_then(|row| row.certificate_sha256);
         match row.map(|row| row.state) {
+            Some(StationState::Revoked) => Err(Denied::Revoked(name).into()),
             Some(StationState::Enrolled) if newest == Some(caller.certificate_sha256) => Ok(name),
-            Some(StationState::Enrolled) => Err(Denied::Superseded(name).into()),
-            _ => Err(Denied::Revoked(name).into()),
+            // A server put back from before the enrolment cannot tell this from a folder that is
+            // out of date. Whoever is told that it is revoked erases what it holds, and there may
+            // be units that carry it: only a revocation on record may say so.
+            Some(StationState::Enrolled | StationState::Invited) | None => {
+                Err(Denied::NotOnRecord(name).into())
+            }
         }
     }
 

@@ -33,9 +33,13 @@ pub(crate) enum Denied {
     /// The station's right to work has ended.
     #[error("station {0} is revoked and its name is not used again: enrol under another name")]
     Revoked(StationName),
-    /// The name was enrolled again since, with another key.
-    #[error("station {0} was enrolled again with another key: use that folder, or enrol this one")]
-    Superseded(StationName),
+    /// The certificate is this site's and not the newest on record: the name was enrolled again
+    /// since, or the log was put back from before the enrolment.
+    #[error(
+        "this certificate of station {0} is not on record as its newest: use the folder that was \
+         enrolled last, or enrol this one"
+    )]
+    NotOnRecord(StationName),
 }
 
 impl From<Denied> for Status {
@@ -45,9 +49,8 @@ impl From<Denied> for Status {
                 (Code::Unauthenticated, Reason::NotPermitted)
             }
             Denied::Role => (Code::PermissionDenied, Reason::NotPermitted),
-            Denied::Revoked(_) | Denied::Superseded(_) => {
-                (Code::PermissionDenied, Reason::StationRevoked)
-            }
+            Denied::Revoked(_) => (Code::PermissionDenied, Reason::StationRevoked),
+            Denied::NotOnRecord(_) => (Code::PermissionDenied, Reason::UnknownStation),
         };
         status(code, reason, &error)
     }
@@ -189,9 +192,8 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
             (Code::InvalidArgument, Reason::BadRequest)
         }
         R::UnknownStation(_) => (Code::NotFound, Reason::UnknownStation),
-        R::StationRevoked(_) | R::NotEnrolled(_) | R::NotRevoked(_) => {
-            (Code::PermissionDenied, Reason::StationRevoked)
-        }
+        R::NotEnrolled(_) => (Code::PermissionDenied, Reason::UnknownStation),
+        R::StationRevoked(_) | R::NotRevoked(_) => (Code::PermissionDenied, Reason::StationRevoked),
         R::TokenUnknown(_) | R::TokenSpent(_) | R::TokenExpired { .. } | R::TokenRepeated(_) => {
             (Code::PermissionDenied, Reason::TokenRefused)
         }

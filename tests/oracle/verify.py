@@ -8,12 +8,17 @@ that an auditor can read it in a sitting and need not believe the program that m
     verify.py entry VKEY ENTRY PROOF        one entry is in the log that the key signs for
     verify.py log VKEY BUNDLE [OLDER...]    the whole log, and that it goes on from older checkpoints
 
+Of what the entries say it judges one thing, since a lease is used where nobody can look: each
+credential was recorded once, spent once at most and by who held it, and never after it was voided
+for good. What else the entries must keep to, the program's own `audit verify` judges.
+
 Exit code 0 good, 1 not as it was signed, 2 unusable arguments: what is named is not there, or is no
 such thing.
 """
 
 import base64
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -164,17 +169,86 @@ def entries(data, width):
     return all_of
 
 
+class Credentials:
+    """What is leased to whom, as the entries tell it one by one.
+
+    A serial has one lease at a time: a dict of its entry's fields, with what became of it as `end`:
+    None while it is held, else `spent` or the cause of its void.
+    """
+
+    def __init__(self):
+        self.passwords = set()
+        self.newest = {}
+        self.leases = {}
+
+    def hear(self, number, data):
+        try:
+            told = json.loads(data)
+            kind = told["kind"]
+            # Written again after a loss: the same rules, at its new place.
+            if kind == "recovered":
+                told = told["entry"]
+                kind = told["kind"]
+            if kind in ("issued", "leased", "spent", "lease_voided"):
+                getattr(self, kind)(told)
+            if kind == "serial_blocked" and told.get("evidence"):
+                # Its password is burnt, if it was not before.
+                self.passwords.add(told["evidence"]["entry"]["fingerprint"])
+        except (KeyError, TypeError, ValueError):
+            raise Bad("entry %d is none" % number)
+        except Bad as why:
+            raise Bad("entry %d, %s of %s: %s" % (number, kind, told["serial"], why))
+
+    def minted(self, told):
+        serial, password = told["serial"], told["fingerprint"]
+        need(password not in self.passwords, "an earlier entry has its password")
+        held = self.leases.get(serial)
+        need(held is None or held["end"], "it is leased, and nobody has ended that")
+        need(told["attempt"] > self.newest.get(serial, 0), "it is no later attempt")
+        self.passwords.add(password)
+        self.newest[serial] = told["attempt"]
+
+    issued = minted
+
+    def leased(self, told):
+        self.minted(told)
+        fields = ("attempt", "station", "order", "expires")
+        self.leases[told["serial"]] = dict({name: told[name] for name in fields}, end=None)
+
+    def lease_of(self, told):
+        lease = self.leases.get(told["serial"])
+        need(lease, "it was never leased")
+        for name in ("attempt", "station", "order"):
+            need(lease[name] == told[name], "its lease has another %s" % name)
+        return lease
+
+    def spent(self, told):
+        lease = self.lease_of(told)
+        # Built in time and told of late is as good: its station had no network.
+        need(lease["end"] in (None, "lease_expired"), "its lease was over: %s" % lease["end"])
+        need(self.newest[told["serial"]] == told["attempt"], "a later attempt was issued")
+        lease["end"] = "spent"
+
+    def lease_voided(self, told):
+        lease = self.lease_of(told)
+        need(lease["end"] is None, "its lease was over: %s" % lease["end"])
+        lease["end"] = told["cause"]
+
+
 def log(key, bundle, older):
     size, top = checkpoint(read(bundle, "checkpoint"), key)
-    leaves = []
+    leaves, credentials = [], Credentials()
     for index in range((size + WIDTH - 1) // WIDTH):
         width = min(WIDTH, size - index * WIDTH)
-        fresh = [leaf(one) for one in entries(tile(bundle, "entries", index, width), width)]
+        told = entries(tile(bundle, "entries", index, width), width)
+        fresh = [leaf(one) for one in told]
         held = tile(bundle, "0", index, width)
         for nth, one in enumerate(fresh):
             same = held[32 * nth : 32 * nth + 32] == one
             need(same, "entry %d is not the one that was hashed" % (index * WIDTH + nth))
         leaves += fresh
+        for nth, one in enumerate(told):
+            credentials.hear(index * WIDTH + nth, one)
     need(root(leaves) == top, "the entries lead to another root than was signed")
     for path in older:
         before, what = checkpoint(read(path), key)

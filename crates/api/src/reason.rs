@@ -34,11 +34,11 @@ reasons! {
     BadRequest = "BAD_REQUEST",
     /// The caller has no certificate of this site, or its role may not do this.
     NotPermitted = "NOT_PERMITTED",
-    /// The station was revoked, or its certificate is not the newest one.
+    /// The station was revoked, and that is on record: it erases what it holds.
     StationRevoked = "STATION_REVOKED",
     /// The enrolment token is unknown, used or too old.
     TokenRefused = "TOKEN_REFUSED",
-    /// No such station.
+    /// No such station, or its certificate is not the newest on record.
     UnknownStation = "UNKNOWN_STATION",
     /// No such order.
     UnknownOrder = "UNKNOWN_ORDER",

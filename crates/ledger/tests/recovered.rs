@@ -370,6 +370,87 @@ fn leases_come_back_by_their_proofs() {
     line.check();
 }
 
+/// Of leases that ended before the loss the ends are lost too. What bounds minting does not bind what
+/// was minted, or units that are proven would be blocked for want of what nobody can prove.
+#[test]
+fn leases_whose_ends_are_lost_bind_none_that_came_after() {
+    let made = || order_created("WO-2", 600, 0);
+    let at_two = |unit: &str| leased_with(unit, 1, |it| it.lease.order = order("WO-2"));
+    let names: Vec<String> = (1..=257).map(|number| format!("BM-{number}")).collect();
+    let (last, many) = names.split_last().unwrap();
+    let (mut lost, mut line) = (Line::new(), Line::new());
+    line.ok(made());
+    let kept = lost.ok(made()) + 1;
+    let leases = many.iter().map(|name| at_two(name));
+    lost.append(change(leases.collect())).unwrap();
+    let returned = many.iter().map(|name| {
+        let mut lease = lease_step(step(name, 1));
+        lease.order = order("WO-2");
+        let cause = VoidCause::LeaseReturned;
+        Event::LeaseVoided { lease, cause }
+    });
+    lost.append(change(returned.collect())).unwrap();
+    lost.ok(at_two(last));
+    line.ok(Event::LogRecovered(Box::new(LogRecovered {
+        restored: kept,
+        kept,
+        lost: newest(&lost).size - kept,
+        ..recovery(&lost)
+    })));
+    let leased = |one: &Recovered| matches!(one.entry.event, Event::Leased(_));
+    let proven = kept_by_a_station(&lost, kept);
+    let again = proven.iter().filter(|one| leased(one)).map(again);
+    line.append(change(again.collect())).unwrap();
+    let one_more = Refused::LeasesHeld {
+        station: station("bench-1"),
+        held: 257,
+    };
+    assert_eq!(
+        line.try_one(leased_with("BM-900", 1, |_| {})),
+        Err(one_more)
+    );
+    line.check();
+}
+
+/// A unit that was built in time and told of late is none of those that came back, and its report is
+/// what may be lost.
+#[test]
+fn leases_that_came_back_bind_none_that_came_after() {
+    let (mut lost, mut line) = (Line::new(), Line::new());
+    let over = |line: &mut Line, unit: &str| {
+        let events = vec![lease_voided(unit, 1, VoidCause::LeaseExpired)];
+        let late = change(events);
+        line.append(traveler::Change {
+            time: at(LASTS),
+            ..late
+        })
+        .unwrap();
+    };
+    let names: Vec<String> = (1..=14).map(|number| format!("BM-{number}")).collect();
+    for name in &names {
+        lost.ok(leased_until(name, LASTS));
+        over(&mut lost, name);
+    }
+    assert!(matches!(
+        lost.try_one(leased_until("BM-15", 2 * LASTS)),
+        Err(Refused::LeasesReturned { .. })
+    ));
+    lost.ok(spent("BM-1", 1));
+    lost.ok(leased_until("BM-15", 2 * LASTS));
+    line.ok(Event::LogRecovered(Box::new(recovery(&lost))));
+    for one in kept_by_a_station(&lost, KEPT) {
+        let Event::Leased(leased) = &one.entry.event else {
+            continue;
+        };
+        line.ok(again(&one));
+        let serial = leased.lease.serial.to_string();
+        if serial != "BM-15" {
+            over(&mut line, &serial);
+        }
+    }
+    line.check();
+}
+
 /// A lost lease that the rules refuse burns its password with the block of its serial.
 #[test]
 fn a_blocked_lease_burns_its_password() {

@@ -16,7 +16,7 @@ use traveler::{Blocked, Change, Event, LogRecovered, OperatorId, Recovered, Seri
 use super::journal::Journal;
 use super::loss::Loss;
 use super::order::OrderAgain;
-use super::withdrawn::{self, Withdrawn};
+use super::withdrawn::Withdrawn;
 use crate::auth::sha256;
 use crate::keys::LogKey;
 use crate::line::now;
@@ -74,10 +74,10 @@ pub(super) fn write(
     let mut written = Written::default();
     let mut blocks: Vec<Blocked> = Vec::new();
     let reader = pen.log.reader()?;
-    let voids = withdrawn::by_later_ones(&reader, &loss.units)?;
+    let withdrawn = Withdrawn::by(&reader, &loss.units, now())?;
     drop(reader);
-    for batch in loss.units.chunks(BATCH) {
-        pen.units(batch, &voids, &mut written, &mut blocks)?;
+    for batch in withdrawn.in_order(&loss.units).chunks(BATCH) {
+        pen.units(batch, &withdrawn, &mut written, &mut blocks)?;
     }
     blocks.extend(loss.unproven.values().cloned());
     blocks.extend(not_yet_blocked(&pen.log.reader()?, said.block)?);
@@ -136,17 +136,16 @@ impl Pen<'_> {
     /// Writes lost entries again; what the rules refuse is blocked.
     fn units(
         &mut self,
-        batch: &[Recovered],
-        voids: &Withdrawn,
+        batch: &[&Recovered],
+        withdrawn: &Withdrawn,
         written: &mut Written,
         blocks: &mut Vec<Blocked>,
     ) -> Result<()> {
         let changes: Vec<Change> = batch
             .iter()
             .map(|one| {
-                let again = Event::Recovered(Box::new(one.clone()));
-                let voids = withdrawn::before(voids, &one.entry.event);
-                self.change(voids.chain([again]).collect())
+                let again = Event::Recovered(Box::new((*one).clone()));
+                self.change(withdrawn.around(&one.entry.event, again))
             })
             .collect();
         for (one, outcome) in batch
@@ -172,7 +171,7 @@ impl Pen<'_> {
                 device_id: event.step().map(|(step, _)| step.device_id.clone()),
                 reason: reason.chars().take(400).collect(),
                 by: Vec::new(),
-                evidence: minted.then(|| Box::new(one.clone())),
+                evidence: minted.then(|| Box::new((*one).clone())),
             });
         }
         Ok(())

@@ -10,6 +10,7 @@ mod contention;
 mod generator;
 mod lease;
 mod profiles;
+mod put_back;
 mod reopen;
 mod roles;
 mod rotation;

@@ -113,9 +113,44 @@ async fn a_newer_certificate_ends_the_older_one() {
     let mut new = town.bench("bench-1").await;
     assert_eq!(
         reason(old.issue(&order, &Unit::new(1)).await),
-        Reason::StationRevoked
+        Reason::UnknownStation
     );
     new.issue(&order, &Unit::new(1)).await.unwrap();
+}
+
+/// A station that is told that it is revoked erases its lease, under units that are being built. A
+/// server put back whole from before an enrolment has no such thing on record.
+#[tokio::test]
+async fn a_station_enrolled_after_the_copy_is_unknown_and_not_revoked() {
+    let town = Town::start().await;
+    let order = town.order(2).await;
+    let invitation = town.token("bench-1").await;
+    town.bench("bench-2").await;
+    let (site, dir) = town.stop().await;
+    let (copy, copied) = Town::image(&dir);
+
+    let town = Town::again(site, dir).await;
+    let invited = town.enrol(&invitation).await.unwrap();
+    let newer = town.bench("bench-2").await;
+    let never = town.bench("bench-3").await;
+    drop(town.stop().await);
+
+    let town = Town::again(copy, copied).await;
+    for bench in [&invited, &newer, &never] {
+        let mut bench = town.meet(bench).await;
+        let clock = bench.client.show_clock(v1::ShowClockRequest {}).await;
+        assert_eq!(reason(clock), Reason::UnknownStation);
+        let issued = bench.issue(&order, &Unit::new(1)).await;
+        assert_eq!(reason(issued), Reason::UnknownStation);
+    }
+    // What is revoked here is revoked, whichever certificate it shows.
+    let revoke = v1::RevokeStationRequest {
+        station: "bench-2".into(),
+    };
+    town.admin().await.revoke_station(revoke).await.unwrap();
+    let mut bench = town.meet(&newer).await;
+    let clock = bench.client.show_clock(v1::ShowClockRequest {}).await;
+    assert_eq!(reason(clock), Reason::StationRevoked);
 }
 
 #[tokio::test]

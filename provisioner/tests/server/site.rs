@@ -1,6 +1,6 @@
 //! A running server, an administrator and as many stations as a test needs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use api::v1::administration_client::AdministrationClient;
 use api::v1::enrolment_client::EnrolmentClient;
@@ -32,6 +32,7 @@ pub(crate) struct Town {
 #[derive(Clone)]
 pub(crate) struct Bench {
     pub(crate) client: ProvisioningClient<Channel>,
+    identity: Identity,
 }
 
 /// One unit that makes its own key.
@@ -137,6 +138,25 @@ impl Town {
         self
     }
 
+    /// An image of the stopped site, its token with it, so that nothing in it is out of step.
+    pub(crate) fn image(dir: &tempfile::TempDir) -> (Site, tempfile::TempDir) {
+        fn copy(from: &Path, to: &Path) {
+            std::fs::create_dir_all(to).unwrap();
+            for entry in std::fs::read_dir(from).unwrap() {
+                let entry = entry.unwrap();
+                let to = to.join(entry.file_name());
+                match entry.file_type().unwrap() {
+                    kind if kind.is_dir() => copy(&entry.path(), &to),
+                    kind if kind.is_file() => drop(std::fs::copy(entry.path(), to).unwrap()),
+                    _ => {} // a socket is of the process that made it
+                }
+            }
+        }
+        let image = tempfile::tempdir().unwrap();
+        copy(dir.path(), image.path());
+        (Site::at(&image.path().join("provisioner")), image)
+    }
+
     pub(crate) async fn stop(self) -> (Site, tempfile::TempDir) {
         self.running.stop().await.unwrap();
         (self.site, self._dir)
@@ -211,8 +231,17 @@ impl Town {
         let enrolled = door.enrol(request).await?.into_inner();
         let certificate = identity::pem("CERTIFICATE", &enrolled.certificate);
         let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem());
-        let client = ProvisioningClient::new(self.channel(Some(identity)).await);
-        Ok(Bench { client })
+        Ok(self.known(identity).await)
+    }
+
+    async fn known(&self, identity: Identity) -> Bench {
+        let client = ProvisioningClient::new(self.channel(Some(identity.clone())).await);
+        Bench { client, identity }
+    }
+
+    /// The same station at this server, whatever it knows of it.
+    pub(crate) async fn meet(&self, bench: &Bench) -> Bench {
+        self.known(bench.identity.clone()).await
     }
 
     pub(crate) async fn bench(&self, station: &str) -> Bench {

@@ -49,6 +49,11 @@ pub fn leased_with(unit: &str, attempt: u32, edit: impl FnOnce(&mut Leased)) -> 
     Event::Leased(Box::new(leased))
 }
 
+/// A lease of a first attempt that ends when so many seconds are over.
+pub fn leased_until(unit: &str, seconds: i64) -> Event {
+    leased_with(unit, 1, |leased| leased.expires = at(seconds))
+}
+
 pub fn spent(unit: &str, attempt: u32) -> Event {
     spent_with(unit, attempt, |_| {})
 }
