@@ -182,15 +182,18 @@ async fn lay_aside(home: &Home, server: &Server) -> Result<Vec<Serial>> {
     let mut left = Vec::new();
     for open in home.journal().open()? {
         let mut claim = home.journal().claim(&open.serial)?;
-        if desk.settle_if_ended(&mut claim).await? != Fate::Forgotten {
-            continue;
+        match desk.settle_if_ended(&mut claim).await {
+            Ok(Fate::Forgotten) => {}
+            Ok(_) | Err(Failure::Hold { .. }) => continue, // on hold it waits for a person
+            Err(failure) => return Err(failure.into()),
         }
         let folder = home.dir().join("lost");
         durable::make_folder(&folder)?;
         let record = serde_json::to_vec(&open)?;
         let path = folder.join(format!("{}.json", open.serial));
         durable::replace(&path, &record, durable::PRIVATE)?;
-        claim.settle()?;
+        home.outbox().lay_aside(&open.serial, &folder)?;
+        desk.close(&mut claim)?;
         left.push(open.serial);
     }
     Ok(left)
