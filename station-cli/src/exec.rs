@@ -46,6 +46,18 @@ pub enum ToolError {
         /// What the system says.
         reason: String,
     },
+    /// This station does not run it.
+    #[error(
+        "{step}: this station does not run {program}: whoever answers for the station writes its \
+         absolute path into tools.toml in the station's folder, as allow = [\"/usr/bin/tool\"], and the \
+         device profile names it so"
+    )]
+    NotAllowed {
+        /// In which step.
+        step: Step,
+        /// What was to be run.
+        program: String,
+    },
     /// A part of the bundle cannot be given to it.
     #[error(transparent)]
     Values(ConsoleError),
@@ -176,15 +188,18 @@ impl ToolUnit {
                 tokio::join!(write, read(stdout), read(stderr), child.wait());
             (out, err, ended)
         };
-        let Ok((mut out, err, ended)) = timeout(within, talking).await else {
+        let Ok((out, err, ended)) = timeout(within, talking).await else {
             let seconds = within.as_secs();
             return Err(ToolError::TimedOut { step, seconds }); // the group dies with `group`
         };
-        out.push(b'\n'); // a last line without an end is not one with the first of the other
-        out.extend_from_slice(&err);
+        // Not one behind the other in place: what outgrew its memory would be left there, not wiped.
+        let mut both = Zeroizing::new(Vec::with_capacity(out.len() + 1 + err.len()));
+        both.extend_from_slice(&out);
+        both.push(b'\n'); // a last line without an end is not one with the first of the other
+        both.extend_from_slice(&err);
         let code = ended.ok().and_then(|status| status.code());
         match code {
-            Some(0) => Ok(out),
+            Some(0) => Ok(both),
             Some(code) if line.absent.contains(&code) => Err(ToolError::Absent { step }),
             Some(code) if line.refused.contains(&code) => Err(ToolError::Refused { step }),
             code => Err(ToolError::Failed {

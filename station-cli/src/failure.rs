@@ -375,7 +375,7 @@ fn at_unit(error: &UnitError) -> Advice {
             row(Rework, "FAIL_COMM", "FAIL COMM", "reseat the unit, run again"),
         UnitError::Tool(ToolError::TimedOut { .. } | ToolError::Failed { .. }) =>
             row(Rework, "TOOL_FAILED", "TOOL FAILED", "reseat the unit, run again; then call an engineer"),
-        UnitError::Tool(ToolError::Missing { .. } | ToolError::Values(_)) =>
+        UnitError::Tool(ToolError::Missing { .. } | ToolError::NotAllowed { .. } | ToolError::Values(_)) =>
             row(Refused, "TOOL_MISSING", "TOOL NOT USABLE", "call an engineer: the device profile's tool"),
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> anyhow::Result<ExitCode> {
+    station_cli::keep_to_itself()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

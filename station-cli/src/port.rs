@@ -51,6 +51,14 @@ pub trait Port: Send {
         self.path()
     }
 
+    /// What another program calls the port that is there now.
+    ///
+    /// # Errors
+    /// [`PortError`] when there is none, or more than one.
+    fn device(&self) -> Result<String, PortError> {
+        Ok(self.path().to_owned())
+    }
+
     /// Opens it for this process alone.
     ///
     /// # Errors
@@ -87,7 +95,7 @@ impl SerialPort {
                 // EBUSY and a lock held by a process that may not be seen.
                 None if is_busy(error.kind()) => PortError::Busy {
                     path,
-                    holder: "a process of another user".to_owned(),
+                    holder: "another station-cli, or a process of another user".to_owned(),
                 },
                 None => PortError::Unusable {
                     path,

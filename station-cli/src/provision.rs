@@ -24,6 +24,7 @@ use crate::port::Port;
 use crate::report::{Doubt, Report};
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::Desk;
+use crate::tools::allowed;
 use crate::unit::{Unit, Way};
 use crate::way::way;
 
@@ -142,7 +143,7 @@ where
         // First of all: a log that was rewritten settles nothing, and closes no record.
         // A server that is away stops only what this station has no lease for.
         let order = self.order(claim).await?;
-        self.way = way(&order)?;
+        self.way = allowed(self.desk.home, way(&order)?)?;
         self.product_sha256.clone_from(&order.product_sha256);
         self.slot_is_free().await?;
         self.finish_withdrawal(claim).await?;

@@ -2,9 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::future::Future;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use console::Term;
+use rustix::io::Errno;
 use traveler::Serial;
 use zeroize::Zeroizing;
 
@@ -103,7 +105,25 @@ pub struct StdinScanner;
 
 impl StdinScanner {
     /// The longest scan that is read, in bytes; a label's code is under 120.
-    const LONGEST: u64 = 1_024;
+    const LONGEST: usize = 1_024;
+}
+
+/// One line, read from the descriptor itself: a buffer in between would keep what was scanned. No
+/// byte behind the line is taken. `None` at the end.
+fn line(from: impl AsFd) -> io::Result<Option<Zeroizing<String>>> {
+    // As large as it gets: one that grew would leave copies behind that nobody wipes.
+    let mut line = Zeroizing::new(Vec::with_capacity(StdinScanner::LONGEST));
+    let mut byte = Zeroizing::new([0; 1]);
+    while line.len() < StdinScanner::LONGEST && !line.ends_with(b"\n") {
+        match rustix::io::read(&from, &mut *byte) {
+            Ok(0) => break,
+            Ok(_) => line.push(byte[0]),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let text = std::str::from_utf8(&line).map_err(|_| io::ErrorKind::InvalidData)?;
+    Ok((!line.is_empty()).then(|| Zeroizing::new(text.to_owned())))
 }
 
 impl Scanner for StdinScanner {
@@ -120,11 +140,31 @@ impl Scanner for StdinScanner {
                 let text = Zeroizing::new(term.read_secure_line()?);
                 return Ok((!text.is_empty()).then_some(text));
             }
-            let mut text = Zeroizing::new(String::new());
-            let mut input = io::stdin().lock().take(StdinScanner::LONGEST);
-            let length = input.read_line(&mut text)?;
-            Ok((length > 0).then_some(text))
+            line(io::stdin())
         });
         reading.await.map_err(io::Error::other)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_taken_and_not_a_byte_more() {
+        let (mut from, mut to) = UnixStream::pair().unwrap();
+        to.write_all(b"BM1:A47:X\nrest").unwrap();
+        drop(to);
+        assert_eq!(
+            line(&from).unwrap().as_deref().map(String::as_str),
+            Some("BM1:A47:X\n")
+        );
+        let mut rest = String::new();
+        from.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "rest");
+        assert!(line(&from).unwrap().is_none());
     }
 }

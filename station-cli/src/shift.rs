@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use traveler::OrderId;
@@ -51,12 +52,13 @@ pub(crate) use mask::Check;
 
 use codes::Codes;
 use ends::Ends;
+use events::Events;
 use floor::{Do, Floor, SlotEvent};
 use scan::Scan;
 use scanner::{Line, Quiet};
 use show::Show;
-use slots::Slots;
-use start::{alone, floor, link, watch_panics, workers};
+use slots::{ScannerAt, Slots};
+use start::{alone, ask, floor, link, workers};
 use words::{Language, Words};
 use worker::{News, Order, Worker};
 
@@ -64,7 +66,7 @@ use worker::{News, Order, Worker};
 const FRAME: Duration = Duration::from_millis(100);
 /// How long the end of a shift uploads.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(10);
-/// How long a start asks the server what became of what a power cut left.
+/// How long a start asks the server what became of what a power cut left, and for the order.
 const SYNC_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
@@ -102,21 +104,35 @@ pub(crate) fn check_of(slots: &Path) -> anyhow::Result<Option<Check>> {
 /// Works until no more scans come, or it is interrupted; then finishes what is in work.
 pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     // First of all: a label that is scanned while the station starts must not be shown.
-    let _quiet = Quiet::terminal();
+    let quiet = Quiet::terminal();
     let home = Arc::new(Home::open(&args.data.data)?);
     let _alone = alone(&home).await?;
     let file = args.slots.clone();
     let file = file.unwrap_or_else(|| home.dir().join("slots.toml"));
     let slots = Slots::read(&file)?;
+    if let (Some(quiet), ScannerAt::Port { .. }) = (&quiet, &slots.scanner) {
+        quiet.obey_keys();
+    }
     let server = Server::of(&home)?;
     // A server that is away is no reason not to begin: the journal says what has to come back.
     let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
     put_all_away(&home);
     let link = link(&home, &server, &args.order).await?;
-    drop(server);
+    let asked = ask(&home, server, &link, &args.order).await;
 
     let words = Words::of(args.language.unwrap_or(slots.language));
     let json = args.format.format == Format::Json;
+    if let Err(error) = &asked {
+        // No screen for it: that would be gone at once, and its reason stands below it.
+        let mut events = Events::open(json, args.events.as_deref())?;
+        events.tell(
+            Duration::ZERO,
+            "end",
+            &json!({ "code": exit_code(error), "open": 0 }),
+        );
+        events.end();
+    }
+    let asked = asked?;
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
@@ -124,10 +140,20 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let (of, to) = (args.order.clone(), news.clone());
     lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
         .context("the lookout cannot be started")?;
+    let mut floor = floor(&args.order, &slots);
+    if let Err(reason) = asked {
+        floor.unasked(reason);
+    }
     let mut shift = Shift {
-        floor: floor(&args.order, &slots),
+        floor,
         labels: slots.slots.iter().map(|_| None).collect(),
-        workers: workers(&args, &home, &slots.slots, (&link, &news)),
+        workers: workers(
+            &args,
+            &home,
+            &slots.slots,
+            asked.ok().as_ref(),
+            (&link, &news),
+        ),
         held: Standing::default(),
         _watching: watching,
         codes: Codes::default(),
@@ -145,6 +171,14 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
             .end(shift.now(), exit_code(error), 0, &shift.held);
     }
     code
+}
+
+/// A turn that breaks off must not write over the screen; where it did is an event.
+fn watch_panics(news: mpsc::UnboundedSender<News>) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        let _ = news.send(News::Broke(place.unwrap_or_default()));
+    }));
 }
 
 /// One shift under way.

@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
     ) -> Result<Unit<S>, PortError> {
         match way.as_ref().map(|profile| &profile.driver) {
             Some(Driver::Exec(exec)) => {
-                let tool = ToolUnit::new(Arc::clone(exec), port.path());
+                let tool = ToolUnit::new(Arc::clone(exec), &port.device()?);
                 Ok(Unit::Exec(tool))
             }
             _ => Ok(Unit::on(port.open().await?, way)),

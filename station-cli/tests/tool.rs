@@ -133,9 +133,17 @@ mod tests {
         let held = fs::read_to_string(laboratory.unit().join("psk")).unwrap();
         assert!(!said.contains(held.trim()) && said.contains("\"read_back\":[\"password\"]"));
 
+        // It holds one now: nothing is written over it unless that is said.
+        let refused = laboratory.tested(&["--write"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("nothing was written"), "{said}");
+        let holds = fs::read_to_string(laboratory.unit().join("psk")).unwrap();
+        assert_eq!(holds, held);
+
         // The same tool, for a unit that only says that it resets.
         fs::write(laboratory.unit().join("stuck"), "").unwrap();
-        let refused = laboratory.tested(&["--write"]);
+        let refused = laboratory.tested(&["--write", "--overwrite"]);
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(1), "{said}");
         assert!(said.contains("did not reset (boot 1)"), "{said}");

@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod bench;
 mod binaries;
 mod kill;
 mod lease;

@@ -3,48 +3,49 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use line_sim::unit::SimUnit;
 use line_sim::{PrinterFault, SimPrinter, picture};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
+use crate::bench::Bench;
 use crate::binaries::{Done, WITHIN, binaries, end_of, run, run_with, text_of, until};
 use crate::site::{Site, text};
-use crate::units::{Held, port, silicon};
+use crate::units::{Held, port};
 
 /// A label of every kind of code there is.
 const KETTLE: &str = "sku = \"KETTLE-1\"\nname = \"Kettle, größer\"\nmodel = \"KT1\"\n\
     [label]\ntemplate = \"wifi\"\ngtin = \"6291041500213\"\nssid = \"Kettle-{serial_4}\"\n\
     serial_max = 12\n";
 
-struct Bench {
-    site: Site,
-    station: PathBuf,
-    order: String,
-    unit: SimUnit,
-    flash: PathBuf,
+/// A bench with a printer.
+struct Desk {
+    bench: Bench,
     printer: SimPrinter,
 }
 
-impl Bench {
-    fn start() -> Bench {
-        let site = Site::start();
-        site.apply(KETTLE).ok();
-        let (order, station) = (site.order("KETTLE-1", 2, 20), site.station("bench-1"));
-        let flash = site.path("units/1.json");
-        let unit = SimUnit::spawn(silicon(1, "KT1", &flash)).unwrap();
-        let printer = SimPrinter::start().unwrap();
-        Bench {
-            site,
-            station,
-            order,
-            unit,
-            flash,
-            printer,
+impl std::ops::Deref for Desk {
+    type Target = Bench;
+
+    fn deref(&self) -> &Bench {
+        &self.bench
+    }
+}
+
+impl Desk {
+    fn start() -> Desk {
+        Desk {
+            bench: Bench::of(KETTLE, "KETTLE-1", "KT1"),
+            printer: SimPrinter::start().unwrap(),
         }
+    }
+
+    /// The same for another order.
+    fn for_order(mut self, order: String) -> Desk {
+        self.bench.order = order;
+        self
     }
 
     fn turn(&self, serial: &str, scanned: &str) -> Done {
@@ -100,7 +101,7 @@ fn ended(done: &Done, code: i32, reason: &str) {
 
 #[test]
 fn a_label_is_on_paper_once_for_each_number_whatever_the_printer_does() {
-    let bench = Bench::start();
+    let bench = Desk::start();
     bench.printer.fault(PrinterFault::PaperOut);
     let done = bench.turn("K-0001", "");
     ended(&done, 10, "PRINTER");
@@ -172,7 +173,7 @@ fn a_label_is_on_paper_once_for_each_number_whatever_the_printer_does() {
 
 #[test]
 fn trouble_before_a_label_costs_nothing_and_trouble_in_it_a_number() {
-    let bench = Bench::start();
+    let bench = Desk::start();
     for (fault, says) in [
         (PrinterFault::HeadOpen, "head is open"),
         (PrinterFault::Paused, "paused"),
@@ -224,7 +225,7 @@ fn others_verify(site: &Site) {
 }
 
 /// Every code on every label, as the printer's firmware draws it, by zbar and libdmtx.
-fn others_read(bench: &Bench) {
+fn others_read(bench: &Desk) {
     let path = bench.site.path("label.pbm");
     let held = Held::in_flash(&bench.flash).unwrap();
     for (nth, mark) in ["", " R1"].into_iter().enumerate() {
@@ -257,7 +258,7 @@ fn others_read(bench: &Bench) {
 }
 
 /// A label that went to a printer is in no file of the station.
-fn nothing_is_left(bench: &Bench) {
+fn nothing_is_left(bench: &Desk) {
     let held = Held::in_flash(&bench.flash).unwrap();
     let mut folders = vec![bench.station.clone(), bench.site.data()];
     while let Some(folder) = folders.pop() {
@@ -277,7 +278,7 @@ fn nothing_is_left(bench: &Bench) {
 
 #[test]
 fn a_template_of_one_s_own_is_part_of_the_product() {
-    let bench = Bench::start();
+    let bench = Desk::start();
     let own = "name = \"own\"\nwidth = 60.0\nheight = 30.0\n\
         [[item]]\nkind = \"text\"\nat = [2.0, 1.0]\nheight = 2.5\n\
         value = \"OUR {serial} #{attempt}{reprint}\"\n\
@@ -285,7 +286,7 @@ fn a_template_of_one_s_own_is_part_of_the_product() {
         small_height = 2.75\nsmall_step = 3.0\n\
         [[item]]\nkind = \"qr\"\nat = [44.0, 12.0]\nmodule = 0.375\ncontent = \"scan\"\n";
     std::fs::write(bench.site.path("own.toml"), own).unwrap();
-    let with = |bench: &Bench, label: &str| {
+    let with = |bench: &Desk, label: &str| {
         let head = "sku = \"POT-1\"\nname = \"Pot\"\nmodel = \"KT1\"\n";
         bench.site.apply(&format!("{head}[label]\n{label}"))
     };
@@ -304,7 +305,7 @@ fn a_template_of_one_s_own_is_part_of_the_product() {
     );
 
     let order = bench.site.order("POT-1", 1, 20);
-    let bench = Bench { order, ..bench };
+    let bench = bench.for_order(order);
     let long = bench.turn("P-0123456789-0123456789", "");
     ended(&long, 2, "BAD_REQUEST");
     assert!(
@@ -342,11 +343,11 @@ fn a_template_of_one_s_own_is_part_of_the_product() {
 
 #[test]
 fn a_picture_is_sent_where_the_printer_s_own_letters_are_no_use() {
-    let bench = Bench::start();
+    let bench = Desk::start();
     let product = KETTLE.replace("KETTLE-1", "KETTLE-2") + "raster = true\n";
     bench.site.apply(&product).ok();
     let order = bench.site.order("KETTLE-2", 1, 20);
-    let bench = Bench { order, ..bench };
+    let bench = bench.for_order(order);
     ended(&bench.turn("K-0002", ""), 10, "NO_SCAN");
     let paper = &bench.printer.out()[0];
     assert!(paper.zpl().contains("^GFA,"));
@@ -371,7 +372,7 @@ fn a_picture_is_sent_where_the_printer_s_own_letters_are_no_use() {
 /// `line-sim printer`, as a person has it: faults are typed, labels lie in a folder.
 #[test]
 fn a_printer_to_try_takes_its_faults_by_name() {
-    let bench = Bench::start();
+    let bench = Desk::start();
     let (out, said) = (
         bench.site.path("paper"),
         bench.site.path("logs/printer.txt"),
@@ -446,7 +447,7 @@ fn level(done: &Done, check: &str, subject: &str) -> (String, String) {
 
 #[test]
 fn doctor_says_what_stands_in_the_way() {
-    let mut bench = Bench::start();
+    let mut bench = Desk::start();
     let (home, printer) = (text(&bench.station), bench.printer.url());
     let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&far).unwrap();
@@ -504,7 +505,7 @@ fn doctor_says_what_stands_in_the_way() {
     drop(holder.stdin.take());
     holder.wait().unwrap();
 
-    bench.site.stop();
+    bench.bench.site.stop();
     let alone = doctor(&home);
     assert_eq!(
         (alone.code, level(&alone, "server", "").0),

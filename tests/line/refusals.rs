@@ -13,35 +13,16 @@ use line_sim::unit::SimUnit;
 use rcgen::{KeyPair, PublicKeyData};
 use traveler::{StationName, Timestamp};
 
+use crate::bench::Bench;
 use crate::binaries::{Done, WITHIN, binaries, run, run_with, text_of, until};
 use crate::site::{LABELLED, PLAIN, Site, enroll, provisioner_on, text};
 use crate::units::{flash, port, scan, silicon};
 
-/// One site with one station, an order of two, and a blank unit at a port.
-struct Bench {
-    site: Site,
-    station: PathBuf,
-    order: String,
-    unit: SimUnit,
-    flash: PathBuf,
+fn start() -> Bench {
+    Bench::of(PLAIN, "PLUG-1", "PLUG1")
 }
 
 impl Bench {
-    fn start() -> Bench {
-        let site = Site::start();
-        site.apply(PLAIN).ok();
-        let (order, station) = (site.order("PLUG-1", 2, 20), site.station("bench-1"));
-        let flash = site.path("units/1.json");
-        let unit = SimUnit::spawn(silicon(1, "PLUG1", &flash)).unwrap();
-        Bench {
-            site,
-            station,
-            order,
-            unit,
-            flash,
-        }
-    }
-
     /// Another unit at another port.
     fn unit(&self, number: u32, model: &str) -> SimUnit {
         let flash = self.site.path(&format!("units/{number}.json"));
@@ -113,7 +94,7 @@ fn check(done: Done, reason: &str, says: &str) {
 
 #[test]
 fn an_order_or_serial_that_cannot_be_used() {
-    let bench = Bench::start();
+    let bench = start();
     let (order, at) = (&bench.order, port(&bench.unit));
     let bad = |order: &str, serial: &str| {
         bench.costs_nothing(|| bench.try_with(order, serial, &at, &bench.station))
@@ -162,7 +143,7 @@ fn an_order_or_serial_that_cannot_be_used() {
 
 #[test]
 fn a_port_that_is_missing_or_busy() {
-    let bench = Bench::start();
+    let bench = start();
     let missing = bench.site.path("no-port");
     let at = text(&missing);
     let gone = bench.costs_nothing(|| bench.try_with(&bench.order, "R-001", &at, &bench.station));
@@ -207,7 +188,7 @@ fn a_port_that_is_missing_or_busy() {
 
 #[test]
 fn a_serial_or_unit_that_was_used() {
-    let bench = Bench::start();
+    let bench = start();
     let first = || bench.try_station(&bench.station);
     first().ok();
     check(
@@ -252,7 +233,7 @@ fn a_serial_or_unit_that_was_used() {
 
 #[test]
 fn a_server_that_is_not_there_or_not_the_one() {
-    let mut bench = Bench::start();
+    let mut bench = start();
     let other = Site::start();
     other.apply(PLAIN).ok();
     let stranger = other.station("bench-1");
@@ -311,7 +292,7 @@ fn a_server_that_is_not_there_or_not_the_one() {
 
 #[test]
 fn a_revoked_station_stops() {
-    let bench = Bench::start();
+    let bench = start();
     bench.try_station(&bench.station).ok();
     let revoke = ["station", "revoke", "bench-1"];
     bench.site.provisioner(&revoke).ok();
@@ -330,7 +311,7 @@ fn a_revoked_station_stops() {
 
 #[test]
 fn settings_that_cannot_be_read_name_the_line() {
-    let mut bench = Bench::start();
+    let mut bench = start();
     let file = bench.site.path("bad.toml");
     std::fs::write(&file, "sku = \"A-1\"\nname = \"A\"\nmodell = \"A\"\n").unwrap();
     let apply = ["product", "apply", &text(&file)];

@@ -229,6 +229,30 @@ fn a_shift_is_a_step_inside_a_script() {
 }
 
 #[test]
+fn a_shift_that_can_build_nothing_does_not_begin() {
+    let site = Site::start();
+    site.apply(PLAIN).ok();
+    let station = site.station("bench-1");
+    let slots = "[scan]\nserial = \"P-#####\"\n[[slot]]\nnumber = 1\npath = \"/dev/pts/no-slot\"\n";
+    std::fs::write(station.join("slots.toml"), slots).unwrap();
+    let station = text(&station);
+    let begin = |order: &str| {
+        let start = [
+            "run", "--format", "json", "--order", order, "--data", &station,
+        ];
+        run(&binaries().station_cli, &start)
+    };
+    let done = begin("NOPE").refused(2, "there is no order NOPE");
+    assert_eq!(done.json()["event"], "end");
+    let order = site.order("PLUG-1", 2, 2);
+    assert_eq!(begin(&order).code, Some(0), "its input has ended");
+    site.provisioner(&["order", "close", &order]).ok();
+    begin(&order).refused(2, &format!("order {order} is closed"));
+    site.provisioner(&["station", "revoke", "bench-1"]).ok();
+    begin(&order).refused(30, "STATION");
+}
+
+#[test]
 fn a_bench_that_cannot_be_used_says_what_to_do() {
     let site = Site::start();
     let station = text(&site.station("bench-1"));

@@ -63,7 +63,7 @@ pub enum Refused {
     #[error("order {0} is closed")]
     OrderClosed(OrderId),
     /// Closing would leave units without an end.
-    #[error("order {order} has {open} units under way: seal, void or scrap them first")]
+    #[error("order {order} has {open} units under way: seal, void or scrap them, return leases")]
     UnitsOpen {
         /// The order.
         order: OrderId,

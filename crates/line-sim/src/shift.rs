@@ -196,6 +196,24 @@ fn last_code(events: &Path) -> Result<Option<u8>> {
     Ok(code.map(u8::try_from).transpose()?)
 }
 
+/// The state of each thread of a process, as proc(5) has them: what keeps one that does not end.
+fn threads_of(process: i32) -> String {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task"));
+    let state = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).ok()?;
+        let (_, rest) = stat.split_once('(')?;
+        let (name, rest) = rest.rsplit_once(") ")?;
+        Some(format!("{name} {}", rest.chars().next()?))
+    };
+    let all: Vec<String> = threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(state)
+        .collect();
+    all.join(", ")
+}
+
 /// Ends the station as its operator does; gives its exit code.
 fn end(operator: &Operator, events: &Path) -> Result<u8> {
     let (terminal, halt) = (operator.terminal, &operator.halt);
@@ -208,8 +226,8 @@ fn end(operator: &Operator, events: &Path) -> Result<u8> {
         if let Some(code) = terminal.ended()? {
             return Ok(code);
         }
-        // tmux may miss the end of a program, which is a zombie then (state Z of proc(5)). The kernel
-        // does not, and the last line has the code.
+        // A program whose first thread has ended is a zombie (state Z of proc(5)) until its last one has,
+        // such as one that waits for the disk; tmux is told only then. The last line has the code.
         let state = std::fs::read_to_string(&process).unwrap_or_else(|_| ") Z".to_owned());
         if state.contains(") Z")
             && let Some(code) = last_code(events)?
@@ -217,7 +235,11 @@ fn end(operator: &Operator, events: &Path) -> Result<u8> {
             return Ok(code);
         }
         if Instant::now() > give_up {
-            bail!("the station does not end");
+            let threads = threads_of(terminal.process()?);
+            bail!(
+                "the station does not end ({threads}):\n{}",
+                terminal.screen()?
+            );
         }
         if Instant::now() > again {
             terminal.interrupt()?; // as anybody would: twice means now

@@ -40,6 +40,8 @@ async fn pass(profile: &str, port: &str, serial: &str) -> (Report, String) {
     let folder = tempfile::tempdir().unwrap();
     let town = Town::found(folder.path()).await.unwrap();
     let home = town.enrol("bench-1").await.unwrap();
+    // What a profile brings to be run, this station allows.
+    fs::write(home.dir().join("tools.toml"), "allow = [\"/bin/sh\"]\n").unwrap();
     let labels = folder.path().join("labels");
     fs::create_dir(&labels).unwrap();
     let product = "sku = \"CAM-2\"\nname = \"Camera\"\nmodel = \"CAM2\"\nlabel = true\n\
@@ -287,7 +289,9 @@ fn flasher(folder: &Path, verify: &str) -> String {
     fs::write(&tool, FLASHER).unwrap();
     let line = |verb: &str, more: &str| {
         let (tool, folder) = (tool.display(), folder.display());
-        format!("{{ run = [\"sh\", \"{tool}\", \"{{port}}\", \"{folder}\", \"{verb}\"]{more} }}")
+        format!(
+            "{{ run = [\"/bin/sh\", \"{tool}\", \"{{port}}\", \"{folder}\", \"{verb}\"]{more} }}"
+        )
     };
     let read = ", read_back = { password = '(?m)^password: (.*)$', serial = '(?m)^serial: (.*)$' }";
     format!(

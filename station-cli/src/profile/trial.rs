@@ -48,11 +48,33 @@ pub(super) struct TrialArgs {
     /// stays in the laboratory. It is not locked.
     #[arg(long, requires = "port")]
     write: bool,
+    /// Write also over what the unit holds already, such as the credential of one that was sealed.
+    #[arg(long, requires = "write")]
+    overwrite: bool,
     /// Where to write what a console said, with its secrets masked.
     #[arg(long, value_name = "TRANSCRIPT", requires = "port")]
     record: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArg,
+}
+
+/// What a trial does to its unit.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum How {
+    Asks,
+    /// Writes, when the unit holds nothing.
+    WritesBlank,
+    Overwrites,
+}
+
+impl TrialArgs {
+    fn how(&self) -> How {
+        match (self.write, self.overwrite) {
+            (false, _) => How::Asks,
+            (true, false) => How::WritesBlank,
+            (true, true) => How::Overwrites,
+        }
+    }
 }
 
 /// What was gone through, and what ended it when it did not go well.
@@ -76,14 +98,14 @@ pub(super) async fn run(args: TrialArgs) -> anyhow::Result<u8> {
         ),
         (Driver::Exec(exec), Some(port)) => {
             let mut unit = Watched::of(ToolUnit::new(Arc::clone(exec), port));
-            let ended = talk(&mut unit, port, args.write).await;
+            let ended = talk(&mut unit, port, args.how()).await;
             unit.trial(ended)
         }
         (Driver::Console(console), Some(path)) => {
             let mut port = SerialPort::new(path.clone(), args.baud);
             let mut unit = ConsoleUnit::new(port.open().await?, Arc::clone(console));
             let mut watched = Watched::of(&mut unit);
-            let ended = talk(&mut watched, path, args.write).await;
+            let ended = talk(&mut watched, path, args.how()).await;
             let trial = watched.trial(ended);
             if let Some(path) = &args.record {
                 let text = unit.transcript().to_string();
@@ -123,10 +145,17 @@ fn again(console: &Arc<ConsoleProfile>, path: Option<PathBuf>) -> anyhow::Result
 }
 
 /// Takes a unit as far as a run does before it asks the server to confirm.
-async fn talk(unit: &mut impl Steps, port: &str, write: bool) -> anyhow::Result<()> {
+async fn talk(unit: &mut impl Steps, port: &str, how: How) -> anyhow::Result<()> {
     let facts = steps::greet(unit).await?;
-    if !write {
+    if how == How::Asks {
         return Ok(());
+    }
+    // It may be one of the line, whose label would then be wrong.
+    if facts.state == UnitState::Loaded && how == How::WritesBlank {
+        let held = facts
+            .held
+            .map_or_else(|| "something".to_owned(), |held| held.serial.to_string());
+        bail!("the unit holds {held}, and nothing was written: take a blank one, or --overwrite");
     }
     if facts.state == UnitState::Locked {
         bail!("the unit is locked and takes nothing any more: use another");
@@ -350,6 +379,54 @@ mod tests {
         let read_back = parts.to_vec();
         let answers = Default::default();
         (step, Found { answers, read_back })
+    }
+
+    /// A unit that says it is in this state, and what is done to it.
+    struct Said(&'static str, ConsoleProfile, Vec<Step>);
+
+    impl Steps for Said {
+        fn holds(&mut self, _: &Credential) {}
+
+        async fn step(&mut self, step: Step) -> Result<Found, UnitError> {
+            self.2.push(step);
+            let (_, mut found) = match step {
+                Step::Identify => who("00112233"),
+                Step::Precheck => what(self.0, "3"),
+                _ => read_back(step, &self.1.scripts.parts),
+            };
+            found.answers.insert(Answer::Model, "CAM2".to_owned());
+            Ok(found)
+        }
+
+        fn states(&self) -> &States {
+            &self.1.scripts.states
+        }
+
+        fn parts(&self) -> &[Part] {
+            &self.1.scripts.parts
+        }
+
+        fn locks(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unit_that_holds_something_is_written_only_when_that_is_said() {
+        for (state, how, written) in [
+            ("loaded", How::Asks, false),
+            ("loaded", How::WritesBlank, false),
+            ("loaded", How::Overwrites, true),
+            ("blank", How::WritesBlank, true),
+        ] {
+            let mut unit = Said(state, console("at-modem").as_ref().clone(), Vec::new());
+            let ended = talk(&mut unit, "p", how).await;
+            assert_eq!(unit.2.contains(&Step::Write), written, "{state}");
+            let refused = ended
+                .err()
+                .is_some_and(|e| e.to_string().contains("--overwrite"));
+            assert_eq!(refused, how == How::WritesBlank && !written, "{state}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Events {
         let write = |line: String| drop(print_line(&line));
         Ok(Events {
             stdout: stdout.then(|| Outlet::new(write)),
-            file: file.map(sink).transpose()?,
+            file: file.map(named).transpose()?,
         })
     }
 
@@ -91,6 +91,15 @@ fn sink(path: &Path) -> io::Result<Sink> {
     Ok(Sink::Pipe(Outlet::new(move |line| {
         let _ = file.write_all(format!("{line}\n").as_bytes());
     })))
+}
+
+/// A file that was asked for, or which one it is that cannot be written.
+fn named(path: &Path) -> io::Result<Sink> {
+    let which = |error: io::Error| {
+        let text = format!("--events {}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    };
+    sink(path).map_err(which)
 }
 
 /// The end of a file; what a power cut left of a line stays a line of its own.
@@ -228,6 +237,18 @@ mod tests {
         });
         let dropped: Value = serde_json::from_str(&dropped.unwrap()).unwrap();
         assert!(dropped["lines"].as_u64().unwrap() > 0, "{dropped}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("away/events");
+        let error = Events::open(false, Some(&path)).err().unwrap().to_string();
+        let name = path.display().to_string();
+        assert!(
+            error.contains(&name) && error.contains("No such file"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(crate) struct Rules {
 pub(crate) enum Presence {
     /// Not asked since the last turn.
     Unknown,
+    /// It cannot be asked, for this reason: nobody says how the order's units are spoken to.
+    Unasked(&'static str),
     /// No port.
     Nothing,
     /// A port that says nothing: a fixture without a unit, or a dead one.

@@ -180,6 +180,13 @@ impl SlotPort {
     }
 }
 
+impl SlotPort {
+    fn is_plugged(&self, usb: &Path) -> bool {
+        let chain = self.name.strip_prefix("usb:");
+        chain.is_some_and(|chain| usb.join(chain).exists())
+    }
+}
+
 impl Port for SlotPort {
     type Stream = UnitStream;
 
@@ -189,6 +196,17 @@ impl Port for SlotPort {
 
     fn slot(&self) -> &str {
         &self.number
+    }
+
+    fn device(&self) -> Result<String, PortError> {
+        match (self.place.find(Path::new(USB)), &self.place) {
+            (Ok(path), _) => Ok(path.display().to_string()),
+            // A unit without a serial port: fastboot and its like take the place on the bus.
+            (Err(PortError::Missing { .. }), Place::Usb(_)) if self.is_plugged(Path::new(USB)) => {
+                Ok(self.name.clone())
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     async fn open(&mut self) -> Result<UnitStream, PortError> {
@@ -252,6 +270,24 @@ mod tests {
             matches!(find(), Err(PortError::Unusable { .. })),
             "two are there"
         );
+    }
+
+    /// A maker's tool opens the port itself: a pattern is no name of one, and a port that is not there
+    /// is no reason to run the tool, which might take another slot's.
+    #[test]
+    fn a_tool_is_told_the_port_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let slot = |place| SlotPort::new(place, 1, 115_200);
+        let port = slot(Place::path(&at("pci-*-usb-0:1.2:*")).unwrap());
+        assert!(matches!(port.device(), Err(PortError::Missing { .. })));
+        fs::write(at("pci-0000:00:14.0-usb-0:1.2:1.0"), "").unwrap();
+        assert_eq!(port.device().unwrap(), at("pci-0000:00:14.0-usb-0:1.2:1.0"));
+        let port = slot(Place::usb("9-9.9.9").unwrap());
+        assert!(matches!(port.device(), Err(PortError::Missing { .. })));
+        assert!(!port.is_plugged(folder.path()));
+        fs::create_dir(at("9-9.9.9")).unwrap();
+        assert!(port.is_plugged(folder.path()));
     }
 
     #[test]

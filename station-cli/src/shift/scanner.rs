@@ -4,10 +4,11 @@
 //! show it. The terminal's echo is off for the whole shift, because a scan may come between two
 //! reads; what was typed before the shift began is thrown away.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush,
@@ -64,10 +65,11 @@ fn from_stdin(lines: &mpsc::Sender<Line>) {
     let mut bytes = Zeroizing::new([0; LONGEST]);
     let mut scanned: Option<Instant> = None;
     loop {
-        let length = match io::stdin().read(&mut *bytes) {
+        // Not by way of `Stdin`, whose buffer keeps what was scanned.
+        let length = match rustix::io::read(io::stdin(), &mut *bytes) {
             Ok(0) => break,
             Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(Errno::INTR) => continue,
             Err(_) => break,
         };
         for line in splitter.push(&bytes[..length]) {
@@ -174,6 +176,21 @@ impl Quiet {
     }
 }
 
+impl Quiet {
+    /// Where the scanner is on a port of its own, nobody reads the terminal, and what is typed there is
+    /// a person's: Ctrl-C ends the shift.
+    pub(super) fn obey_keys(&self) {
+        let _ = set(io::stdin(), &keyed(&self.0));
+    }
+}
+
+fn keyed(before: &Termios) -> Termios {
+    let mut keyed = before.clone();
+    keyed.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+    keyed.local_modes |= LocalModes::ISIG;
+    keyed
+}
+
 /// At once, whatever the terminal has still to show: one that takes no output would be waited for.
 /// What was typed before is not read any more.
 fn set(terminal: impl AsFd, modes: &Termios) -> rustix::io::Result<()> {
@@ -201,6 +218,8 @@ impl Drop for Quiet {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
+
     use super::*;
 
     fn check(pushes: &[&[u8]], expected: &[&str]) {
@@ -235,11 +254,8 @@ mod tests {
         check(&[b"\x03"], &["etx"]);
     }
 
-    /// Any control character can be in a code, and a terminal would act on it.
-    #[test]
-    fn a_terminal_obeys_no_byte_of_a_scan() {
-        use std::io::Write as _;
-
+    /// A terminal, and its other end.
+    fn pty() -> (OwnedFd, OwnedFd) {
         use rustix::fs::{Mode, OFlags};
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -249,6 +265,15 @@ mod tests {
         let name = ptsname(&master, Vec::new()).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY;
         let terminal = rustix::fs::open(name, flags, Mode::empty()).unwrap();
+        (master, terminal)
+    }
+
+    /// Any control character can be in a code, and a terminal would act on it.
+    #[test]
+    fn a_terminal_obeys_no_byte_of_a_scan() {
+        use std::io::{Read as _, Write as _};
+
+        let (master, terminal) = pty();
         let before = tcgetattr(&terminal).unwrap();
         set(&terminal, &quiet(&before)).unwrap();
         let sent = b"A\x03\x04\x16\x1a\x1c\x13\x15B";
@@ -258,6 +283,17 @@ mod tests {
         let mut read = [0; 9];
         terminal.read_exact(&mut read).unwrap();
         assert_eq!(&read, sent);
+    }
+
+    /// With a scanner on a port the terminal makes the signal itself: no thread reads a Ctrl-C there.
+    #[test]
+    fn beside_a_scanner_on_a_port_the_terminal_keeps_its_keys() {
+        let (_master, terminal) = pty();
+        let before = tcgetattr(&terminal).unwrap();
+        set(&terminal, &quiet(&before)).unwrap();
+        set(&terminal, &keyed(&before)).unwrap();
+        let now = tcgetattr(&terminal).unwrap().local_modes;
+        assert!(now.contains(LocalModes::ISIG) && !now.contains(LocalModes::ECHO));
     }
 
     #[test]

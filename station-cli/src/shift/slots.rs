@@ -49,12 +49,13 @@ const SCANNER_BAUD: u32 = 9_600;
 #[derive(Debug, Error)]
 pub(crate) enum SlotsError {
     #[error(
-        "{path} cannot be read: {source}; name the bench's slots with --slots FILE, or see the \
+        "{path} cannot be read: {cause}; name the bench's slots with --slots FILE, or see the \
          README, \"A shift\""
     )]
     Unreadable {
         path: String,
-        source: std::io::Error,
+        /// In the text alone, so that what to do comes last.
+        cause: std::io::Error,
     },
     #[error("{path} cannot be used: {what}")]
     Unusable { path: String, what: String },
@@ -180,9 +181,9 @@ impl Slots {
     /// [`SlotsError`].
     pub(crate) fn read(path: &Path) -> Result<Slots, SlotsError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| SlotsError::Unreadable {
+        let text = std::fs::read_to_string(path).map_err(|cause| SlotsError::Unreadable {
             path: name.clone(),
-            source,
+            cause,
         })?;
         Slots::parse(&text).map_err(|what| SlotsError::Unusable { path: name, what })
     }
@@ -343,6 +344,15 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let error = Slots::parse(text).unwrap_err();
         assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_said_once_and_what_to_do_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Slots::read(&folder.path().join("slots.toml")).unwrap_err();
+        let text = format!("{:#}", anyhow::Error::from(error));
+        assert_eq!(text.matches("No such file").count(), 1, "{text}");
+        assert!(text.ends_with("\"A shift\""), "{text}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a shift starts with: the bench to itself, a thread for each slot, and whether the server is there.
+//! What has to be so before a shift begins: nobody else works in its folder, and the order is one that
+//! can be built, as far as there is anybody to ask.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,18 +12,54 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use traveler::OrderId;
 
+use super::card::{self, Then};
 use super::floor::{Floor, Rules};
 use super::place::SlotPort;
 use super::slots::{SlotAt, Slots};
-use super::worker::{Kit, News, Worker};
+use super::worker::{Kit, News, Worker, ask_way};
 use super::{FRAME, SYNC_WITHIN, ShiftArgs};
-use crate::calls::Server;
+use crate::calls::{Server, silent};
+use crate::failure::Failure;
 use crate::home::Home;
 use crate::lease::Standing;
 use crate::link::{Known, Link};
+use crate::unit::Way;
 
 /// A process that was killed is gone by then.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Asks for the order before anybody is told to put a unit in. `Err` is why it could not be asked for
+/// now, which every slot shows until it can: without an answer nobody knows how to speak to a unit.
+///
+/// # Errors
+/// The [`Failure`] with which nothing can be built here: an order that is unknown or closed, a station
+/// that is revoked.
+pub(super) async fn ask(
+    home: &Home,
+    server: Server,
+    link: &Arc<Link>,
+    order: &OrderId,
+) -> anyhow::Result<Result<Way, &'static str>> {
+    let link = Arc::clone(link);
+    let server = Known { server, link };
+    let asked = timeout(SYNC_WITHIN, ask_way(home, &server, order)).await;
+    let asked = asked.unwrap_or_else(|_| Err(silent().into()));
+    asked.map_or_else(|failure| refused(failure, order), |way| Ok(Ok(way)))
+}
+
+/// Tells what passes from what does not.
+fn refused(failure: Failure, order: &OrderId) -> anyhow::Result<Result<Way, &'static str>> {
+    let advice = failure.advice();
+    if card::of(Some(advice.reason), advice.outcome).then == Then::Wait {
+        return Ok(Err(advice.reason));
+    }
+    let why = match advice.reason {
+        "UNKNOWN_ORDER" => format!("there is no order {order}"),
+        "WORK_ORDER_CLOSED" => format!("order {order} is closed"),
+        _ => advice.says.to_owned(),
+    };
+    Err(anyhow::Error::from(failure).context(format!("{why} - {}", advice.action)))
+}
 
 /// Whether the server is there to begin with, when there is a lease to go on with.
 pub(super) async fn link(
@@ -55,6 +92,7 @@ pub(super) async fn alone(home: &Home) -> anyhow::Result<File> {
     Ok(lock)
 }
 
+/// The bench of a slots file.
 pub(super) fn floor(order: &OrderId, slots: &Slots) -> Floor {
     let rules = Rules {
         order: order.clone(),
@@ -72,10 +110,12 @@ pub(super) fn floor(order: &OrderId, slots: &Slots) -> Floor {
     )
 }
 
+/// A worker for each slot; what was `asked` none of them asks again.
 pub(super) fn workers(
     args: &ShiftArgs,
     home: &Arc<Home>,
     slots: &[SlotAt],
+    asked: Option<&Way>,
     (link, news): (&Arc<Link>, &mpsc::UnboundedSender<News>),
 ) -> Vec<Worker> {
     // Shared: one label at a time, whatever the slot.
@@ -83,7 +123,7 @@ pub(super) fn workers(
     let start = |(at, slot): (usize, &SlotAt)| {
         let (slot, home, news) = (slot.clone(), Arc::clone(home), news.clone());
         let (patience, link) = (args.wait.patience(), Arc::clone(link));
-        let (labels, order) = (printer.clone(), args.order.clone());
+        let (labels, order, way) = (printer.clone(), args.order.clone(), asked.cloned());
         let thread = thread::Builder::new().name(format!("slot {}", slot.number));
         Worker::start(at, thread, news.clone(), move || Kit {
             at,
@@ -98,7 +138,7 @@ pub(super) fn workers(
             patience,
             by: order.clone(),
             order,
-            way: None,
+            way,
             news,
             home,
         })
@@ -106,10 +146,43 @@ pub(super) fn workers(
     slots.iter().enumerate().map(start).collect()
 }
 
-/// A turn that breaks off must not write over the screen; where it did is an event.
-pub(super) fn watch_panics(news: mpsc::UnboundedSender<News>) {
-    std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map(ToString::to_string);
-        let _ = news.send(News::Broke(place.unwrap_or_default()));
-    }));
+#[cfg(test)]
+mod tests {
+    use api::Reason;
+
+    use super::*;
+    use crate::calls::CallError;
+    use crate::cli::exit_code;
+
+    fn check(reason: Reason, code: Option<u8>, says: &str) {
+        let message = "as the server says".to_owned();
+        let failure = Failure::from(match reason {
+            Reason::HsmUnavailable => CallError::Unavailable {
+                reason: Some(reason),
+                message,
+            },
+            _ => CallError::Refused {
+                reason,
+                message,
+                in_use: None,
+            },
+        });
+        match refused(failure, &OrderId::parse("WO-7").unwrap()) {
+            Ok(waits) => assert_eq!((None, waits.unwrap_err()), (code, says)),
+            Err(error) => {
+                assert_eq!(Some(exit_code(&error)), code);
+                assert!(format!("{error:#}").starts_with(says), "{error:#}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_waited_for() {
+        check(Reason::UnknownOrder, Some(2), "there is no order WO-7 - ");
+        check(Reason::WorkOrderClosed, Some(2), "order WO-7 is closed - ");
+        check(Reason::StationRevoked, Some(30), "");
+        check(Reason::HsmUnavailable, None, "HSM_UNAVAILABLE");
+        let away = refused(silent().into(), &OrderId::parse("WO-7").unwrap());
+        assert_eq!(away.unwrap().unwrap_err(), "NO_SERVER");
+    }
 }

@@ -19,6 +19,8 @@ use traveler::{OperatorId, OrderId, Serial};
 use wire::profile::Driver;
 use zeroize::Zeroizing;
 
+pub(super) use look::ask_way;
+
 use super::clock;
 use super::floor::{Presence, Second, SlotEvent, Turned};
 use super::lookout::Outlook;

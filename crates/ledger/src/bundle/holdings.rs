@@ -35,7 +35,7 @@ impl Holdings {
 /// Verifies an exported folder whole and says what its entries add up to.
 ///
 /// # Errors
-/// Those of [`verify_bundle`].
+/// Those of [`crate::verify_bundle`].
 pub fn holdings(
     dir: &Path,
     vkey: &VerifierKey,

@@ -1,6 +1,7 @@
 //! What came of a shift, by the server's log and by what the units and the labels hold.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -160,9 +161,9 @@ impl Came {
         format!(
             "{} s: {}\n\
              {} ordered {} = sealed {} + scrapped {} + open {} + not started {}; voided {}\n\
-             {} lost {:?}, duplicate {:?}, wrong labels {:?}\n\
+             {} lost {}, duplicate {}, wrong labels {}\n\
              {} the log verifies\n\
-             {} {} files searched for the passwords: {:?} hold one outside units/ and labels/\n",
+             {} {} files searched for the passwords: {} hold one outside units/ and labels/\n",
             took.as_secs(),
             troubles.join(", "),
             mark(number("open") + number("not_started") == 0),
@@ -173,13 +174,54 @@ impl Came {
             number("not_started"),
             number("voided"),
             mark(clean),
-            self.lost,
-            self.duplicates,
-            self.wrong_labels,
+            listed(&self.lost),
+            listed(&self.duplicates),
+            listed(&self.wrong_labels),
             mark(!self.findings),
             mark(self.leaks.is_empty()),
             self.searched,
-            self.leaks,
+            listed(&self.leaks),
         )
+    }
+}
+
+/// How many, and which.
+fn listed(some: &[impl Debug]) -> String {
+    match some {
+        [] => "0".to_owned(),
+        some => format!("{} {some:?}", some.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_how_many() {
+        let mut came = Came {
+            order: json!({}),
+            lost: Vec::new(),
+            duplicates: Vec::new(),
+            wrong_labels: Vec::new(),
+            findings: false,
+            leaks: Vec::new(),
+            searched: 41,
+        };
+        let text = came.text(&BTreeMap::new(), Duration::ZERO);
+        assert!(
+            text.contains("\u{2713} lost 0, duplicate 0, wrong labels 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("41 files searched for the passwords: 0 hold one"),
+            "{text}"
+        );
+        came.lost.push("CAM2-00001".to_owned());
+        let text = came.text(&BTreeMap::new(), Duration::ZERO);
+        assert!(
+            text.contains("\u{2717} lost 1 [\"CAM2-00001\"], duplicate 0"),
+            "{text}"
+        );
     }
 }

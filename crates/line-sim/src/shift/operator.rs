@@ -228,12 +228,6 @@ impl Operator<'_> {
                 self.bench.take_out(at)?;
                 self.done.insert(number);
             }
-            // The power failed between the record and the paper: none came out.
-            ("action", _, 306) => {
-                self.scan_slot(at)?;
-                self.scan("REPRINT")?;
-                self.meet("labels printed again");
-            }
             ("action", _, 101 | 102) => self.picture("reconnect")?,
             ("action", _, 301) => self.picture("paper-out")?,
             ("fail", _, 204) => {
@@ -246,8 +240,9 @@ impl Operator<'_> {
                 self.bench.take_out(at)?;
                 self.shelf.push_front(number);
             }
-            // Its lease was spent on an attempt that was withdrawn: later, with a server.
-            ("action", "NOT_IN_LEASE", _) => {
+            // Its lease was spent on an attempt that was withdrawn: later, with a server that has
+            // heard of it.
+            ("action", "NOT_IN_LEASE" | "LEASED", _) => {
                 self.picture("not-in-lease")?;
                 self.bench.take_out(at)?;
                 self.shelf.push_back(number);
@@ -264,12 +259,8 @@ impl Operator<'_> {
                 self.shelf.push_front(number);
             }
             ("action", _, 209) => {
-                let another = self.bench.is_another(at);
-                if another {
-                    self.bench.take_out(at)?;
-                    self.insert(at, number)?;
-                }
-                self.bench.positions[at].answered &= another; // it may be swapped yet
+                let done = self.put_back(at, number)?;
+                self.bench.positions[at].answered &= done;
             }
             // The station forgot a serial that had no attempt yet, or the slot wants one.
             ("ready", "SCAN_SERIAL", _) => {
@@ -285,6 +276,16 @@ impl Operator<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What the station waits for is there, or another one in its place.
+    fn put_back(&mut self, at: usize, number: u32) -> Result<bool> {
+        let another = self.bench.is_another(at);
+        if another {
+            self.bench.take_out(at)?;
+            self.insert(at, number)?;
+        }
+        Ok(another) // else it may be swapped yet
     }
 
     /// Sticks the label on and scans it, unless it is held back.
@@ -321,7 +322,11 @@ impl Operator<'_> {
             return self.own_label(at, number);
         }
         self.scan_slot(at)?;
-        Ok(self.scan("REPRINT")?.accepted)
+        let done = self.scan("REPRINT")?.accepted;
+        if done {
+            self.meet("labels printed again");
+        }
+        Ok(done)
     }
 
     /// Scans a slot and the label that belongs there; false when it has to be done again.

@@ -81,11 +81,10 @@ impl Terminal {
             .context("tmux knows no process")
     }
 
-    /// The exit code of the program, once it has ended.
+    /// The exit code of the program, once it has ended; 128 and the signal when one ended it, as a
+    /// shell has it.
     pub(super) fn ended(&self) -> Result<Option<u8>> {
-        let said = self.ask("#{pane_dead} #{pane_dead_status}")?;
-        let code = said.strip_prefix("1 ").map(str::parse).transpose();
-        code.context("tmux knows no exit code")
+        code_of(&self.ask("#{pane_dead},#{pane_dead_status},#{pane_dead_signal}")?)
     }
 
     fn ask(&self, what: &str) -> Result<String> {
@@ -134,6 +133,18 @@ impl Terminal {
     }
 }
 
+/// Of whether it is dead, its exit code and its signal: of these tmux leaves empty what is not so.
+fn code_of(said: &str) -> Result<Option<u8>> {
+    let mut said = said.split(',');
+    if said.next() != Some("1") {
+        return Ok(None);
+    }
+    let mut number = || said.next().and_then(|text| text.parse::<u8>().ok());
+    let (status, signal) = (number(), number());
+    let code = status.or(signal.and_then(|signal| signal.checked_add(128)));
+    code.context("tmux knows no exit code").map(Some)
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         let program = self.program();
@@ -145,5 +156,24 @@ impl Drop for Terminal {
                 let _ = pidfd_send_signal(&program, Signal::KILL);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_has_ended_by_its_code_or_by_a_signal() {
+        for (said, code) in [
+            ("0,,", None),
+            ("", None),
+            ("1,0,", Some(0)),
+            ("1,30,", Some(30)),
+            ("1,,9", Some(137)),
+        ] {
+            assert_eq!(code_of(said).unwrap(), code, "{said}");
+        }
+        assert!(code_of("1,,").is_err());
     }
 }

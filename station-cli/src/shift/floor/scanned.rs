@@ -225,7 +225,12 @@ impl Floor {
             return Ok(("SCAN_LABEL", Some(at)));
         }
         // Where anything was put in since, it is that unit's serial.
-        let empty = |slot: &Slot| matches!(slot.presence, Presence::Unknown | Presence::Nothing);
+        let empty = |slot: &Slot| {
+            matches!(
+                slot.presence,
+                Presence::Unknown | Presence::Unasked(_) | Presence::Nothing
+            )
+        };
         let waiting = self.given.map(|(given, _)| given).filter(|given| {
             let slot = &self.slots[*given];
             *given != at && matches!(slot.state, State::Waiting { .. }) && empty(slot)

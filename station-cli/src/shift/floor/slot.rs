@@ -5,8 +5,9 @@ use std::time::Duration;
 use traveler::{DeviceId, OperatorId, OrderId, Serial};
 
 use super::{Presence, Rules, Second};
+use crate::failure::Outcome;
 use crate::seams::Stage;
-use crate::shift::card::{Card, Then};
+use crate::shift::card::{self, Card, Then};
 
 /// Number of the card of two units that were swapped.
 const SWAPPED: u16 = 205;
@@ -207,6 +208,19 @@ impl Slot {
                 away: Some((card, _)),
                 ..
             } => Some(*card),
+            _ => {
+                let (_, card) = self.unasked()?;
+                (card.then == Then::Wait).then_some(card)
+            }
+        }
+    }
+
+    /// Why nobody can look for a unit in it, as long as it does nothing else.
+    pub(super) fn unasked(&self) -> Option<(&'static str, Card)> {
+        match (&self.state, &self.presence) {
+            (State::Free | State::Waiting { .. }, Presence::Unasked(reason)) => {
+                Some((reason, card::of(Some(reason), Outcome::Refused)))
+            }
             _ => None,
         }
     }
@@ -252,7 +266,7 @@ impl Slot {
                 // A port that does not open says why when it is used.
                 let unheard = matches!(
                     self.presence,
-                    Presence::Silent | Presence::Unknown | Presence::Busy
+                    Presence::Silent | Presence::Unknown | Presence::Unasked(_) | Presence::Busy
                 );
                 let silent = unheard && now >= *since + rules.answer_within;
                 let there = matches!(self.presence, Presence::Unit(_) | Presence::Locked(_));

@@ -12,6 +12,13 @@ use crate::seams::Stage;
 use crate::shift::card::{self, Card, Then, Tone};
 
 impl Floor {
+    /// Nothing can be looked for, for this reason, until a slot reports something else.
+    pub(crate) fn unasked(&mut self, reason: &'static str) {
+        for slot in &mut self.slots {
+            slot.presence = Presence::Unasked(reason);
+        }
+    }
+
     /// Takes in what slot `at` reports.
     pub(crate) fn hear(&mut self, at: usize, event: SlotEvent, now: Duration) {
         if at >= self.slots.len() {

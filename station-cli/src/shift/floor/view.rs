@@ -116,7 +116,27 @@ impl Floor {
 }
 
 impl Slot {
+    /// What it does, unless it cannot.
     fn tile(&self, now: Duration) -> Tile {
+        let mut tile = self.works(now);
+        let serial = self.serial().map(ToString::to_string).unwrap_or_default();
+        let say = |key| Some(Said::text(key, short(&serial), self.number));
+        if let Some((reason, card)) = self.unasked() {
+            (tile.tone, tile.number) = (card.tone, card.number);
+            tile.word = card.word.unwrap_or(word(card.tone));
+            tile.says = say(match card.then {
+                Then::Wait => waits_for(card.number),
+                _ => reason,
+            });
+        }
+        if let Some(why) = self.locked {
+            (tile.tone, tile.word, tile.number) = (Tone::Locked, "LOCKED", 701);
+            tile.says = say(why);
+        }
+        tile
+    }
+
+    fn works(&self, now: Duration) -> Tile {
         let serial = self.serial().map(ToString::to_string).unwrap_or_default();
         let say = |key| Some(Said::text(key, short(&serial), self.number));
         let mut tile = Tile {
@@ -179,10 +199,6 @@ impl Slot {
                     tile.word = card.word.unwrap_or(word(card.tone));
                 }
             }
-        }
-        if let Some(why) = self.locked {
-            (tile.tone, tile.word, tile.number) = (Tone::Locked, "LOCKED", 701);
-            tile.says = say(why);
         }
         tile
     }

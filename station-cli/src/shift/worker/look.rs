@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::port::{Port, PortError};
 use crate::settle::Desk;
 use crate::shift::floor::Presence;
+use crate::tools::allowed;
 use crate::unit::Way;
 use crate::way::way;
 
@@ -36,7 +37,7 @@ pub(super) async fn look<S: Provisioning>(
         Some(way) => way,
         None => match ask_way(&ask.0, &ask.1, &ask.2).await {
             Ok(way) => way,
-            Err(_) => return (Presence::Unknown, None),
+            Err(failure) => return (Presence::Unasked(failure.advice().reason), None),
         },
     };
     let seen = match greet_as(&mut port, &way).await {
@@ -52,12 +53,20 @@ pub(super) async fn look<S: Provisioning>(
     (seen, Some(way))
 }
 
-async fn ask_way(home: &Home, server: &impl Provisioning, order: &OrderId) -> Result<Way, Failure> {
+/// How the units of an order are spoken to.
+///
+/// # Errors
+/// As of the server's answer, when it gives none of use.
+pub(in crate::shift) async fn ask_way(
+    home: &Home,
+    server: &impl Provisioning,
+    order: &OrderId,
+) -> Result<Way, Failure> {
     let desk = Desk {
         home,
         calls: Patient::new(server, Patience(Duration::ZERO)),
         operator: None,
     };
     // Without a server, as it said when it gave a lease.
-    way(&desk.order(order, true).await?)
+    allowed(home, way(&desk.order(order, true).await?)?)
 }

@@ -163,7 +163,7 @@ fn what_has_to_come_back_is_looked_for_as_its_own_order_says() {
     let seen = heard.blocking_recv();
     assert!(matches!(
         seen,
-        Some(News::Slot(0, SlotEvent::Present(Presence::Unknown)))
+        Some(News::Slot(0, SlotEvent::Present(Presence::Unasked(_))))
     ));
     drop(worker.orders);
     worker.thread.unwrap().join().unwrap();

@@ -68,6 +68,30 @@ fn what_is_not_leased_is_nobodys_fault_and_what_is_spent_waits() {
     assert_eq!(bench.done(), ["start 2 A48 B-7"], "the server may be back");
 }
 
+/// Nobody is told to put a unit in that nobody can look for.
+#[test]
+fn a_bench_without_a_server_is_offline_before_anything_is_put_in() {
+    let mut bench = Bench::staffed();
+    bench.floor.unasked("NO_SERVER");
+    for slot in [1, 2, 3] {
+        bench.tile(slot, Tone::Offline, "OFFLINE", Some("NO_SERVER"));
+    }
+    check(&bench, Some((Tone::Offline, "OFFLINE", "", 0)));
+    bench.scan("A47", true, "PUT_IN_SLOT");
+    bench.tile(1, Tone::Offline, "OFFLINE", Some("NO_SERVER"));
+    // The server is back: it looks, and goes on as ever.
+    bench.gone(1);
+    bench.tile(1, Tone::Ready, "READY", Some("PUT_IN"));
+    bench.unit(1, "00000001");
+    assert_eq!(bench.done(), ["start 1 A47 B-7"]);
+    bench.gone(2);
+    bench.tile(2, Tone::Empty, "EMPTY", None);
+    // And it has closed the order meanwhile.
+    let closed = Presence::Unasked("WORK_ORDER_CLOSED");
+    bench.hear(3, SlotEvent::Present(closed));
+    bench.tile(3, Tone::Action, "ACTION", Some("WORK_ORDER_CLOSED"));
+}
+
 #[test]
 fn a_revoked_station_stops_with_no_unit_in_it() {
     let mut bench = Bench::staffed();
