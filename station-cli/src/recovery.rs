@@ -48,25 +48,7 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
     let Some(remembered) = seen.newest()? else {
         bail!("this station remembers no log: there is nothing to accept");
     };
-    let proof = match server.show_recovery(seen.note()?).await {
-        Ok(proof) => proof,
-        Err(
-            error @ CallError::Refused {
-                reason: Reason::UnknownUnit,
-                ..
-            },
-        ) => {
-            return Err(anyhow::Error::from(error)).context(
-                "the server's log does not go on from what this station remembers and names no loss \
-                 of it: hand over `station-cli sync --export FILE` to `provisioner recover`",
-            );
-        }
-        Err(error) => {
-            let failure = Failure::from(error);
-            let action = failure.advice().action;
-            return Err(anyhow::Error::from(failure).context(action));
-        }
-    };
+    let proof = shown(&server, &seen).await?;
     if proof.entry.is_empty() {
         return nothing_lost(&seen, &remembered, &proof, args.format.format);
     }
@@ -122,6 +104,27 @@ pub(crate) async fn run(args: RecoveryArgs) -> Result<u8> {
         true => 0,
         false => Outcome::Stop.exit_code(),
     })
+}
+
+/// What the server's log says of what this station remembers.
+async fn shown(server: &Server, seen: &Seen<'_>) -> Result<ProofResponse> {
+    let error = match server.show_recovery(seen.note()?).await {
+        Ok(proof) => return Ok(proof),
+        Err(error) => error,
+    };
+    if let CallError::Refused {
+        reason: Reason::UnknownUnit,
+        ..
+    } = error
+    {
+        return Err(anyhow::Error::from(error)).context(
+            "the server's log does not go on from what this station remembers and names no loss of \
+             it: hand over `station-cli sync --export FILE` to `provisioner recover`",
+        );
+    }
+    let failure = Failure::from(error);
+    let action = failure.advice().action;
+    Err(anyhow::Error::from(failure).context(action))
 }
 
 /// The log goes on from what is remembered, by its own proof: there is nothing to accept.
