@@ -129,7 +129,7 @@ where
             }
             Fate::Live if issued.leased => {
                 let credential = self.open_leased(claim, open, &issued, facts).await?;
-                Ok(Begin::GoOn(credential))
+                Ok(credential.map_or(Begin::Issue, Begin::GoOn))
             }
             Fate::Live => self.resume(claim, open, issued, locked).await,
             Fate::Sealed => Ok(Begin::Sealed(open, issued)),

@@ -132,7 +132,8 @@ macro_rules! provisioning {
                     if self.is_away() {
                         return Err(silent());
                     }
-                    repeat(self.patience, || self.server.$call(request.clone())).await
+                    let ask = || self.server.$call(request.clone());
+                    repeat_within(self.patience, self.within, ask).await
                 }
             )*
         }
@@ -275,6 +276,8 @@ impl Default for Patience {
 pub(crate) struct Patient<'a, S> {
     pub(crate) server: &'a S,
     pub(crate) patience: Patience,
+    /// How long one try may take.
+    within: Duration,
     /// Set when the work in hand goes on without it: it is not looked for any more.
     away: AtomicBool,
 }
@@ -285,7 +288,16 @@ impl<'a, S> Patient<'a, S> {
         Patient {
             server,
             patience,
+            within: TRY_WITHIN,
             away,
+        }
+    }
+
+    /// One try that may take so long, for a call of which a repeat undoes the one before.
+    pub(crate) fn once(server: &'a S, within: Duration) -> Patient<'a, S> {
+        Patient {
+            within,
+            ..Patient::new(server, Patience::NONE)
         }
     }
 
@@ -311,12 +323,16 @@ const TRY_WITHIN: Duration = Duration::from_secs(5);
 ///
 /// Safe because of what the server promises: see [`Provisioning`]. An issue is asked for only
 /// before a byte went to the unit, so a bundle that comes too late reaches no unit.
-async fn repeat<T, F>(patience: Patience, mut ask: impl FnMut() -> F) -> Result<T, CallError>
+async fn repeat_within<T, F>(
+    patience: Patience,
+    one_try: Duration,
+    mut ask: impl FnMut() -> F,
+) -> Result<T, CallError>
 where
     F: Future<Output = Result<T, CallError>>,
 {
     let end = Instant::now() + patience.0;
-    let mut within = Instant::now() + TRY_WITHIN; // without any patience there is still one try
+    let mut within = Instant::now() + one_try; // without any patience there is still one try
     let mut pause = FIRST_PAUSE;
     loop {
         let answer = timeout_at(within, ask())
@@ -326,7 +342,7 @@ where
             Err(CallError::Unavailable { .. }) if Instant::now() + pause < end => {
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                within = (Instant::now() + TRY_WITHIN).min(end);
+                within = (Instant::now() + one_try).min(end);
             }
             settled => return settled,
         }
@@ -353,7 +369,7 @@ mod tests {
     async fn check(failures: u32, error: fn() -> CallError, expected: (bool, u32, u64)) {
         let asked = Cell::new(0);
         let started = Instant::now();
-        let answer = repeat(Patience::default(), || {
+        let answer = repeat_within(Patience::default(), TRY_WITHIN, || {
             asked.set(asked.get() + 1);
             let answer = if asked.get() > failures {
                 Ok(())
@@ -379,7 +395,7 @@ mod tests {
     async fn a_call_that_never_returns_is_given_up() {
         let asked = Cell::new(0);
         let started = Instant::now();
-        let answer: Result<(), CallError> = repeat(Patience::default(), || {
+        let answer: Result<(), CallError> = repeat_within(Patience::default(), TRY_WITHIN, || {
             asked.set(asked.get() + 1);
             std::future::pending()
         })

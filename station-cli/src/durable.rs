@@ -91,11 +91,18 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<String>> {
 }
 
 /// Makes a folder that only the station's user may enter.
+///
+/// Its own name is on disk too when it was not there before: what is synced in it must be found.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    let new = !path.exists();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(path)
+        .create(path)?;
+    match new {
+        true => sync_folder_of(path),
+        false => Ok(()),
+    }
 }
 
 /// The right to what a file of locks stands for, among all processes, until it is dropped.

@@ -3,7 +3,7 @@
 //! ```text
 //! lease/SERIAL.json       one credential, encrypted to this station's lease key; who got it
 //! lease/ORDER.order.json  what the order builds, as the server said when it gave the lease
-//! lease/key               the lease key; made when there is none, erased when nothing is held
+//! lease/key-N             the key of one lease, erased with the last credential of it
 //! lease/time              the latest time anybody told or that was acted on here
 //! ```
 //!
@@ -30,13 +30,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use credential::{BundleBytes, LeaseFor, LeaseKey, LeasedBundle};
 use fs4::fs_std::FileExt;
+use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
 use traveler::{Attempt, DeviceId, Digest, OrderId, Serial, StationName, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::durable;
 use crate::journal::{JournalError, io_error, read_json, write_json};
+use crate::outbox::Spend;
 
+pub(crate) use take::is_refused_for_itself;
 pub use take::{Ask, give_back, lease};
 pub(crate) use verb::{LeaseArgs, Standing, run};
 
@@ -53,13 +56,37 @@ pub(crate) struct Leased {
     pub(crate) certificate_sha256: Digest,
     /// From when on it is given to nobody.
     pub(crate) expires: Timestamp,
-    /// The silicon that got it. Set before it is decrypted, and never to another one.
+    /// Which key opens it.
+    pub(crate) key: u32,
+    /// The silicon that got it. Set before anybody is told and before it is decrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) released: Option<DeviceId>,
+    pub(crate) released: Option<Released>,
     #[serde(with = "crate::as_base64")]
     pub(crate) encapped: Vec<u8>,
     #[serde(with = "crate::as_base64")]
     pub(crate) wrapped: Vec<u8>,
+}
+
+/// Who got a credential, and what the server is told of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Released {
+    pub(crate) device_id: DeviceId,
+    pub(crate) spend: Spend,
+    /// Whether that is in the outbox, or heard: before it is, nothing is decrypted.
+    pub(crate) told: bool,
+}
+
+impl Leased {
+    /// The silicon that got it.
+    pub(crate) fn owner(&self) -> Option<&DeviceId> {
+        self.released.as_ref().map(|released| &released.device_id)
+    }
+
+    /// Whether it may have been decrypted.
+    pub(crate) fn may_be_open(&self) -> bool {
+        self.released.as_ref().is_some_and(|released| released.told)
+    }
 }
 
 /// The folder of them.
@@ -118,27 +145,39 @@ impl Leases {
     }
 
     /// Gives one to a silicon, for good; on disk when this returns. A repeat changes nothing.
-    pub(crate) fn release(&self, leased: &mut Leased, to: &DeviceId) -> Result<(), JournalError> {
+    pub(crate) fn release(&self, leased: &mut Leased, to: Released) -> Result<(), JournalError> {
         // A power cut after a release must not make its time undone.
         self.saw(self.now()?)?;
-        leased.released = Some(to.clone());
+        leased.released = Some(to);
         self.keep(leased)
     }
 
-    /// Erases one, and the key with the last.
+    /// Gives one to nobody any more, before the server is asked to void it: the reply may be lost.
+    pub(crate) fn suspend(&self, leased: &Leased) -> Result<(), JournalError> {
+        self.keep(&Leased {
+            expires: Timestamp::from_unix_ms(0),
+            ..leased.clone()
+        })
+    }
+
+    /// Erases one, and its key with the last of its lease.
     pub(crate) fn erase(&self, serial: &Serial) -> Result<(), JournalError> {
-        let path = self.path(serial);
-        durable::remove(&path).map_err(io_error(&path))?;
-        self.erase_key_when_idle()
+        remove_whole(&self.path(serial))?;
+        // One that is being asked for just now is encrypted to a key that nothing is held for yet.
+        match self.try_lock("asking")? {
+            Some(_nobody_asks) => self.erase_idle_keys(),
+            None => Ok(()),
+        }
     }
 
     /// Erases all there is: this station was revoked.
     pub(crate) fn erase_all(&self) -> Result<(), JournalError> {
-        // The key first: what is left without it is worth nothing.
-        self.erase_key()?;
+        // The keys first: what is left without them is worth nothing.
+        for number in self.keys()? {
+            remove_whole(&self.key_path(number))?;
+        }
         for leased in self.all()? {
-            let path = self.path(&leased.serial);
-            durable::remove(&path).map_err(io_error(&path))?;
+            remove_whole(&self.path(&leased.serial))?;
         }
         Ok(())
     }
@@ -154,7 +193,7 @@ impl Leases {
             what,
         };
         let no_key = || damaged("the key of its lease is gone; withdraw it".to_owned());
-        let key = self.key()?.ok_or_else(no_key)?;
+        let key = self.key(leased.key)?.ok_or_else(no_key)?;
         let lease = LeaseFor {
             station,
             order: &leased.order,
@@ -194,7 +233,7 @@ impl Leases {
         durable::replace(&path, text.as_bytes(), durable::PRIVATE).map_err(io_error(&path))
     }
 
-    fn seen_time(&self) -> Result<Timestamp, JournalError> {
+    pub(crate) fn seen_time(&self) -> Result<Timestamp, JournalError> {
         let path = self.dir.join("time");
         let text = durable::read(&path).map_err(io_error(&path))?;
         let ms = text.map_or(Ok(0), |text| text.trim().parse());
@@ -205,9 +244,9 @@ impl Leases {
         ms.map(Timestamp::from_unix_ms)
     }
 
-    /// The key, if there is one.
-    fn key(&self) -> Result<Option<LeaseKey>, JournalError> {
-        let path = self.dir.join("key");
+    /// A key, if it is there.
+    fn key(&self, number: u32) -> Result<Option<LeaseKey>, JournalError> {
+        let path = self.key_path(number);
         let bytes = match fs::read(&path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -221,31 +260,56 @@ impl Leases {
             })
     }
 
-    fn keep_key(&self, key: &LeaseKey) -> Result<(), JournalError> {
-        self.make()?;
-        let path = self.dir.join("key");
-        key.expose(|bytes| durable::replace(&path, bytes, durable::PRIVATE))
-            .map_err(io_error(&path))
+    /// The numbers of the keys that are here.
+    fn keys(&self) -> Result<Vec<u32>, JournalError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error(&self.dir)(error)),
+        };
+        let mut keys = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(io_error(&self.dir))?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("key-"));
+            keys.extend(number.and_then(|number| number.parse::<u32>().ok()));
+        }
+        Ok(keys)
     }
 
-    fn erase_key_when_idle(&self) -> Result<(), JournalError> {
-        // A lease that is being asked for just now is encrypted to it.
-        let Some(_nobody_asks) = self.try_lock("asking")? else {
-            return Ok(());
-        };
-        match self.all()?.is_empty() {
-            true => self.erase_key(),
+    /// A key that nothing was ever encrypted to.
+    fn new_key(&self) -> Result<(u32, LeaseKey), JournalError> {
+        self.erase_idle_keys()?;
+        let held = self.all()?.into_iter().map(|leased| leased.key);
+        let number = held.chain(self.keys()?).max().unwrap_or(0) + 1;
+        let path = self.key_path(number);
+        let key = LeaseKey::generate(&SystemRandom::new());
+        let key = key.map_err(io::Error::other).map_err(io_error(&path))?;
+        key.expose(|bytes| durable::replace(&path, bytes, durable::PRIVATE))
+            .map_err(io_error(&path))?;
+        Ok((number, key))
+    }
+
+    /// Erases keys that open nothing here any more; and with the last the time, which was about what
+    /// was held: one that was wrong must not spoil the next lease.
+    fn erase_idle_keys(&self) -> Result<(), JournalError> {
+        let held: Vec<u32> = self.all()?.into_iter().map(|leased| leased.key).collect();
+        for number in self.keys()? {
+            if !held.contains(&number) {
+                remove_whole(&self.key_path(number))?;
+            }
+        }
+        match held.is_empty() {
+            true => remove_whole(&self.dir.join("time")),
             false => Ok(()),
         }
     }
 
-    fn erase_key(&self) -> Result<(), JournalError> {
-        let path = self.dir.join("key");
-        durable::remove(&path).map_err(io_error(&path))
-    }
-
     fn make(&self) -> Result<(), JournalError> {
         durable::make_folder(&self.dir).map_err(io_error(&self.dir))
+    }
+
+    fn key_path(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("key-{number}"))
     }
 
     fn path(&self, serial: &Serial) -> PathBuf {
@@ -269,6 +333,12 @@ impl Leases {
         let held = FileExt::try_lock_exclusive(&lock).map_err(io_error(&path))?;
         Ok(held.then_some(lock))
     }
+}
+
+/// Removes a file, and what a crash left of a fresh one beside it.
+fn remove_whole(path: &Path) -> Result<(), JournalError> {
+    durable::remove(&durable::beside(path)).map_err(io_error(path))?;
+    durable::remove(path).map_err(io_error(path))
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {

@@ -103,7 +103,7 @@ impl<S: Provisioning> Desk<'_, S> {
             });
         }
         // Nothing was decrypted: whether the server knows that it is spent is of no matter.
-        if leased.is_some_and(|leased| leased.released.is_none()) {
+        if leased.is_some_and(|leased| !leased.may_be_open()) {
             return Ok(Fate::Live);
         }
         match self.standing(&serial).await {
@@ -122,21 +122,55 @@ impl<S: Provisioning> Desk<'_, S> {
     ) -> Result<(), Failure> {
         let attempt = open.issued.as_ref().map_or(Attempt::FIRST, |it| it.attempt);
         let (leases, outbox) = (self.home.leases(), self.home.outbox());
-        let unread = leases.of(&open.serial)?;
-        let unread = unread.is_some_and(|leased| leased.released.is_none());
-        if unread && outbox.of(&open.serial)?.is_none() {
-            // It was meant for this unit and never decrypted: it is still there for another.
-            return Ok(claim.settle()?);
+        let about = About::of(open, attempt);
+        match leases.of(&open.serial)?.map(|leased| leased.released) {
+            // It was meant for this unit, and nobody was told: it is still there for another.
+            Some(None) => return Ok(claim.settle()?),
+            // Whether the outbox had it: a repeat answers the same.
+            Some(Some(released)) if !released.told => {
+                outbox.put(&about, &Told::Spend(released.spend))?;
+            }
+            _ => {}
         }
         let void = Told::Void {
             cause: withdraw.cause,
             scrap: withdraw.scrap,
             operator: self.badge(),
         };
-        match self.say(true, &About::of(open, attempt), &void).await {
-            Ok(_) | Err(Failure::Hold { .. }) => self.close(claim),
+        match self.say(true, &about, &void).await {
+            Ok(_) => self.close(claim),
+            Err(Failure::Hold { .. }) => self.not_withdrawn(claim, open, &void).await,
             Err(failure) => Err(failure),
         }
+    }
+
+    /// The server refuses the withdrawal: because it is sealed, because somebody else withdrew it, or
+    /// because of what came before, which a person has to look at.
+    async fn not_withdrawn(
+        &self,
+        claim: &mut Claim,
+        open: &Open,
+        void: &Told,
+    ) -> Result<(), Failure> {
+        let (serial, outbox) = (&open.serial, self.home.outbox());
+        let alone = outbox.of(serial)?;
+        if alone.is_some_and(|upload| upload.steps == [void.clone()]) {
+            match self.standing(serial).await?.fate(open, self.home.station()) {
+                Fate::Sealed => {
+                    outbox.take_back(serial, void)?;
+                    claim.write(Open {
+                        withdraw: None,
+                        ..open.clone()
+                    })?;
+                    return Err(Failure::SealedAlready {
+                        serial: serial.clone(),
+                    });
+                }
+                Fate::Gone => outbox.take_back(serial, void)?,
+                Fate::Live | Fate::Forgotten => {}
+            }
+        }
+        self.close(claim)
     }
 
     /// Closes a record, and erases what was leased for it.
@@ -151,7 +185,7 @@ impl<S: Provisioning> Desk<'_, S> {
     pub(crate) fn leased_again(&self, open: Open, issued: &Issued) -> Result<Credential, Failure> {
         let leased = self.home.leases().of(&open.serial)?;
         let ours = |leased: &Leased| {
-            leased.attempt == issued.attempt && leased.released.as_ref() == Some(&open.device_id)
+            leased.attempt == issued.attempt && leased.owner() == Some(&open.device_id)
         };
         let leased = leased.filter(ours).ok_or_else(|| Failure::LeaseGone {
             serial: open.serial.clone(),

@@ -162,6 +162,11 @@ impl Upload {
         matches!(self.steps.last(), Some(Told::Seal { .. }))
     }
 
+    /// Whether its unit is free for another serial: withdrawn, and not scrapped.
+    pub(crate) fn frees(&self) -> bool {
+        matches!(self.steps.last(), Some(Told::Void { scrap: false, .. }))
+    }
+
     /// Whether it was withdrawn.
     pub(crate) fn voids(&self) -> bool {
         matches!(self.steps.last(), Some(Told::Void { .. }))
@@ -235,6 +240,20 @@ impl Outbox {
         self.change(serial, |upload| {
             upload.steps.pop_if(|last| last.repeats(told));
             upload.hold = None;
+        })
+    }
+
+    /// Puts a record on hold for its first step, when it is this one still.
+    pub(crate) fn refuse(
+        &self,
+        serial: &Serial,
+        told: &Told,
+        hold: &Hold,
+    ) -> Result<(), JournalError> {
+        self.change(serial, |upload| {
+            if upload.steps.first() == Some(told) {
+                upload.hold = Some(hold.clone());
+            }
         })
     }
 

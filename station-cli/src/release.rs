@@ -9,11 +9,13 @@ use crate::begin::Credential;
 use crate::calls::{CallError, Patience, Provisioning};
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, JournalError, Open, Reached, Ticket};
+use crate::lease::{Leased, Released, is_refused_for_itself};
 use crate::offline::{Heard, is_away};
 use crate::outbox::{About, Spend, Told};
 use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
+use crate::told::Drained;
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
 where
@@ -96,12 +98,16 @@ where
         self.not_another(facts)?;
         let leases = self.desk.home.leases();
         let Some(leased) = leases.of(serial)? else {
-            return match self.desk.calls.is_away() {
-                true => Err(Failure::NotInLease {
+            if self.desk.calls.is_away() {
+                return Err(Failure::NotInLease {
                     serial: serial.clone(),
                     why: "it was done here".to_owned(),
-                }),
-                false => Ok(None),
+                });
+            }
+            // What happened to it without the server comes first.
+            return match self.desk.drain(serial).await? {
+                Drained::All(_) => Ok(None),
+                Drained::Held(hold) => Err(hold.failure(serial)),
             };
         };
         if leased.order != self.job.order {
@@ -111,12 +117,7 @@ where
             });
         }
         if leased.released.is_none() && leased.expires <= leases.now()? {
-            if self.desk.calls.is_away() {
-                return Err(self.spent()?);
-            }
-            self.desk.give_back(&[leased]).await?;
-            leases.erase(serial)?;
-            return Ok(None);
+            return self.too_old(&leased).await.map(|()| None);
         }
         let issued = Issued {
             attempt: leased.attempt,
@@ -133,20 +134,32 @@ where
         };
         claim.write(open.clone())?;
         // Crash here: the credential is meant for this silicon, and not decrypted.
-        let credential = self.open_leased(claim, open, &issued, facts).await?;
-        Ok(Some(credential))
+        self.open_leased(claim, open, &issued, facts).await
+    }
+
+    /// One that is too old for a unit goes back, if there is anybody to give it to; then the unit gets
+    /// another.
+    async fn too_old(&self, leased: &Leased) -> Result<(), Failure> {
+        if self.desk.calls.is_away() {
+            return Err(self.spent()?);
+        }
+        match self.desk.give_back(std::slice::from_ref(leased)).await {
+            Err(failure) if !is_refused_for_itself(&failure) => return Err(failure),
+            _ => {}
+        }
+        Ok(self.desk.home.leases().erase(&leased.serial)?)
     }
 
     /// One silicon gets one credential, and a credential one silicon, whoever scans what.
     fn not_another(&self, facts: &Facts) -> Result<(), Failure> {
         let (serial, device_id) = (&self.job.serial, &facts.device_id);
         for leased in self.desk.home.leases().all()? {
-            let here = leased.released.as_ref() == Some(device_id);
+            let here = leased.owner() == Some(device_id);
             match leased.released {
-                Some(expected) if leased.serial == *serial && !here => {
+                Some(released) if leased.serial == *serial && !here => {
                     return Err(Failure::OtherUnit {
                         serial: leased.serial,
-                        expected,
+                        expected: released.device_id,
                         found: device_id.clone(),
                     });
                 }
@@ -167,7 +180,15 @@ where
                     found: device_id.clone(),
                 });
             }
-            if here && upload.serial != *serial && !upload.voids() {
+            // Done, and the server has yet to hear of it: no second secret, and no other attempt.
+            if here && upload.seals() {
+                let held = Some(upload.serial);
+                return Err(Failure::SameUnit { held });
+            }
+            if here && upload.voids() && !upload.frees() {
+                return Err(Failure::ReadBack); // to the scrap bin, whatever is scanned
+            }
+            if here && upload.serial != *serial && !upload.frees() {
                 return Err(Failure::OtherSerial {
                     serial: upload.serial,
                 });
@@ -176,54 +197,83 @@ where
         Ok(())
     }
 
-    /// Decrypts what is leased for the unit in hand. On record first, in the outbox and with the
-    /// credential: from then on it is this silicon's.
+    /// Decrypts what is leased for the unit in hand; `None` when it is too old, and a server there.
+    ///
+    /// On record first, with the credential: from then on it is this silicon's. Then in the outbox:
+    /// before that nothing is decrypted.
     pub(crate) async fn open_leased(
         &mut self,
         claim: &mut Claim,
         open: Open,
         issued: &Issued,
         facts: &Facts,
-    ) -> Result<Credential, Failure> {
+    ) -> Result<Option<Credential>, Failure> {
         let leases = self.desk.home.leases();
-        if let Some(mut leased) = leases.of(&open.serial)?
-            && leased.released.is_none()
-        {
-            let spend = Told::Spend(Spend {
+        let Some(mut leased) = leases.of(&open.serial)? else {
+            let serial = open.serial;
+            return Err(Failure::LeaseGone { serial });
+        };
+        if leased.released.is_none() {
+            // The intent may be of yesterday.
+            if leased.expires <= leases.now()? {
+                claim.settle()?;
+                return self.too_old(&leased).await.map(|()| None);
+            }
+            let spend = Spend {
                 macs: facts.macs.clone(),
                 model: facts.model.clone(),
                 revision: facts.revision.clone().unwrap_or_default(),
                 slot: self.slot(),
                 operator: self.desk.badge(),
                 released: leases.now()?,
-            });
+            };
+            let to = Released {
+                device_id: open.device_id.clone(),
+                spend,
+                told: false,
+            };
+            leases.release(&mut leased, to)?;
+            // Crash here: it is this silicon's, and nobody was told.
+        }
+        if let Some(released) = leased.released.clone()
+            && !released.told
+        {
+            let spend = Told::Spend(released.spend.clone());
             let about = About::of(&open, issued.attempt);
             match self.tell(true, &about, &spend).await {
                 Err(Failure::Hold {
                     reason, message, ..
-                }) => return Err(self.not_spent(claim, &spend, &reason, message)?),
+                }) => return Err(self.not_spent(claim, leased, &spend, (&reason, message))?),
                 told => told?,
             }
-            // Crash here: it is spent on this silicon, and not decrypted.
-            leases.release(&mut leased, &open.device_id)?;
+            // Crash here: it is told again, and answered the same.
+            let told = true;
+            leases.release(&mut leased, Released { told, ..released })?;
         }
         self.stage(Stage::Issue);
-        self.desk.leased_again(open, issued)
+        self.desk.leased_again(open, issued).map(Some)
     }
 
     /// The server will not have it spent on this unit, and nothing was decrypted: nothing is lost.
     fn not_spent(
         &self,
         claim: &mut Claim,
+        leased: Leased,
         spend: &Told,
-        reason: &str,
-        message: String,
+        (reason, message): (&str, String),
     ) -> Result<Failure, Failure> {
         self.desk.home.outbox().take_back(&self.job.serial, spend)?;
         let reason = Reason::parse(reason).unwrap_or(Reason::WrongState);
-        // Another unit may still get it, unless it is the lease that is void.
         match reason {
-            Reason::UnitInUse | Reason::WrongProduct | Reason::BadRequest => claim.settle()?,
+            // Another unit may still get it.
+            Reason::UnitInUse | Reason::WrongProduct | Reason::BadRequest => {
+                let released = None;
+                self.desk
+                    .home
+                    .leases()
+                    .keep(&Leased { released, ..leased })?;
+                claim.settle()?;
+            }
             _ => self.desk.close(claim)?,
         }
         Ok(CallError::refused(reason, message).into())

@@ -9,6 +9,7 @@ use crate::calls::{CallError, Patience, Patient, Provisioning};
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
+use crate::offline::is_away;
 use crate::settle::{Desk, Fate, Standing};
 
 pub(crate) use verb::{SyncArgs, run};
@@ -210,6 +211,7 @@ impl<S: Provisioning> Desk<'_, S> {
         serial: &Serial,
         scrap: bool,
     ) -> Result<Open, Failure> {
+        self.not_sealed_here(serial).await?;
         let open = match claim.open() {
             Some(open) => open.clone(),
             None => self.begun_here(serial).await?,
@@ -228,6 +230,21 @@ impl<S: Provisioning> Desk<'_, S> {
             self.settle_if_ended(claim).await?;
         }
         withdrawn.map(|()| open)
+    }
+
+    /// What was sealed here while the server was away is ahead of what it says.
+    async fn not_sealed_here(&self, serial: &Serial) -> Result<(), Failure> {
+        match self.drain(serial).await {
+            Err(failure) if !is_away(&failure) => return Err(failure),
+            _ => {}
+        }
+        let upload = self.home.outbox().of(serial)?;
+        match upload.is_some_and(|upload| upload.seals()) {
+            true => Err(Failure::SealedAlready {
+                serial: serial.clone(),
+            }),
+            false => Ok(()),
+        }
     }
 
     /// A station that lost its folder finds its own attempts at the server.

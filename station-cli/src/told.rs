@@ -1,12 +1,15 @@
 //! One step of an attempt, told to the server and taken only when its log proves it; and all that
 //! the outbox holds of one, in order.
 
+use std::collections::BTreeMap;
+
 use api::{Reason, v1};
 use traveler::{Event, OrderId, Serial, State, Step};
 
 use crate::calls::{CallError, Provisioning};
 use crate::failure::Failure;
 use crate::log::Proven;
+use crate::offline::{is_away, is_revoked};
 use crate::outbox::{About, Confirm, Hold, Spend, Told, Upload};
 use crate::settle::{Desk, device_id_bytes};
 
@@ -76,7 +79,7 @@ impl<S: Provisioning> Desk<'_, S> {
                     }
                     let reason = reason.as_str().to_owned();
                     let hold = Hold { reason, message };
-                    outbox.hold(serial, Some(hold.clone()))?;
+                    outbox.refuse(serial, told, &hold)?;
                     return Ok(Drained::Held(hold));
                 }
                 Err(failure) => return Err(failure),
@@ -88,20 +91,35 @@ impl<S: Provisioning> Desk<'_, S> {
     /// Tells the server all that the outbox holds, but for what is on hold; gives what is left.
     ///
     /// # Errors
-    /// The first of those that are no one unit's; what was heard before stays so.
+    /// At once when the server is away, has nothing to do with this station any more, or the disk
+    /// fails; at the end the first of the others, so that one record keeps no other.
     pub(crate) async fn drain_all(&self) -> Result<Vec<Upload>, Failure> {
         let outbox = self.home.outbox();
-        let mut looked: Vec<OrderId> = Vec::new();
+        let mut looked: BTreeMap<OrderId, bool> = BTreeMap::new();
+        let mut first = Ok(());
         for upload in outbox.all()? {
             if upload.hold.is_some() {
                 continue;
             }
-            if !looked.contains(&upload.order) {
-                self.may_hear(&upload.order).await?;
-                looked.push(upload.order);
+            let told = match looked.get(&upload.order) {
+                Some(false) => continue,
+                Some(true) => self.drain(&upload.serial).await.map(drop),
+                None => {
+                    let heard = self.may_hear(&upload.order).await;
+                    looked.insert(upload.order, heard.is_ok());
+                    match heard {
+                        Ok(()) => self.drain(&upload.serial).await.map(drop),
+                        Err(failure) => Err(failure),
+                    }
+                }
+            };
+            match told {
+                Err(Failure::Journal(disk)) => return Err(disk.into()),
+                Err(failure) if is_away(&failure) || is_revoked(&failure) => return Err(failure),
+                told => first = first.and(told),
             }
-            self.drain(&upload.serial).await?;
         }
+        first?;
         Ok(outbox.all()?)
     }
 
@@ -275,7 +293,7 @@ fn confirm_request(about: &About, confirm: Confirm) -> v1::ConfirmRequest {
 }
 
 /// Whether a refusal says nothing of the unit: it is told again once that is in order.
-fn is_of_the_station(reason: Reason) -> bool {
+pub(crate) fn is_of_the_station(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::UnknownStation | Reason::NotPermitted | Reason::GeneratorUnfit

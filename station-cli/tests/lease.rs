@@ -10,30 +10,14 @@ mod line;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use api::Reason;
-    use station_cli::{Failure, Outcome, Patience, SyncState, Synced, give_back, sync};
+    use station_cli::{Outcome, SyncState, give_back};
     use traveler::{Event, State};
 
-    use super::line::leases::LeaseState;
+    use super::line::leases::{LeaseState, NO_PATIENCE, offline, polls_of_a_run, upload};
     use super::line::server::{Call, Lose};
     use super::line::unit::Dut;
     use super::line::{Hand, Line, count, serial};
-
-    const NO_PATIENCE: Patience = Patience(Duration::ZERO);
-
-    /// A line with a lease of these, and a server that is gone.
-    async fn offline(serials: &[&str]) -> Line {
-        let line = Line::new();
-        line.lease(serials).await.unwrap();
-        line.server.books().away = true;
-        line
-    }
-
-    async fn upload(line: &Line) -> Result<Vec<Synced>, Failure> {
-        sync(&line.home, &line.server, NO_PATIENCE, None).await
-    }
 
     /// Runs offline until it is sealed here, then uploads, and holds it against the server's log.
     async fn finish(line: &mut Line) {
@@ -106,10 +90,7 @@ mod tests {
         assert_eq!(line.calls(Call::Issue), 0);
         assert_eq!(line.state("A47"), Some(State::Sealed));
         assert_eq!((line.outbox("A47"), line.held()), (String::new(), vec![]));
-        assert!(
-            !line.home.dir().join("lease/key").exists(),
-            "nothing is held"
-        );
+        assert!(!line.has_lease_key(), "nothing is held");
         line.check();
     }
 
@@ -138,19 +119,6 @@ mod tests {
             Some("NO_SERVER"),
             "without a lease as ever"
         );
-    }
-
-    /// Polls that one whole run takes.
-    async fn polls_of_a_run(away: bool) -> usize {
-        for polls in 1.. {
-            let mut line = offline(&["A47"]).await;
-            line.server.books().away = away;
-            if line.run_until("A47", polls).await.is_some() {
-                assert!(polls > 15, "a sweep stops at every await: {polls}");
-                return polls;
-            }
-        }
-        unreachable!("a run ends")
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,7 +279,7 @@ mod tests {
                 );
             }
             assert!(line.held().is_empty());
-            assert!(!line.home.dir().join("lease/key").exists());
+            assert!(!line.has_lease_key());
             assert_eq!(line.state("A47"), Some(State::Sealed), "told before");
             let lease = line.server.books().leases[&serial("A48")].clone();
             assert_eq!(lease.state, LeaseState::Void);
@@ -396,7 +364,7 @@ mod tests {
         let failure = upload(&line).await.unwrap_err();
         assert_eq!(failure.advice().reason, "STATION_REVOKED");
         assert!(line.held().is_empty());
-        assert!(!line.home.dir().join("lease/key").exists());
+        assert!(!line.has_lease_key());
         assert!(line.outbox("A47").contains("STATION_REVOKED"), "on hold");
         line.server.books().away = true;
         line.put_in(Dut::new([0xB2; 8], true));

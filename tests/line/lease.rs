@@ -1,6 +1,5 @@
 //! The network is gone: a bench goes on from its lease, and the server hears of it afterwards.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -204,8 +203,7 @@ fn a_bench_goes_on_without_its_server_and_the_log_catches_up() {
     let told = bench.plant.station(0, &back).ok().json();
     assert_eq!(told, json!({"returned": 1, "left": 0, "to_upload": 0}));
     bench.comes_out(&[1, 2, 3, 4]);
-    let key = bench.plant.benches[0].join("lease/key");
-    assert!(!Path::exists(&key), "nothing is held");
+    assert_eq!(bench.in_lease_folder(), [""; 0], "nothing is held");
 
     // What was given back can be leased and built again, under another attempt.
     let next = bench.lease(2, &[]).ok().json();
@@ -256,6 +254,15 @@ fn a_server_put_back_from_before_the_lease_is_told_nothing_until_it_is_recovered
 }
 
 impl Bench {
+    /// Keys and credentials that are left.
+    fn in_lease_folder(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.plant.benches[0].join("lease"));
+        let names = files.unwrap().flatten();
+        let names = names.map(|file| file.file_name().into_string().unwrap());
+        let secret = |name: &String| name.starts_with("key") || name.starts_with("L-");
+        names.filter(secret).collect()
+    }
+
     /// Blank to PASS from the lease, while the server hears it.
     fn pass_online(&self, number: usize) {
         assert_eq!(self.run(number)["reason"], "NO_SCAN");
@@ -281,13 +288,7 @@ fn a_bench_that_was_revoked_while_it_was_away_holds_nothing_any_more() {
     let held = bench.held();
     assert_eq!((&held["left"], &held["held"]), (&json!(0), &json!([])));
     assert_eq!(held["on_hold"], json!(["L-00001"]), "a person has to look");
-    let lease = bench.plant.benches[0].join("lease");
-    let left = std::fs::read_dir(lease).unwrap().flatten();
-    let left = left.map(|file| file.file_name().into_string().unwrap());
-    let left: Vec<String> = left
-        .filter(|name| name == "key" || name.starts_with("L-"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(bench.in_lease_folder(), [""; 0]);
     let count = bench.plant.site.count(&bench.order);
     assert_eq!((count.sealed, count.open), (0, 0), "{count:?}");
     bench.plant.verify();

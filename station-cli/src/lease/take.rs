@@ -6,22 +6,29 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::time::Duration;
 
-use api::{LEASES_PER_CALL, v1};
+use api::{LEASES_PER_CALL, Reason, v1};
 use credential::LeaseKey;
-use ring::rand::SystemRandom;
 use traveler::{Attempt, Digest, Event, OperatorId, OrderId, Serial, Timestamp};
 
 use super::order::KeptOrder;
 use super::{Leased, Leases};
-use crate::calls::{Patience, Patient, Provisioning};
+use crate::calls::{CallError, Patience, Patient, Provisioning};
 use crate::durable;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, io_error};
-use crate::offline::is_revoked;
+use crate::log::Seen;
+use crate::offline::{is_away, is_revoked};
 use crate::settle::Desk;
+use crate::told::is_of_the_station;
 use crate::way::way;
+
+/// As many as one call gives back (api: `ReturnLeaseRequest`).
+const RETURNS_PER_CALL: usize = 256;
+/// One call mints and signs for 32 units. It is not repeated: that would void what it has just brought.
+const LEASE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -53,7 +60,8 @@ pub async fn lease<S: Provisioning>(
         operator: ask.operator,
     };
     let leased = async {
-        desk.drain_all().await?;
+        desk.hears_first().await?;
+        desk.give_all_back(true).await?;
         desk.lease(ask.order, ask.serials, ask.valid_s).await
     };
     desk.unless_revoked(leased.await)
@@ -75,8 +83,10 @@ pub async fn give_back<S: Provisioning>(
         operator,
     };
     let voided = async {
-        desk.drain_all().await?;
-        desk.give_all_back().await
+        desk.hears_first().await?;
+        let voided = desk.give_all_back(false).await?;
+        desk.home.leases().forget_orders()?;
+        Ok(voided)
     };
     desk.unless_revoked(voided.await)
 }
@@ -90,6 +100,15 @@ impl<S: Provisioning> Desk<'_, S> {
             self.revoked(&failure.to_string())?;
         }
         done
+    }
+
+    /// Tells the server what happened here. A record that it makes nothing of stays for `sync`; it is
+    /// no reason to hold more, or less.
+    async fn hears_first(&self) -> Result<(), Failure> {
+        match self.drain_all().await {
+            Err(failure) if is_away(&failure) || is_revoked(&failure) => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// Leases a credential for each of these serials; `valid_s` seconds long, 0 for as long as the
@@ -109,7 +128,7 @@ impl<S: Provisioning> Desk<'_, S> {
         let kept = KeptOrder::new(&said)?;
         let of = (order, kept.product_sha256());
         let _alone = leases.ask()?;
-        let key = leases.key_or_new()?;
+        let key = leases.new_key()?;
         leases.keep_order(order, &kept)?;
         let mut held = 0;
         for some in serials.chunks(LEASES_PER_CALL) {
@@ -124,7 +143,7 @@ impl<S: Provisioning> Desk<'_, S> {
 
     async fn lease_some(
         &self,
-        key: &LeaseKey,
+        (number, key): &(u32, LeaseKey),
         of: (&OrderId, Digest),
         serials: &[Serial],
         valid_s: u32,
@@ -140,7 +159,14 @@ impl<S: Provisioning> Desk<'_, S> {
             valid_s,
             operator: self.badge(),
         };
-        let reply = self.calls.lease(request).await?;
+        // From here on what is held of them may be void.
+        for serial in serials {
+            if let Some(before) = leases.of(serial)? {
+                leases.suspend(&before)?;
+            }
+        }
+        let once = Patient::once(self.calls.server, LEASE_WITHIN);
+        let reply = once.lease(request).await?;
         if reply.leased.len() != serials.len() {
             let what = "it leased another number than it was asked for";
             return Err(Failure::BadReply(what.to_owned()));
@@ -148,7 +174,10 @@ impl<S: Provisioning> Desk<'_, S> {
         leases.saw(Timestamp::from_unix_ms(reply.now_unix_ms))?;
         for (serial, one) in serials.iter().zip(reply.leased) {
             let leased = self.proven_lease(before, of, serial, one)?;
-            leases.keep(&leased)?;
+            leases.keep(&Leased {
+                key: *number,
+                ..leased
+            })?;
         }
         Ok(())
     }
@@ -173,6 +202,8 @@ impl<S: Provisioning> Desk<'_, S> {
         };
         let proof = one.proof.unwrap_or_default();
         let proven = self.home.seen().take(before, &proof, ours)?;
+        // One of before would be a credential that a unit may hold already.
+        Seen::check_new(before, proven.index)?;
         let Event::Leased(entry) = proven.event.happened() else {
             unreachable!("it was looked at just now");
         };
@@ -183,6 +214,7 @@ impl<S: Provisioning> Desk<'_, S> {
             bundle_sha256: entry.bundle_sha256,
             certificate_sha256: entry.certificate_sha256,
             expires: entry.expires,
+            key: 0,
             released: None,
             encapped: one.encapped,
             wrapped: one.wrapped,
@@ -203,29 +235,56 @@ impl<S: Provisioning> Desk<'_, S> {
         }
     }
 
-    /// Gives back all that no unit got, and erases it; how many the server voided.
+    /// Gives back all that no unit got, or what is too old for one, and erases it; how many the server
+    /// voided.
     ///
     /// # Errors
-    /// When the server does not void them: they are kept, and can be given back again.
-    async fn give_all_back(&self) -> Result<u32, Failure> {
+    /// When the server does not answer: they are given to nobody, and can be given back again.
+    async fn give_all_back(&self, too_old_alone: bool) -> Result<u32, Failure> {
         let leases = self.home.leases();
-        let (mut some, mut claims) = (Vec::new(), Vec::new());
-        for (leased, _) in leases.unspent()? {
-            // Whatever is in work, or was begun since it was listed, stays.
-            if let Ok(claim) = self.not_under_way(&leased.serial) {
-                claims.push(claim);
-                some.push(leased);
+        let unspent = leases.unspent()?.into_iter();
+        let wanted = unspent.filter(|(_, valid)| !(too_old_alone && *valid));
+        let serials: Vec<Serial> = wanted.map(|(leased, _)| leased.serial).collect();
+        let mut voided = 0;
+        for some in serials.chunks(RETURNS_PER_CALL) {
+            let (mut back, mut claims) = (Vec::new(), Vec::new());
+            for serial in some {
+                // Whatever is in work, or was begun since it was listed, stays.
+                let Ok(claim) = self.not_under_way(serial) else {
+                    continue;
+                };
+                if let Some(leased) = leases.of(serial)? {
+                    leases.suspend(&leased)?;
+                    claims.push(claim);
+                    back.push(leased);
+                }
+            }
+            voided += self.give_some_back(&back).await?;
+            // Crash here: they are given back again, which changes nothing.
+            for leased in &back {
+                leases.erase(&leased.serial)?;
             }
         }
-        let voided = match some.is_empty() {
-            true => 0,
-            false => self.give_back(&some).await?,
-        };
-        // Crash here: they are given back again, which changes nothing.
-        for leased in &some {
-            leases.erase(&leased.serial)?;
+        Ok(voided)
+    }
+
+    /// One that is refused for its own sake must not keep the others: no unit here has it.
+    async fn give_some_back(&self, back: &[Leased]) -> Result<u32, Failure> {
+        if back.is_empty() {
+            return Ok(0);
         }
-        leases.forget_orders()?;
+        let together = self.give_back(back).await;
+        if !together.as_ref().is_err_and(is_refused_for_itself) {
+            return together;
+        }
+        let mut voided = 0;
+        for one in back {
+            match self.give_back(std::slice::from_ref(one)).await {
+                Ok(number) => voided += number,
+                Err(failure) if is_refused_for_itself(&failure) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
         Ok(voided)
     }
 
@@ -243,18 +302,17 @@ impl<S: Provisioning> Desk<'_, S> {
     }
 }
 
-impl Leases {
-    /// The key that is here, or a new one.
-    fn key_or_new(&self) -> Result<LeaseKey, JournalError> {
-        if let Some(key) = self.key()? {
-            return Ok(key);
+/// Whether the server has something against these credentials, and not against this station.
+pub(crate) fn is_refused_for_itself(failure: &Failure) -> bool {
+    match failure {
+        Failure::Call(CallError::Refused { reason, .. }) => {
+            !is_of_the_station(*reason) && *reason != Reason::StationRevoked
         }
-        let key = LeaseKey::generate(&SystemRandom::new());
-        let key = key.map_err(io::Error::other).map_err(io_error(&self.dir))?;
-        self.keep_key(&key)?;
-        Ok(key)
+        _ => false,
     }
+}
 
+impl Leases {
     /// One process asks at a time, and the key stays meanwhile.
     fn ask(&self) -> Result<File, JournalError> {
         self.make()?;
@@ -264,9 +322,12 @@ impl Leases {
             .map_err(io_error(&self.dir))
     }
 
-    /// Erases what orders build, once nothing is held or in work for them.
+    /// Erases what orders build, once nothing is held or in work for them, and nobody asks for more.
     fn forget_orders(&self) -> Result<(), JournalError> {
-        if !self.dir.exists() || !self.all()?.is_empty() {
+        let Some(_nobody_asks) = self.try_lock("asking")? else {
+            return Ok(());
+        };
+        if !self.all()?.is_empty() {
             return Ok(());
         }
         let entries = fs::read_dir(&self.dir).map_err(io_error(&self.dir))?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
-use traveler::OrderId;
+use traveler::{OrderId, Timestamp};
 
 use super::card::Tone;
 use super::floor::Said;
@@ -19,6 +19,7 @@ use super::worker::News;
 use crate::calls::{Patience, Patient, Server};
 use crate::failure::Failure;
 use crate::home::Home;
+use crate::journal::JournalError;
 use crate::lease::Standing;
 use crate::link::Link;
 use crate::offline::{is_away, is_revoked};
@@ -28,6 +29,8 @@ use crate::settle::Desk;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Between two looks for the server, while there is a lease to go on with.
 const ASK_EVERY: Duration = Duration::from_secs(2);
+/// Between two notes that time has passed.
+const TIME_EVERY: Duration = Duration::from_secs(60);
 /// One look for it. A server that is slower is gone on without; it hears everything afterwards.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -105,10 +108,15 @@ struct Lookout {
 impl Lookout {
     fn watch(mut self, runtime: &Runtime, news: &UnboundedSender<News>, end: &Receiver<()>) {
         let (mut told, mut asked) = (None, None::<Instant>);
+        let mut passed = Instant::now();
         while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             let Ok(outlook) = self.look() else {
                 continue; // the disk: whoever works on it says so
             };
+            if passed.elapsed() >= TIME_EVERY {
+                let _ = self.time_passes(passed.elapsed());
+                passed = Instant::now();
+            }
             let wanted = outlook.held.leased || outlook.held.to_upload > 0;
             if told.as_ref() != Some(&outlook) {
                 told = Some(outlook.clone());
@@ -119,6 +127,14 @@ impl Lookout {
                 asked = Some(Instant::now());
             }
         }
+    }
+
+    /// A clock that stands, or was put back, gives nobody more of a lease than the shift is long.
+    fn time_passes(&self, elapsed: Duration) -> Result<(), JournalError> {
+        let leases = self.home.leases();
+        let elapsed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        let now = leases.seen_time()?.unix_ms().saturating_add(elapsed);
+        leases.saw(Timestamp::from_unix_ms(now))
     }
 
     fn look(&self) -> Result<Outlook, Failure> {
@@ -141,8 +157,13 @@ impl Lookout {
         let clock = timeout(ASK_WITHIN, self.server.show_clock()).await;
         let found = match clock {
             Err(_) => return self.link.set_away(true),
-            Ok(Ok(_)) => {
+            Ok(Ok(told)) => {
                 self.link.set_away(false);
+                // When it cannot be written now, it is at the next look.
+                let _ = self
+                    .home
+                    .leases()
+                    .saw(Timestamp::from_unix_ms(told.unix_ms));
                 desk.drain_all().await.map(drop)
             }
             Ok(Err(error)) => Err(error.into()),

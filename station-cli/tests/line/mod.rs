@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use station_cli::{
     Again, Ask, Bench, Failure, Home, Job, Labels, Patience, Printout, Progress, Report, Scanner,
-    Stage, Taken, lease, provision, reprint,
+    Stage, Synced, Taken, lease, provision, reprint, sync,
 };
 use tempfile::TempDir;
 use traveler::{Attempt, Entry, Event, OperatorId, OrderId, Serial, State};
@@ -291,6 +291,20 @@ impl Line {
         let mut labels = Printer(self.tray.clone(), self.paper);
         let done = reprint(&self.home, &self.server, &mut labels, &again).await;
         done.unwrap().reprint
+    }
+
+    /// Withdraws a serial whose unit will not come back.
+    pub async fn void(&self, name: &str) -> Result<Vec<Synced>, Failure> {
+        let serial = serial(name);
+        let patience = Patience(self.patience);
+        sync(&self.home, &self.server, patience, Some((&serial, None))).await
+    }
+
+    /// Whether a key of a lease is left.
+    pub fn has_lease_key(&self) -> bool {
+        let entries = std::fs::read_dir(self.home.dir().join("lease"));
+        let mut names = entries.into_iter().flatten().flatten();
+        names.any(|entry| entry.file_name().to_string_lossy().starts_with("key"))
     }
 
     /// A leased credential, as it lies on disk.

@@ -81,6 +81,9 @@ pub struct Books {
     /// The same of every leased one that is spent.
     pub refuse_spend: Option<Reason>,
     pub leases: HashMap<Serial, LeaseRow>,
+    /// Answers a lease with what it answered the first time for a serial.
+    pub replay_leases: bool,
+    pub leased_before: HashMap<String, v1::LeasedCredential>,
     /// Every call is refused: the station was revoked.
     pub revoked: bool,
     /// No call comes through.
@@ -154,6 +157,8 @@ impl Memory {
             refuse_issue: None,
             refuse_spend: None,
             leases: HashMap::new(),
+            replay_leases: false,
+            leased_before: HashMap::new(),
             revoked: false,
             away: false,
             lies: false,
