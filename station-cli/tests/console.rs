@@ -202,9 +202,10 @@ mod tests {
         let profile = Profile::shipped("u-boot").unwrap();
         let (_, report, port) = run(profile, Kind::UBoot, Reset::WithPort).await;
         assert_eq!(report.outcome, Outcome::Sealed, "{report}");
-        let place = port.0.lock().unwrap();
-        assert_eq!((writes(&place), place.unit.boots), (1, 2));
-        drop(place);
+        {
+            let place = port.0.lock().unwrap();
+            assert_eq!((writes(&place), place.unit.boots), (1, 2));
+        }
         // A profile that asks nothing behind the boot says so, or every reset is a pulled cable.
         let lines = "    { send = \"printenv not_stored\", refuse = '^not_stored=' },\n";
         let asks_nothing = profile.replace(lines, "");
