@@ -155,6 +155,16 @@ where
         profile.is_none_or(|profile| profile.unlocked().is_none())
     }
 
+    /// The log must name the definition that says how the unit is spoken to: one that a server shows
+    /// later has no say in it.
+    pub(crate) fn same_definition(&self, made_under: Digest) -> Result<(), Failure> {
+        if made_under.0 == *self.product_sha256 {
+            return Ok(());
+        }
+        let what = "it recorded another product definition than its order's";
+        Err(Failure::BadReply(what.to_owned()))
+    }
+
     /// Gets the same bundle again.
     pub(crate) async fn resume(
         &mut self,
@@ -163,6 +173,9 @@ where
         issued: Issued,
         locked: bool,
     ) -> Result<Begin, Failure> {
+        if let Some(made_under) = issued.product_sha256 {
+            self.same_definition(made_under)?;
+        }
         self.stage(Stage::Issue);
         let request = v1::ResumeRequest {
             serial: open.serial.to_string(),
@@ -264,6 +277,7 @@ where
         let ticket = Ticket(reply.ticket.clone());
         let proof = reply.proof.take();
         let credential = Credential::read(open.clone(), reply)?;
+        let mut product_sha256 = None;
         // Older servers give none, nor does one whose checkpoint is still due.
         if let Some(proof) = proof {
             let step = self.desk.step(&About::of(&open, credential.attempt));
@@ -271,12 +285,10 @@ where
             let proven = seen.verify_midway(before, &proof, &step, &[State::Issued])?;
             self.report.clock_off = Some(off_by(proven.time));
             match proven.event.happened() {
-                // The log must name the definition that says how the unit is spoken to.
-                Event::Issued(said) if said.product_sha256.0 != *self.product_sha256 => {
-                    let what = "it recorded another product definition than its order's";
-                    return Err(Failure::BadReply(what.to_owned()));
+                Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {
+                    self.same_definition(said.product_sha256)?;
+                    product_sha256 = Some(said.product_sha256);
                 }
-                Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {}
                 _ => {
                     let what = "it recorded another bundle than it gave";
                     return Err(Failure::BadReply(what.to_owned()));
@@ -285,6 +297,7 @@ where
         }
         let issued = Issued {
             attempt: credential.attempt,
+            product_sha256,
             ticket,
             leased: false,
             bundle_sha256: credential.bundle_sha256,

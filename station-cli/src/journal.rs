@@ -72,6 +72,10 @@ pub struct Open {
 pub struct Issued {
     /// The try.
     pub attempt: Attempt,
+    /// SHA-256 of the product definition that it was made under, as the log has it; absent where the
+    /// log has shown none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product_sha256: Option<Digest>,
     /// What to show to get the same bundle again; empty when the bundle is leased and lies here.
     pub ticket: Ticket,
     /// Whether it comes from this station's lease, and the server hears of it by the outbox.
@@ -356,6 +360,7 @@ mod tests {
             attempt: Attempt::FIRST,
             ticket: Ticket(vec![0, 1, 255]),
             leased: false,
+            product_sha256: None,
             bundle_sha256: Digest([1; 32]),
             certificate_sha256: Digest([2; 32]),
             reached: Reached::Issued,

@@ -50,6 +50,8 @@ pub(crate) struct Leased {
     pub(crate) serial: Serial,
     pub(crate) order: OrderId,
     pub(crate) attempt: Attempt,
+    /// SHA-256 of the product definition that it was made under, as the log has it.
+    pub(crate) product_sha256: Digest,
     /// SHA-256 of the bundle, as the log has it.
     pub(crate) bundle_sha256: Digest,
     /// SHA-256 of the unit's certificate (DER), as the log has it.

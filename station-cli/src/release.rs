@@ -121,6 +121,7 @@ where
         }
         let issued = Issued {
             attempt: leased.attempt,
+            product_sha256: Some(leased.product_sha256),
             ticket: Ticket(Vec::new()),
             leased: true,
             bundle_sha256: leased.bundle_sha256,
@@ -213,6 +214,7 @@ where
             let serial = open.serial;
             return Err(Failure::LeaseGone { serial });
         };
+        self.same_definition(leased.product_sha256)?;
         if leased.released.is_none() {
             // The intent may be of yesterday.
             if leased.expires <= leases.now()? {

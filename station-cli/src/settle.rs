@@ -288,6 +288,7 @@ mod tests {
                 attempt: Attempt(attempt),
                 ticket: Ticket(vec![]),
                 leased: false,
+                product_sha256: None,
                 bundle_sha256: Digest([0; 32]),
                 certificate_sha256: Digest([0; 32]),
                 reached: Reached::Issued,

@@ -256,6 +256,21 @@ mod tests {
         assert!(line.held().is_empty());
     }
 
+    /// A server that shows another definition since has no say in how the unit is written.
+    #[tokio::test(start_paused = true)]
+    async fn one_is_written_by_the_definition_it_was_leased_under() {
+        let mut line = Line::new();
+        line.lease(&["A47"]).await.unwrap();
+        let native = "name = \"another\"\nversion = 1\ndriver = \"native\"\n";
+        line.server.books().profile = native.to_owned();
+        let report = line.run("A47").await;
+        assert!(report.to_string().contains("product definition"), "{report}");
+        assert_eq!(line.held(), ["A47"], "given to nobody");
+        line.server.books().profile.clear();
+        assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
+        line.check();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_no_unit_got_is_given_back_and_given_to_nobody_again() {
         for lose in [None, Some(Lose::Request), Some(Lose::Reply)] {

@@ -211,6 +211,7 @@ impl<S: Provisioning> Desk<'_, S> {
             serial: serial.clone(),
             order: order.clone(),
             attempt,
+            product_sha256: entry.product_sha256,
             bundle_sha256: entry.bundle_sha256,
             certificate_sha256: entry.certificate_sha256,
             expires: entry.expires,

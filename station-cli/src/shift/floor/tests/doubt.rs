@@ -176,6 +176,7 @@ fn a_label_that_was_out_before_a_power_cut_counts_too() {
                 attempt: Attempt(1),
                 ticket: Ticket(Vec::new()),
                 leased: false,
+                product_sha256: None,
                 bundle_sha256: Digest([0; 32]),
                 certificate_sha256: Digest([0; 32]),
                 reached,
