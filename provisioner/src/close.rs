@@ -298,30 +298,37 @@ impl Line {
     }
 
     fn carries_label(&self, row: &UnitRow) -> Result<bool, CloseError> {
-        Ok(self
-            .product_of(&row.order)?
-            .is_none_or(|product| product.label))
+        Ok(self.product_of(&row.serial, &row.order)?.label)
     }
 
     /// The device profile by which the station reads such a unit back; `None`: the unit proves
     /// itself what it holds, and a station's word is not enough.
     fn profile_of(&self, row: &UnitRow) -> Result<Option<Digest>, CloseError> {
-        let order = self.read(|ledger| ledger.order(&row.order))?;
-        let Some(order) = order else {
-            return Err(CloseError::UnknownUnit(row.serial.clone()));
-        };
-        let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
-        read_back_by(order.product, row.as_ref().map(|row| &*row.definition))
+        let (product, definition) = self.definition_of(&row.serial, &row.order)?;
+        read_back_by(product, definition.as_deref())
     }
 
+    /// What a unit's order builds. A definition that cannot be read says nothing, so that nothing is
+    /// let pass by it.
     pub(crate) fn product_of(
         &self,
+        serial: &Serial,
         order: &OrderId,
-    ) -> Result<Option<compliance::Product>, CloseError> {
+    ) -> Result<compliance::Product, CloseError> {
+        let (product, definition) = self.definition_of(serial, order)?;
+        let read = definition.and_then(|text| compliance::Product::parse(&text).ok());
+        read.ok_or(CloseError::Product(product))
+    }
+
+    fn definition_of(
+        &self,
+        serial: &Serial,
+        order: &OrderId,
+    ) -> Result<(Sku, Option<String>), CloseError> {
         let order = self.read(|ledger| ledger.order(order))?;
-        let Some(order) = order else { return Ok(None) };
+        let order = order.ok_or_else(|| CloseError::UnknownUnit(serial.clone()))?;
         let row = self.read(|ledger| ledger.definition(&order.product_sha256))?;
-        Ok(row.and_then(|row| compliance::Product::parse(&row.definition).ok()))
+        Ok((order.product, row.map(|row| row.definition)))
     }
 }
 

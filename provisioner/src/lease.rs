@@ -232,8 +232,8 @@ impl Line {
         let target = &call.target;
         let lease = self.read(|ledger| ledger.lease(&target.serial))?;
         let lease = lease.ok_or_else(|| CloseError::UnknownUnit(target.serial.clone()))?;
-        let product = self.product_of(&lease.order)?;
-        if product.is_some_and(|product| !product.builds(&call.model, &call.revision)) {
+        let product = self.product_of(&lease.serial, &lease.order)?;
+        if !product.builds(&call.model, &call.revision) {
             return Err(CloseError::WrongProduct {
                 serial: lease.serial,
                 order: lease.order,

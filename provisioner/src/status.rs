@@ -193,7 +193,8 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         }
         R::UnknownStation(_) => (Code::NotFound, Reason::UnknownStation),
         R::NotEnrolled(_) => (Code::PermissionDenied, Reason::UnknownStation),
-        R::StationRevoked(_) | R::NotRevoked(_) => (Code::PermissionDenied, Reason::StationRevoked),
+        R::StationRevoked(_) => (Code::PermissionDenied, Reason::StationRevoked),
+        R::NotRevoked(_) => (Code::FailedPrecondition, Reason::WrongState),
         R::TokenUnknown(_) | R::TokenSpent(_) | R::TokenExpired { .. } | R::TokenRepeated(_) => {
             (Code::PermissionDenied, Reason::TokenRefused)
         }

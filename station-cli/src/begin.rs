@@ -18,6 +18,7 @@ use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::{Fate, Standing, device_id_bytes};
+use crate::way::same_definition;
 
 /// What there is to do for a unit that was greeted.
 pub(crate) enum Begin {
@@ -155,16 +156,6 @@ where
         profile.is_none_or(|profile| profile.unlocked().is_none())
     }
 
-    /// The log must name the definition that says how the unit is spoken to: one that a server shows
-    /// later has no say in it.
-    pub(crate) fn same_definition(&self, made_under: Digest) -> Result<(), Failure> {
-        if made_under.0 == *self.product_sha256 {
-            return Ok(());
-        }
-        let what = "it recorded another product definition than its order's";
-        Err(Failure::BadReply(what.to_owned()))
-    }
-
     /// Gets the same bundle again.
     pub(crate) async fn resume(
         &mut self,
@@ -174,7 +165,7 @@ where
         locked: bool,
     ) -> Result<Begin, Failure> {
         if let Some(made_under) = issued.product_sha256 {
-            self.same_definition(made_under)?;
+            same_definition(made_under, &self.product_sha256)?;
         }
         self.stage(Stage::Issue);
         let request = v1::ResumeRequest {
@@ -286,7 +277,7 @@ where
             self.report.clock_off = Some(off_by(proven.time));
             match proven.event.happened() {
                 Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {
-                    self.same_definition(said.product_sha256)?;
+                    same_definition(said.product_sha256, &self.product_sha256)?;
                     product_sha256 = Some(said.product_sha256);
                 }
                 _ => {

@@ -46,6 +46,7 @@ pub(crate) async fn settle<S: Provisioning>(
             serial: serial.clone(),
         });
     };
+    desk.may_hear(&upload.order).await?;
     if decided == Decided::Again {
         outbox.hold(serial, None)?;
         return match desk.drain(serial).await? {

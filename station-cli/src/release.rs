@@ -16,6 +16,7 @@ use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::told::Drained;
+use crate::way::same_definition;
 
 impl<S, P, C, L, O> Run<'_, S, P, C, L, O>
 where
@@ -214,7 +215,7 @@ where
             let serial = open.serial;
             return Err(Failure::LeaseGone { serial });
         };
-        self.same_definition(leased.product_sha256)?;
+        same_definition(leased.product_sha256, &self.product_sha256)?;
         if leased.released.is_none() {
             // The intent may be of yesterday.
             if leased.expires <= leases.now()? {

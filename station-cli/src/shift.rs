@@ -373,9 +373,9 @@ impl Shift {
     /// The exit code: the worst of what became of the units, and of what is left open.
     async fn close(&mut self) -> anyhow::Result<u8> {
         let left = self.home.journal().open().map_err(Failure::from)?.len();
-        let code = self.codes.exit(left);
         self.upload().await;
         self.held = Standing::of(&self.home, None)?;
+        let code = self.codes.exit(left, self.held.on_hold.len());
         self.show.end(self.now(), code, left, &self.held);
         for worker in self.workers.drain(..) {
             drop(worker.orders);

@@ -234,9 +234,15 @@ impl<S: Provisioning> Desk<'_, S> {
 
     /// What was sealed here while the server was away is ahead of what it says.
     async fn not_sealed_here(&self, serial: &Serial) -> Result<(), Failure> {
-        match self.drain(serial).await {
-            Err(failure) if !is_away(&failure) => return Err(failure),
-            _ => {}
+        if let Some(upload) = self.home.outbox().of(serial)? {
+            let told = async {
+                self.may_hear(&upload.order).await?;
+                self.drain(serial).await
+            };
+            match told.await {
+                Err(failure) if !is_away(&failure) => return Err(failure),
+                _ => {}
+            }
         }
         let upload = self.home.outbox().of(serial)?;
         match upload.is_some_and(|upload| upload.seals()) {

@@ -125,7 +125,7 @@ impl<S: Provisioning> Desk<'_, S> {
 
     /// Nothing is told to a log that does not go on from the one that was seen: it would be recorded
     /// in what is to be put right. A revoked station has nothing to tell any more.
-    async fn may_hear(&self, order: &OrderId) -> Result<(), Failure> {
+    pub(crate) async fn may_hear(&self, order: &OrderId) -> Result<(), Failure> {
         let failure = match self.open_order(order).await {
             Ok(_) => return Ok(()),
             Err(failure) => failure,

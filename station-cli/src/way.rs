@@ -1,15 +1,16 @@
 //! How the units of an order are spoken to, and that the log says the same.
 //!
 //! The server hands the device profile out with the order. It is believed because it stands in the
-//! product's definition, whose digest the order names; and an issue is taken only when its entry,
-//! proven to be in the log, was made under that digest (see `begin`). So a server cannot have one
-//! unit spoken to in another way than everybody reads in the log.
+//! product's definition, whose digest the order names; and a credential, issued, leased or resumed,
+//! is written only when its entry, proven to be in the log, was made under that digest (see `begin`).
+//! So a server cannot have one unit spoken to in another way than everybody reads in the log.
 
 use std::sync::Arc;
 
 use api::v1;
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
+use traveler::Digest;
 use wire::profile::Profile;
 
 use crate::failure::Failure;
@@ -45,6 +46,16 @@ pub(crate) fn way(order: &v1::OpenOrderResponse) -> Result<Way, Failure> {
     // A native one says only that its units prove themselves what they hold; the server hears of a
     // profile all the same, since the product names it.
     Ok(Some(Arc::new(profile)))
+}
+
+/// The log must name the definition that says how the unit is spoken to: one that a server shows later
+/// has no say in it.
+pub(crate) fn same_definition(made_under: Digest, shown: &[u8]) -> Result<(), Failure> {
+    if made_under.0 == *shown {
+        return Ok(());
+    }
+    let what = "it recorded another product definition than its order's";
+    Err(Failure::BadReply(what.to_owned()))
 }
 
 /// What the product's definition says; empty: its units prove themselves what they hold.

@@ -264,7 +264,10 @@ mod tests {
         let native = "name = \"another\"\nversion = 1\ndriver = \"native\"\n";
         line.server.books().profile = native.to_owned();
         let report = line.run("A47").await;
-        assert!(report.to_string().contains("product definition"), "{report}");
+        assert!(
+            report.to_string().contains("product definition"),
+            "{report}"
+        );
         assert_eq!(line.held(), ["A47"], "given to nobody");
         line.server.books().profile.clear();
         assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);

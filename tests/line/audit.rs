@@ -84,7 +84,7 @@ fn an_order_tells_what_qa_asks() {
     let said = words(&demo.data(), &ask).ok().out;
     for part in [
         "ordered 6 = sealed 6 + scrapped 0 + open 0 + not started 0",
-        "100.0 %: 6 of 6 units started were sealed at attempt 1",
+        "100.0 %: 6 of 6 units started were sealed at the first try",
         "bench-1: issued",
         "policy      sha256",
     ] {

@@ -136,7 +136,7 @@ fn an_order_or_serial_that_cannot_be_used() {
     site(&["audit", "order", "WO-9999"]).refused(2, "check it, or name the server with --data");
     site(&["audit", "unit", "R-001"]).refused(2, "was never issued here");
     let create = ["order", "create", "--product", "PLUG-1", "--quantity", "0"];
-    site(&create).refused(2, "it may be 1 to");
+    site(&create).refused(2, "0 is not in 1..=10000000");
     let again = ["order", "create", "--product", "PLUG-1", "--quantity", "1"];
     site(&[&again[..], &["--order", order]].concat()).refused(2, "choose another name");
 }

@@ -55,10 +55,10 @@ impl VoidCause {
     /// Whether it is one that ends a lease: a credential that has met no unit yet.
     #[must_use]
     pub fn ends_a_lease(self) -> bool {
-        use VoidCause::{LeaseExpired, LeaseReturned, ReplyLost, StationRevoked};
+        use VoidCause::{LeaseExpired, LeaseReturned, RecordLost, ReplyLost, StationRevoked};
         matches!(
             self,
-            LeaseReturned | LeaseExpired | StationRevoked | ReplyLost
+            LeaseReturned | LeaseExpired | StationRevoked | ReplyLost | RecordLost
         )
     }
 

@@ -4,14 +4,12 @@
 //! one that created the order to the last one that touched it: an order costs what it is long, not
 //! what the log is. Whether they are as they were written is for `audit verify`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Result, bail};
 use ledger::OrderRow;
 use serde_json::{Value, json};
-use traveler::{
-    Attempt, Entry, Event, LeaseStep, Leased, OrderId, Serial, State, Timestamp, VoidCause,
-};
+use traveler::{Entry, Event, LeaseStep, Leased, OrderId, Serial, State, Timestamp, VoidCause};
 
 mod tally;
 
@@ -75,13 +73,12 @@ struct Story {
     closed: bool,
     first: Option<(u64, Timestamp)>,
     last: Option<(u64, Timestamp)>,
-    started: HashSet<Serial>,
+    /// How often each unit was begun.
+    tries: HashMap<Serial, u32>,
     leases: u64,
     spent: u64,
     /// Why leases ended without a unit.
     returns: BTreeMap<&'static str, u64>,
-    /// Which tries of a serial they were.
-    unmet: HashMap<Serial, BTreeSet<Attempt>>,
     sealed_at_first: u64,
     voids: BTreeMap<&'static str, u64>,
     scraps: BTreeMap<String, u64>,
@@ -139,7 +136,7 @@ impl Story {
             }
             event => match event.step() {
                 Some((step, state)) if step.order == *id => {
-                    self.step(&step.serial, step.attempt, state, event);
+                    self.step(&step.serial, state, event);
                     let operator = step.operator.as_ref().map(ToString::to_string);
                     let station = self.stations.entry(step.station.to_string());
                     station.or_default().count(event, state);
@@ -165,8 +162,6 @@ impl Story {
 
     fn returned(&mut self, lease: &LeaseStep, cause: VoidCause) {
         *self.returns.entry(cause.as_str()).or_default() += 1;
-        let unmet = self.unmet.entry(lease.serial.clone()).or_default();
-        unmet.insert(lease.attempt);
         self.tallies(lease, |tally| tally.returned += 1);
     }
 
@@ -177,19 +172,16 @@ impl Story {
         }
     }
 
-    fn step(&mut self, serial: &Serial, attempt: Attempt, state: State, event: &Event) {
+    fn step(&mut self, serial: &Serial, state: State, event: &Event) {
         match event {
             Event::Issued(issued) => {
-                self.started.insert(serial.clone());
+                *self.tries.entry(serial.clone()).or_default() += 1;
                 self.policies.insert(issued.policy_sha256.to_string());
                 self.redraws += u64::from(issued.gate.redraws);
             }
             Event::Spent(_) => {
-                self.started.insert(serial.clone());
+                *self.tries.entry(serial.clone()).or_default() += 1;
                 self.spent += 1;
-                if let Some(unmet) = self.unmet.get_mut(serial) {
-                    unmet.remove(&attempt); // reported late: it met its unit after all
-                }
             }
             Event::Voided { cause, .. } => *self.voids.entry(cause.as_str()).or_default() += 1,
             Event::Scrapped { reason, .. } => count_reason(&mut self.scraps, reason),
@@ -200,16 +192,15 @@ impl Story {
             }
             _ => {}
         }
-        // A lease that came back was no attempt at a unit.
-        let unmet = self.unmet.get(serial).map_or(0, BTreeSet::len);
-        if state == State::Sealed && attempt.0 as usize == unmet + 1 {
+        // A lease that came back was no try at a unit, nor is what another order did with it.
+        if state == State::Sealed && self.tries.get(serial) == Some(&1) {
             self.sealed_at_first += 1;
         }
     }
 
-    /// Units sealed at attempt 1 of units started, as a share; none before the first.
+    /// Units sealed at their first try in this order, of units started, as a share; none before the first.
     fn first_pass(&self) -> Option<f64> {
-        let started = self.started.len();
+        let started = self.tries.len();
         (started > 0).then(|| self.sealed_at_first as f64 / started as f64)
     }
 
@@ -226,7 +217,7 @@ impl Story {
             "policy_sha256": self.policies,
             "first_pass": {
                 "sealed_at_attempt_1": self.sealed_at_first,
-                "units_started": self.started.len(),
+                "units_started": self.tries.len(),
                 "yield": self.first_pass(),
             },
             "void_causes": self.voids,
@@ -254,12 +245,12 @@ impl Story {
         let mut line = |name: &str, words: String| {
             text.push_str(&format!("  {name:<12}{words}\n"));
         };
-        let (first, started) = (self.sealed_at_first, self.started.len());
+        let (first, started) = (self.sealed_at_first, self.tries.len());
         line(
             "first pass",
             match self.first_pass() {
                 Some(share) => format!(
-                    "{:.1} %: {first} of {started} units started were sealed at attempt 1",
+                    "{:.1} %: {first} of {started} units started were sealed at the first try",
                     100.0 * share
                 ),
                 None => "no unit was started yet".to_owned(),

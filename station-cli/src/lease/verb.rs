@@ -168,7 +168,7 @@ impl Standing {
         let now = home.leases().now()?;
         let known = order.map(|order| home.leases().order(order)).transpose()?;
         let mut standing = Standing {
-            leased: !all.is_empty() || known.flatten().is_some(),
+            leased: all.iter().any(|leased| ours(&leased.order)) || known.flatten().is_some(),
             ..Standing::default()
         };
         for leased in all.iter().filter(|leased| ours(&leased.order)) {

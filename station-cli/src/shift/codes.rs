@@ -53,9 +53,12 @@ impl Codes {
         self.died = true;
     }
 
-    /// With so many attempts in the journal.
-    pub(super) fn exit(&self, open: usize) -> u8 {
+    /// With so many attempts in the journal, and so many that the server refused afterwards.
+    pub(super) fn exit(&self, open: usize, on_hold: usize) -> u8 {
         let worst = self.newest.values().copied().max().unwrap_or(0);
+        if on_hold > 0 {
+            return worst.max(Outcome::Stop.exit_code()); // as `sync` does
+        }
         match open > 0 || self.died {
             true => worst.max(Outcome::Rework.exit_code()),
             false => worst,
@@ -76,7 +79,15 @@ mod tests {
         for (unit, outcome) in turns {
             codes.turned(serial(unit), outcome.exit_code());
         }
-        codes.exit(open)
+        codes.exit(open, 0)
+    }
+
+    /// A unit that passed without the server, and that the server will not have.
+    #[test]
+    fn what_the_server_refused_afterwards_stops_the_line() {
+        let mut codes = Codes::default();
+        codes.turned(serial("A47"), 0);
+        assert_eq!((codes.exit(0, 0), codes.exit(0, 1)), (0, 30));
     }
 
     #[test]
@@ -124,7 +135,7 @@ mod tests {
         let mut codes = Codes::default();
         codes.turned(serial("A47"), Outcome::Sealed.exit_code());
         codes.died();
-        assert_eq!(codes.exit(0), 10);
+        assert_eq!(codes.exit(0, 0), 10);
     }
 
     #[test]
@@ -133,12 +144,12 @@ mod tests {
             let mut codes = Codes::default();
             codes.turned(serial("A47"), Outcome::Sealed.exit_code());
             codes.withdraws(0, serial("A48"), scrap);
-            assert_eq!(codes.exit(0), 0, "not yet");
+            assert_eq!(codes.exit(0, 0), 0, "not yet");
             codes.withdrawn(0, Ok(()));
-            assert_eq!(codes.exit(0), code);
+            assert_eq!(codes.exit(0, 0), code);
             codes.withdraws(0, serial("A49"), true);
             codes.withdrawn(0, Err("NO_SERVER"));
-            assert_eq!(codes.exit(0), code, "it was not heard");
+            assert_eq!(codes.exit(0, 0), code, "it was not heard");
         }
     }
 
@@ -147,8 +158,8 @@ mod tests {
         let mut codes = Codes::default();
         codes.turned(serial("A47"), Outcome::Loaded.exit_code());
         codes.withdraws(0, serial("A47"), true);
-        assert_eq!(codes.exit(0), 10);
+        assert_eq!(codes.exit(0, 0), 10);
         codes.withdrawn(0, Err("SEALED_ALREADY"));
-        assert_eq!(codes.exit(0), 0);
+        assert_eq!(codes.exit(0, 0), 0);
     }
 }
