@@ -78,6 +78,7 @@ pub use journal::{Claim, Issued, Journal, JournalError, Open, Reached, Ticket, W
 pub use lease::{Ask, give_back, lease};
 pub use log::LogError;
 pub use memory::keep_to_itself;
+pub use outbox::Hold;
 pub use plug::{UnitPort, UnitStream};
 pub use port::{Port, PortError, PortFacts, SerialPort};
 pub use ports::{PortChange, PortWatch, PortsError, ports};

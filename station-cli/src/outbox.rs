@@ -105,11 +105,11 @@ impl About {
 /// Why a record waits for a person.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Hold {
+pub struct Hold {
     /// The reason the server gave.
-    pub(crate) reason: String,
+    pub reason: String,
     /// Its words.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Hold {

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::journal::{Claim, Issued, JournalError, Open, Reached, Ticket};
 use crate::lease::{Leased, Released, is_refused_for_itself};
 use crate::offline::{Heard, is_away};
-use crate::outbox::{About, Spend, Told};
+use crate::outbox::{About, Spend, Told, Upload};
 use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
@@ -182,6 +182,10 @@ where
                     found: device_id.clone(),
                 });
             }
+            // Whatever was shown when it was taken out: it is no good unit until a person has looked.
+            if here && let Some(hold) = upload.hold {
+                return Err(hold.failure(&upload.serial));
+            }
             // Done, and the server has yet to hear of it: no second secret, and no other attempt.
             if here && upload.seals() {
                 let held = Some(upload.serial);
@@ -282,15 +286,15 @@ where
         Ok(CallError::refused(reason, message).into())
     }
 
-    /// Whether this unit was sealed here, and the server has yet to hear of it.
+    /// What the server has yet to hear of this unit, when it was sealed here.
     pub(crate) fn sealed_here(
         &self,
         serial: &Serial,
         attempt: Attempt,
         facts: &Facts,
-    ) -> Result<bool, JournalError> {
+    ) -> Result<Option<Upload>, JournalError> {
         let upload = self.desk.home.outbox().of(serial)?;
-        Ok(upload.is_some_and(|upload| {
+        Ok(upload.filter(|upload| {
             upload.seals() && (upload.attempt, &upload.device_id) == (attempt, &facts.device_id)
         }))
     }

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::outbox::About;
 use crate::settle::{Desk, Standing, device_id_bytes};
+use crate::told::Drained;
 
 /// What the log says of why: who stands at a bench scans, and types no reason.
 const REASON: &str = "decided at the bench";
@@ -32,6 +33,13 @@ pub async fn break_seal<S: Provisioning>(
         operator: Some(by[0]),
     };
     let _claim = home.journal().claim(serial)?; // nobody works on it here meanwhile
+    // The seal itself may be what the server has yet to hear.
+    if let Some(upload) = home.outbox().of(serial)? {
+        desk.may_hear(&upload.order).await?;
+        if let Drained::Held(hold) = desk.drain(serial).await? {
+            return Err(hold.failure(serial));
+        }
+    }
     let nothing = || Failure::NothingOpen {
         serial: serial.clone(),
     };

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
 use crate::offline::is_away;
+use crate::outbox::Hold;
 use crate::settle::{Desk, Fate, Standing};
 
 pub(crate) use verb::{SyncArgs, run};
@@ -27,6 +28,9 @@ pub struct Synced {
     pub attempt: Option<Attempt>,
     /// What became of it.
     pub state: SyncState,
+    /// Of one on hold, why: the reason that the server gave, and its words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// What became of an attempt in the journal.
@@ -151,14 +155,15 @@ pub async fn sync<S: Provisioning>(
         all.push(synced(open, state));
     }
     for upload in to_tell {
-        let state = match home.outbox().of(&upload.serial)? {
-            None => SyncState::Uploaded,
-            Some(left) if left.hold.is_some() => SyncState::Hold,
-            Some(_) => SyncState::ToUpload,
+        let left = home.outbox().of(&upload.serial)?;
+        let (state, hold) = match left.map(|left| left.hold) {
+            None => (SyncState::Uploaded, None),
+            Some(None) => (SyncState::ToUpload, None),
+            Some(hold) => (SyncState::Hold, hold),
         };
         match all.iter_mut().find(|one| one.serial == upload.serial) {
             // Closed here, or not known to be: that the server has yet to hear of it says more.
-            Some(one) if state != SyncState::Uploaded => one.state = state,
+            Some(one) if state != SyncState::Uploaded => (one.state, one.hold) = (state, hold),
             Some(_) => {}
             None => all.push(Synced {
                 serial: upload.serial,
@@ -166,6 +171,7 @@ pub async fn sync<S: Provisioning>(
                 port: String::new(),
                 attempt: Some(upload.attempt),
                 state,
+                hold,
             }),
         }
     }
@@ -200,6 +206,7 @@ fn synced(open: Open, state: SyncState) -> Synced {
         order: open.order,
         port: open.port,
         state,
+        hold: None,
     }
 }
 

@@ -352,6 +352,13 @@ mod tests {
             let listed = upload(&line).await.unwrap();
             assert_eq!(listed[0].state, SyncState::Hold);
             assert_eq!(listed[0].state.outcome().exit_code(), 30);
+            let why = listed[0].hold.as_ref().map(|hold| hold.reason.as_str());
+            assert_eq!(why, Some("DUPLICATE_UNIT"), "a lead has to know which");
+        }
+        // Put in again, under whatever serial, it is not done.
+        for serial in ["A47", "A48"] {
+            let report = line.run(serial).await;
+            assert_eq!(report.reason, Some("HOLD"), "{report}");
         }
         let kept = line.outbox("A47");
         assert!(

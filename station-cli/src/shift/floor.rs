@@ -26,6 +26,7 @@ use crate::failure::Outcome;
 use crate::journal::{Open, Reached};
 use crate::report::PortTrouble;
 use crate::seams::Stage;
+use crate::shift::card;
 use crate::shift::lookout::Outlook;
 
 use slot::{Held, Slot, State};
@@ -290,6 +291,21 @@ impl Floor {
         }
         if outlook.held.on_hold.len() > self.outlook.held.on_hold.len() {
             self.sound(Sound::Fail);
+        }
+        // The unit may stand there still, under the PASS that it had.
+        for slot in &mut self.slots {
+            if let State::Done {
+                serial,
+                card,
+                reason,
+                out: false,
+                ..
+            } = &mut slot.state
+                && outlook.held.on_hold.contains(serial)
+            {
+                *reason = Some("HOLD");
+                *card = card::of(*reason, Outcome::Stop);
+            }
         }
         self.outlook = outlook;
     }

@@ -52,15 +52,18 @@ impl Outlook {
 
     /// What everybody has to know of it, and how bad it is.
     pub(crate) fn notice(&self) -> Option<(Tone, Said)> {
+        // How many are left first: what is on hold says so at its slot too.
+        if self.away && self.held.leased {
+            let tone = match self.held.left {
+                0 => Tone::Stop,
+                _ => Tone::Offline,
+            };
+            return Some((tone, self.said("OFFLINE_LEFT")));
+        }
         if let Some(serial) = self.held.on_hold.first() {
             return Some((Tone::Fail, Said::about("ON_HOLD", serial, 0)));
         }
-        match (self.away && self.held.leased, self.held.to_upload) {
-            (true, _) if self.held.left == 0 => Some((Tone::Stop, self.said("OFFLINE_LEFT"))),
-            (true, _) => Some((Tone::Offline, self.said("OFFLINE_LEFT"))),
-            (false, 0) => None,
-            (false, _) => Some((Tone::Offline, self.said("UPLOADING"))),
-        }
+        (self.held.to_upload > 0).then(|| (Tone::Offline, self.said("UPLOADING")))
     }
 }
 

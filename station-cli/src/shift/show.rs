@@ -8,7 +8,7 @@ use traveler::Serial;
 use super::ShiftArgs;
 use super::draw::{self, Picture, fill};
 use super::events::{self, Events};
-use super::floor::{Floor, Heard, Sound, Tile};
+use super::floor::{Floor, Heard, Said, Sound, Tile};
 use super::lookout::Outlook;
 use super::noise::Noise;
 use super::outlet::Outlet;
@@ -85,7 +85,8 @@ impl Show {
         if self.outlook == *outlook {
             return;
         }
-        let was_away = std::mem::replace(&mut self.outlook, outlook.clone()).away;
+        let before = std::mem::replace(&mut self.outlook, outlook.clone());
+        let was_away = before.away;
         let held = &outlook.held;
         let facts = json!({
             "away": outlook.away, "left": held.left, "expires": held.expires,
@@ -99,6 +100,11 @@ impl Show {
                 "LEASE_LEFT"
             };
             self.say(fill(&self.words, &outlook.said(key)));
+        }
+        for serial in &held.on_hold {
+            if !before.held.on_hold.contains(serial) {
+                self.say(fill(&self.words, &Said::about("ON_HOLD", serial, 0)));
+            }
         }
     }
 
@@ -119,6 +125,9 @@ impl Show {
         }
         self.wall = None;
         if holds && for_people {
+            for serial in &held.on_hold {
+                say(&fill(&self.words, &Said::about("ON_HOLD", serial, 0)));
+            }
             let held = held.clone();
             let outlook = Outlook {
                 held,

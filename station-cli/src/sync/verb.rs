@@ -64,6 +64,9 @@ pub(crate) async fn run(args: SyncArgs) -> Result<u8> {
         if let Some(serial) = serial {
             let unit = (serial, args.operator.as_ref());
             hold::settle(&home, &server, args.wait.patience(), unit, decided).await?;
+            if decided == Decided::Settle && args.format.format == Format::Text {
+                say(&format!("{serial}: put aside; its record is in lost/"));
+            }
         }
     }
     let all = sync(&home, &server, args.wait.patience(), void).await?;
@@ -74,13 +77,18 @@ pub(crate) async fn run(args: SyncArgs) -> Result<u8> {
             .take_back(serial)
             .context("its label is still there")?;
     }
-    if all.is_empty() && args.format.format == Format::Text {
+    if all.is_empty() && args.settle.is_none() && args.format.format == Format::Text {
         say("nothing is under way");
     }
     for synced in &all {
         match args.format.format {
             Format::Json => print(&json!(synced))?,
-            Format::Text => say(&format!("{}: {}", synced.serial, synced.state.says())),
+            Format::Text => {
+                let why = synced.hold.as_ref();
+                let why = why.map(|hold| format!(" ({}: {})", hold.reason, hold.message));
+                let (serial, says) = (&synced.serial, synced.state.says());
+                say(&format!("{serial}: {says}{}", why.unwrap_or_default()));
+            }
         }
     }
     let codes = all.iter().map(|synced| synced.state.outcome().exit_code());

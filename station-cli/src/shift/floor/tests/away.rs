@@ -46,13 +46,48 @@ fn a_unit_on_hold_is_red_and_heard() {
     let mut held = outlook(true, 3, 0);
     held.held.on_hold = vec![Serial::parse("CAM2-00047").unwrap()];
     bench.floor.looks_out(held.clone());
-    bench.floor.looks_out(held);
+    bench.floor.looks_out(held.clone());
     bench.note();
     assert_eq!(bench.done.iter().filter(|what| *what == "Fail").count(), 1);
+    // How many are left is for the whole bench, and comes first.
+    check(&bench, Some((Tone::Offline, "OFFLINE_LEFT", "0", 3)));
+    held.away = false;
+    bench.floor.looks_out(held);
     check(&bench, Some((Tone::Fail, "ON_HOLD", "...00047", 0)));
     bench.start(1, "A47");
     bench.end(1, Some("HOLD"), Outcome::Stop, true);
     bench.tile(1, Tone::Fail, "HOLD", Some("HOLD"));
+}
+
+/// It passed without the server, which refuses it: nobody may take it out as a good one.
+#[test]
+fn a_pass_that_is_put_on_hold_turns_red_where_it_stands() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.pass(1);
+    bench.start(2, "A48");
+    bench.pass(2);
+    let mut held = outlook(false, 3, 0);
+    held.held.on_hold = vec![Serial::parse("A47").unwrap()];
+    bench.floor.looks_out(held);
+    bench.tile(1, Tone::Fail, "HOLD", Some("HOLD"));
+    assert_eq!(bench.floor.tiles(Duration::ZERO)[1].tone, Tone::Pass);
+}
+
+/// Nothing here would remember it: the unit would be in the bin and sealed in the log.
+#[test]
+fn no_seal_is_broken_while_the_server_is_away() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.pass(1);
+    bench.done();
+    bench.floor.looks_out(outlook(true, 3, 1));
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.scan("SCRAP", false, "ONLY_ONLINE");
+    assert_eq!(bench.done(), [""; 0]);
+    bench.floor.looks_out(outlook(false, 3, 0));
+    bench.scan("SCRAP", true, "WITHDRAWING");
 }
 
 #[test]
