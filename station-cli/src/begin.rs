@@ -205,12 +205,8 @@ where
             return Ok(Failure::NotKnownHere { held: None });
         };
         let serial = held.serial.clone();
-        if let Some(upload) = self.sealed_here(&serial, held.attempt, facts)? {
-            let done = Failure::SameUnit { held: Some(serial) };
-            return Ok(match upload.hold {
-                Some(hold) => hold.failure(&upload.serial),
-                None => done,
-            });
+        if let Some(done) = self.sealed_here(&serial, held.attempt, facts)? {
+            return Ok(done);
         }
         let in_hand = self.desk.home.journal().open()?;
         let this = |open: &Open| (&open.serial, &open.device_id) == (&serial, &facts.device_id);

@@ -286,16 +286,23 @@ where
         Ok(CallError::refused(reason, message).into())
     }
 
-    /// What the server has yet to hear of this unit, when it was sealed here.
+    /// Why nothing more is done with a unit that was sealed here, and that the server has yet to hear
+    /// of.
     pub(crate) fn sealed_here(
         &self,
         serial: &Serial,
         attempt: Attempt,
         facts: &Facts,
-    ) -> Result<Option<Upload>, JournalError> {
+    ) -> Result<Option<Failure>, JournalError> {
         let upload = self.desk.home.outbox().of(serial)?;
-        Ok(upload.filter(|upload| {
+        let this = |upload: &Upload| {
             upload.seals() && (upload.attempt, &upload.device_id) == (attempt, &facts.device_id)
+        };
+        Ok(upload.filter(this).map(|upload| match upload.hold {
+            Some(hold) => hold.failure(&upload.serial),
+            None => Failure::SameUnit {
+                held: Some(upload.serial),
+            },
         }))
     }
 }
