@@ -107,11 +107,20 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 
 /// The right to what a file of locks stands for, among all processes, until it is dropped.
 pub(crate) fn lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let lock = options.create(true).truncate(false).write(true);
-    let lock = lock.open(path)?;
+    let lock = open_lock(path)?;
     FileExt::lock_exclusive(&lock)?;
     Ok(lock)
+}
+
+/// The same, or nothing while another has it.
+pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let lock = open_lock(path)?;
+    Ok(FileExt::try_lock_exclusive(&lock)?.then_some(lock))
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).open(path)
 }
 
 /// The slots of a station share its folders: one sync of a folder does for all who wait for it.

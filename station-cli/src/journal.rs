@@ -6,6 +6,7 @@
 //!
 //! `SERIAL.lock` keeps two processes, or two slots of one, from working on one serial.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -166,20 +167,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Damaged`] or [`JournalError::Io`].
     pub fn open(&self) -> Result<Vec<Open>, JournalError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io_error(&self.dir)(error)),
-        };
-        let mut all = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(io_error(&self.dir))?.path();
-            if path.extension().is_some_and(|kind| kind == "json") {
-                all.extend(read_json::<Open>(&path)?); // none: settled since it was listed
-            }
-        }
-        all.sort_by(|a, b| a.serial.cmp(&b.serial));
-        Ok(all)
+        read_all(&self.dir)
     }
 }
 
@@ -324,6 +312,28 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, J
             path: path.display().to_string(),
             what: error.to_string(),
         })
+}
+
+/// Every `SERIAL.json` of a folder, by serial; none where there is no folder.
+pub(crate) fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, JournalError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error(dir)(error)),
+    };
+    let mut all = BTreeMap::new();
+    for entry in entries {
+        let path = entry.map_err(io_error(dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let serial = name.and_then(|name| Serial::parse(name.strip_suffix(".json")?).ok());
+        // None: closed since it was listed.
+        if let Some(serial) = serial
+            && let Some(record) = read_json(&path)?
+        {
+            all.insert(serial, record);
+        }
+    }
+    Ok(all.into_values().collect())
 }
 
 /// Replaces a record; on disk when this returns.

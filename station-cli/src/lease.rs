@@ -23,20 +23,19 @@ mod order;
 mod take;
 mod verb;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use credential::{BundleBytes, LeaseFor, LeaseKey, LeasedBundle};
-use fs4::fs_std::FileExt;
 use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
 use traveler::{Attempt, DeviceId, Digest, OrderId, Serial, StationName, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::durable;
-use crate::journal::{JournalError, io_error, read_json, write_json};
+use crate::journal::{JournalError, io_error, read_all, read_json, write_json};
 use crate::outbox::Spend;
 
 pub(crate) use take::is_refused_for_itself;
@@ -104,24 +103,7 @@ impl Leases {
 
     /// Every credential that is held, by serial, given to a silicon or not.
     pub(crate) fn all(&self) -> Result<Vec<Leased>, JournalError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io_error(&self.dir)(error)),
-        };
-        let mut all = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(io_error(&self.dir))?.path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            let Some(stem) = name.and_then(|name| name.strip_suffix(".json")) else {
-                continue;
-            };
-            if Serial::parse(stem).is_ok() {
-                all.extend(read_json::<Leased>(&path)?); // none: erased since it was listed
-            }
-        }
-        all.sort_by(|a, b| a.serial.cmp(&b.serial));
-        Ok(all)
+        read_all(&self.dir)
     }
 
     /// The one of a serial.
@@ -321,9 +303,7 @@ impl Leases {
     fn lock(&self, name: &str) -> Result<File, JournalError> {
         self.make()?;
         let path = self.dir.join(name);
-        let lock = open_lock(&path).map_err(io_error(&path))?;
-        FileExt::lock_exclusive(&lock).map_err(io_error(&path))?;
-        Ok(lock)
+        durable::lock(&path).map_err(io_error(&path))
     }
 
     fn try_lock(&self, name: &str) -> Result<Option<File>, JournalError> {
@@ -331,9 +311,7 @@ impl Leases {
             return Ok(None);
         }
         let path = self.dir.join(name);
-        let lock = open_lock(&path).map_err(io_error(&path))?;
-        let held = FileExt::try_lock_exclusive(&lock).map_err(io_error(&path))?;
-        Ok(held.then_some(lock))
+        durable::try_lock(&path).map_err(io_error(&path))
     }
 }
 
@@ -341,9 +319,4 @@ impl Leases {
 fn remove_whole(path: &Path) -> Result<(), JournalError> {
     durable::remove(&durable::beside(path)).map_err(io_error(path))?;
     durable::remove(path).map_err(io_error(path))
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true).open(path)
 }

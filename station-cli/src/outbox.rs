@@ -8,17 +8,15 @@
 //! What the server refuses is never dropped: the record is put on hold, with the reason, until a
 //! person has looked at the unit. No secret is here: a receipt is signed, not secret.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use fs4::fs_std::FileExt;
 use serde::{Deserialize, Serialize};
 use traveler::{Attempt, DeviceId, Digest, Mac, OrderId, Serial, Timestamp, VoidCause};
 
 use crate::durable;
 use crate::failure::Failure;
-use crate::journal::{JournalError, Open, io_error, read_json, write_json};
+use crate::journal::{JournalError, Open, io_error, read_all, read_json, write_json};
 
 /// One step that the server is told of.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -186,20 +184,7 @@ impl Outbox {
 
     /// Everything there is to tell, by serial.
     pub(crate) fn all(&self) -> Result<Vec<Upload>, JournalError> {
-        let entries = match fs::read_dir(&self.dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io_error(&self.dir)(error)),
-        };
-        let mut all = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(io_error(&self.dir))?.path();
-            if path.extension().is_some_and(|kind| kind == "json") {
-                all.extend(read_json::<Upload>(&path)?); // none: told since it was listed
-            }
-        }
-        all.sort_by(|a, b| a.serial.cmp(&b.serial));
-        Ok(all)
+        read_all(&self.dir)
     }
 
     /// What there is to tell of one serial.
@@ -302,16 +287,14 @@ impl Outbox {
     fn lock(&self) -> Result<File, JournalError> {
         durable::make_folder(&self.dir).map_err(io_error(&self.dir))?;
         let path = self.dir.join("lock");
-        let mut options = OpenOptions::new();
-        let lock = options.create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(io_error(&path))?;
-        FileExt::lock_exclusive(&lock).map_err(io_error(&path))?;
-        Ok(lock)
+        durable::lock(&path).map_err(io_error(&path))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn about(device_id: &str) -> About {
