@@ -20,6 +20,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -92,9 +93,10 @@ def included(index, size, hashes, found, top):
 
 def key_of(path):
     try:
-        name, number, key = read(path).decode().strip().split("+", 2)
+        line = read(path).decode().strip()
+        name, number, key = re.fullmatch(r"([^\s+]+)\+([0-9a-f]{8})\+(\S+)", line).groups()
         key = b64(key)
-    except (Bad, ValueError):
+    except (Bad, ValueError, AttributeError):
         raise Unusable("%s holds no verifier key (name+number+key)" % path)
     need(len(key) == 33 and key[0] == 1, "the key is not Ed25519")
     digest = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
