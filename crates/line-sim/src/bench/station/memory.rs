@@ -19,6 +19,9 @@ use traveler::{
 
 use super::MODEL;
 
+/// What it says that it builds by.
+const DEFINITION: Digest = Digest([1; 32]);
+
 /// Name of the log.
 const ORIGIN: &str = "bench.invalid/memory";
 /// Bytes of the unit's certificate and of the one above it, as the server of this bench makes them.
@@ -140,6 +143,7 @@ impl Log {
         let consistency = tlog::consistency(request.seen_size, self.size, &mut self.hash()).ok()?;
         Some(v1::OpenOrderResponse {
             model: MODEL.to_owned(),
+            product_sha256: DEFINITION.0.to_vec(),
             checkpoint: self.checkpoint()?,
             consistency: consistency.iter().map(|hash| hash.to_vec()).collect(),
             ..Default::default()
@@ -201,7 +205,7 @@ fn issued(step: Step, bundle_sha256: Digest) -> Option<Event> {
         slot: None,
         macs: Vec::new(),
         product: Sku::parse("PLUG-1").ok()?,
-        product_sha256: Digest([1; 32]),
+        product_sha256: DEFINITION,
         policy_sha256: Digest([2; 32]),
         fingerprint: Fingerprint([3; 16]),
         fingerprint_key: KeyId([4; 8]),
