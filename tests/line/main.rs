@@ -12,6 +12,7 @@
 mod audit;
 mod bench;
 mod binaries;
+mod cycle;
 mod kill;
 mod lease;
 mod oracle;
