@@ -120,19 +120,14 @@ impl TryFrom<v1::IssueRequest> for IssueCall {
     type Error = BadRequest;
 
     fn try_from(request: v1::IssueRequest) -> Result<IssueCall, BadRequest> {
-        at_most("macs", request.macs.len(), MACS_MAX, "at most 8")?;
         at_most("csr", request.csr.len(), CSR_MAX, "at most 4096")?;
         at_most("model", request.model.len(), TEXT_MAX, "at most 64")?;
         at_most("revision", request.revision.len(), TEXT_MAX, "at most 64")?;
-        let macs = request
-            .macs
-            .iter()
-            .map(|mac| Ok(Mac(exact("macs", mac, "6 each")?)));
         Ok(IssueCall {
             order: OrderId::parse(&request.order)?,
             serial: Serial::parse(&request.serial)?,
             device_id: DeviceId::from_bytes(&request.device_id)?,
-            macs: macs.collect::<Result<_, BadRequest>>()?,
+            macs: macs(&request.macs)?,
             model: request.model,
             revision: request.revision,
             csr: (!request.csr.is_empty()).then_some(request.csr),
@@ -330,6 +325,13 @@ impl TryFrom<v1::VoidRequest> for VoidCall {
             operator: optional(&request.operator, OperatorId::parse)?,
         })
     }
+}
+
+fn macs(told: &[Vec<u8>]) -> Result<Vec<Mac>, BadRequest> {
+    at_most("macs", told.len(), MACS_MAX, "at most 8")?;
+    let each = told.iter();
+    each.map(|mac| Ok(Mac(exact("macs", mac, "6 each")?)))
+        .collect()
 }
 
 fn at_most(

@@ -1,23 +1,14 @@
 //! Leases over the real server: granted, spent, returned, expired, revoked, and never given twice.
 
-use std::path::Path;
-
 use api::v1::administration_client::AdministrationClient;
 use api::v1::audit_client::AuditClient;
 use api::{Reason, v1};
 use credential::{Bundle, BundleBytes, LeaseFor, LeaseKey, LeasedBundle};
-use hsm::{Hsm, HsmError, Key, Pin, Randomness, SoftToken, Storage};
-use ledger::Ledger;
-use provisioner::config::{Config, HsmPlace};
-use provisioner::site::Site;
 use ring::rand::SystemRandom;
-use tlog::{CheckpointSigner, SignError, VerifierKey};
 use tonic::Status;
-use traveler::{
-    Attempt, Change, Digest, Entry, Event, Fingerprint, GateRecord, LeaseStep, Leased, OrderId,
-    Serial, StationName, Timestamp,
-};
+use traveler::{Attempt, Entry, Event, OrderId, Serial, StationName};
 
+use crate::put_back::{provisioner, words};
 use crate::site::{Bench, Town, Unit, reason};
 
 /// How often a state is asked for that the server reaches by itself within seconds; each time takes a
@@ -64,7 +55,7 @@ impl Holder {
         Ok(self.bench.client.lease(request).await?.into_inner())
     }
 
-    fn open(&self, order: &str, leased: &v1::LeasedCredential) -> BundleBytes {
+    pub(crate) fn open(&self, order: &str, leased: &v1::LeasedCredential) -> BundleBytes {
         let lease = LeaseFor {
             station: &self.name,
             order: &OrderId::parse(order).unwrap(),
@@ -79,7 +70,11 @@ impl Holder {
         opened.unwrap_or_else(|e| panic!("{e}"))
     }
 
-    async fn spend(&mut self, unit: &Unit, attempt: u32) -> Result<v1::ProofResponse, Status> {
+    pub(crate) async fn spend(
+        &mut self,
+        unit: &Unit,
+        attempt: u32,
+    ) -> Result<v1::ProofResponse, Status> {
         let request = spend(unit, attempt);
         Ok(self.bench.client.spend(request).await?.into_inner())
     }
@@ -122,7 +117,7 @@ pub(crate) fn unit(number: u32) -> Unit {
 }
 
 /// What the unit would say it holds, as a confirm.
-fn receipt(unit: &Unit, attempt: u32, bundle: &BundleBytes) -> v1::ConfirmRequest {
+pub(crate) fn receipt(unit: &Unit, attempt: u32, bundle: &BundleBytes) -> v1::ConfirmRequest {
     v1::ConfirmRequest {
         serial: unit.serial.clone(),
         attempt,
@@ -150,7 +145,7 @@ fn password(bytes: &BundleBytes) -> Vec<u8> {
     bundle.password.expose(<[u8]>::to_vec)
 }
 
-async fn leased_and_returned(town: &Town, order: &str) -> (u32, u32, u32, u32) {
+pub(crate) async fn leased_and_returned(town: &Town, order: &str) -> (u32, u32, u32, u32) {
     let count = town.count(order).await;
     (count.open, count.leased, count.returned, count.not_started)
 }
@@ -510,260 +505,4 @@ async fn nothing_is_leased_while_the_token_is_away_and_what_was_built_is_recorde
     }
     let spent = |entry: &&serde_json::Value| entry["kind"] == "spent";
     assert_eq!(town.entries().iter().filter(spent).count(), 1);
-}
-
-/// What a station writes with `sync --export` of what it can prove.
-pub(crate) fn journal(site: &Site, proofs: &[v1::ProofResponse]) -> String {
-    let newest = proofs.last().unwrap().checkpoint.clone();
-    let head = serde_json::json!({
-        "birthmark_journal": 1,
-        "station": "bench-1",
-        "vkey": site.vkey().unwrap().to_string(),
-        "checkpoint": newest,
-    });
-    let kept = proofs.iter().map(|proof| {
-        let of = tlog::EntryProof {
-            index: proof.index,
-            hashes: proof
-                .inclusion
-                .iter()
-                .map(|hash| hash.as_slice().try_into().unwrap())
-                .collect(),
-            checkpoint: proof.checkpoint.clone(),
-        };
-        let entry = std::str::from_utf8(&proof.entry).unwrap();
-        serde_json::json!({ "entry": entry, "proof": of.to_string() })
-    });
-    let lines: Vec<String> = [head]
-        .into_iter()
-        .chain(kept)
-        .map(|line| line.to_string() + "\n")
-        .collect();
-    lines.concat()
-}
-
-/// One command of the server's own, in this process.
-pub(crate) async fn provisioner(arguments: Vec<String>) -> String {
-    let all = ["provisioner".to_owned()].into_iter().chain(arguments);
-    let all: Vec<std::ffi::OsString> = all.map(Into::into).collect();
-    let done = tokio::task::spawn_blocking(|| provisioner::cli::main(all));
-    format!("{:?}", done.await.unwrap())
-}
-
-pub(crate) fn words(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
-}
-
-/// The ledger of a stopped site as it was when the copy was made.
-pub(crate) fn put_back(site: &Site, copy: &Path) {
-    for kind in ["ledger.db-wal", "ledger.db-shm"] {
-        let _ = std::fs::remove_file(site.data().join(kind));
-    }
-    std::fs::copy(copy, site.ledger()).unwrap();
-    let beside = format!("{}.checkpoint", copy.display());
-    std::fs::copy(beside, site.data().join("checkpoint")).unwrap();
-}
-
-/// The server is put back from a copy made before a lease, while the units are being built: what the
-/// station proves of its lease comes back, and what it built is reported.
-#[tokio::test]
-async fn a_lease_that_a_copy_knows_nothing_of_comes_back_by_the_stations_proofs() {
-    let town = Town::start().await;
-    let order = town.order(5).await;
-    let mut holder = Holder::at(&town, "bench-1").await;
-    let folder = tempfile::tempdir().unwrap();
-    let [copy, file] = ["copy.db", "journal"].map(|name| folder.path().join(name));
-    let data = town.site.data().display().to_string();
-    let backup = words(&format!("backup --data {data} --out {}", copy.display()));
-    let success = format!("{:?}", std::process::ExitCode::SUCCESS);
-    assert_eq!(provisioner(backup).await, success);
-    let size = town.entries().len();
-
-    town.order(1).await; // an entry that nobody can prove: nothing joins on
-    let units = [1, 2, 3].map(unit);
-    let [first, second, third] = &units;
-    let reply = holder.lease(&order, &[first, second, third]).await.unwrap();
-    let fresh = holder.lease(&order, &[third]).await.unwrap();
-    let spent = holder.spend(first, 1).await.unwrap();
-    let bundle = holder.open(&order, &reply.leased[0]);
-    let request = receipt(first, 1, &bundle);
-    let loaded = holder.bench.client.confirm(request).await.unwrap();
-    holder.give_back(&[(second, 1)]).await.unwrap();
-    // The first lease of the third never arrived; the return of the second leaves no proof.
-    let mut proofs: Vec<_> = [&reply.leased[0], &reply.leased[1], &fresh.leased[0]]
-        .map(|leased| leased.proof.clone().unwrap())
-        .into();
-    proofs.extend([spent, loaded.into_inner()]);
-    std::fs::write(&file, journal(&town.site, &proofs)).unwrap();
-    let remembered = proofs.last().unwrap().index + 1;
-
-    let (site, dir) = town.stop().await;
-    put_back(&site, &copy);
-    assert!(Town::try_serve(&site).await.is_err(), "it is locked");
-    let recover = words(&format!(
-        "recover --data {data} --allow-simulated-hsm --journal {}",
-        file.display()
-    ));
-    let lost = format!("{:?}", std::process::ExitCode::from(1));
-    assert_eq!(provisioner(recover.clone()).await, lost);
-    // The token remembers the return as well.
-    let all = remembered + 1;
-    let statement = format!("{} of {all} entries are lost", all - size as u64);
-    let accepted = words("--by B-7 --by B-8 --accept-loss");
-    let accepted = [recover, accepted, vec![statement]].concat();
-    assert_eq!(provisioner(accepted).await, success);
-
-    let vkey = site.vkey().unwrap();
-    let report = ledger::verify(&site.ledger(), &vkey, &mut |_, _| {}).unwrap();
-    assert_eq!(report.findings, []);
-    let town = Town::again(site, dir).await;
-    let count = town.count(&order).await;
-    assert_eq!((count.open, count.leased, count.returned), (3, 2, 0));
-    holder.bench = town.bench("bench-1").await;
-    assert_eq!(holder.give_back(&[(second, 1)]).await.unwrap(), 1);
-    holder.spend(third, 2).await.unwrap();
-    holder.bench.seal(first, 1, false).await.unwrap();
-    let burnt = holder.lease(&order, &[second]).await.unwrap();
-    assert_eq!(burnt.leased[0].attempt, 2);
-    let count = town.count(&order).await;
-    assert_eq!((count.sealed, count.open, count.leased), (1, 2, 1));
-}
-
-/// The log's key of a site whose server is stopped.
-struct LogKey(SoftToken, VerifierKey);
-
-/// Signing draws nothing and stores nothing.
-struct Nothing;
-
-impl Randomness for Nothing {
-    fn fill(&mut self, _: &mut [u8]) -> Result<(), HsmError> {
-        panic!("nothing is drawn here")
-    }
-}
-
-impl Storage for Nothing {
-    fn save(&self, _: &[u8]) -> std::io::Result<()> {
-        panic!("nothing is stored here")
-    }
-}
-
-impl CheckpointSigner for LogKey {
-    fn sign(&self, note: &[u8]) -> Result<[u8; 64], SignError> {
-        let signature = self.0.sign(Key::log(1).unwrap(), note).unwrap();
-        Ok(signature.try_into().unwrap())
-    }
-
-    fn vkey(&self) -> &VerifierKey {
-        &self.1
-    }
-}
-
-/// A lease as it was granted hours ago, and expired `expired_s` ago.
-pub(crate) fn leased_long_ago(site: &Site, order: &str, serial: &str, now: i64, expired_s: i64) {
-    let config = Config::read(site.data()).unwrap();
-    let place = HsmPlace::parse(&config.hsm, site.data()).unwrap();
-    let HsmPlace::Soft(store) = place else {
-        panic!("not a software token")
-    };
-    let store = std::fs::read(store).unwrap();
-    let pin = std::fs::read(site.data().join(config.pin_file.unwrap()));
-    let pin = Pin::parse(&pin.unwrap()).unwrap();
-    let token = SoftToken::open(&store, &pin, Box::new(Nothing), Box::new(Nothing)).unwrap();
-    let reader = ledger::Reader::open(&site.ledger()).unwrap();
-    let order_row = reader.order(&OrderId::parse(order).unwrap());
-    let order_row = order_row.unwrap().unwrap();
-    let digest = |salt: &str| {
-        let of = ring::digest::digest(&ring::digest::SHA256, format!("{salt}{serial}").as_bytes());
-        Digest(of.as_ref().try_into().unwrap())
-    };
-    let expires = now - expired_s * 1_000;
-    let leased = Leased {
-        lease: LeaseStep {
-            serial: Serial::parse(serial).unwrap(),
-            order: order_row.order,
-            station: StationName::parse("bench-1").unwrap(),
-            attempt: Attempt::FIRST,
-            operator: None,
-        },
-        expires: Timestamp::from_unix_ms(expires),
-        product: order_row.product,
-        product_sha256: order_row.product_sha256,
-        policy_sha256: digest("policy"),
-        fingerprint: Fingerprint(digest("password").0[..16].try_into().unwrap()),
-        fingerprint_key: reader.log().unwrap().unwrap().fingerprint_key,
-        certificate_sha256: digest("certificate"),
-        public_key_sha256: digest("key"),
-        bundle_sha256: digest("bundle"),
-        gate: GateRecord {
-            detectors: "1".into(),
-            redraws: 0,
-            collisions: 0,
-        },
-    };
-    let change = Change {
-        time: Timestamp::from_unix_ms(expires - 3_600_000),
-        simulated_hsm: true,
-        events: vec![Event::Leased(Box::new(leased))],
-    };
-    let signer = LogKey(token, site.vkey().unwrap());
-    let mut ledger = Ledger::open(&site.ledger()).unwrap();
-    ledger.append(&[change], &signer).unwrap()[0]
-        .clone()
-        .unwrap();
-}
-
-/// The clock voids what nobody spent, ten minutes after its time; a unit that was built in time and
-/// reported after that takes its place again.
-#[tokio::test]
-async fn a_lease_expires_and_a_late_report_is_taken() {
-    let town = Town::start().await;
-    let order = town.order(2).await;
-    let mut holder = Holder::at(&town, "bench-1").await;
-    let now = i64::try_from(
-        std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_millis(),
-    )
-    .unwrap();
-    let (site, dir) = town.stop().await;
-    let (at, name) = (site.clone(), order.clone());
-    let forged = tokio::task::spawn_blocking(move || {
-        leased_long_ago(&at, &name, "BM-000001", now, 601);
-        leased_long_ago(&at, &name, "BM-000002", now, 300);
-    });
-    forged.await.unwrap();
-    let town = Town::again(site, dir).await;
-    let mut asked = 0;
-    while town.count(&order).await.returned == 0 && asked < ASKED {
-        asked += 1;
-    }
-    // The second is over too, and still in its grace.
-    assert_eq!(leased_and_returned(&town, &order).await, (1, 1, 1, 1));
-    let voided = town.entries();
-    let voided = voided.last().unwrap();
-    assert_eq!(voided["cause"], "lease_expired");
-    assert_eq!(voided["serial"], "BM-000001");
-
-    // It enrols again, since the server has another port now.
-    holder.bench = town.bench("bench-1").await;
-    holder.spend(&unit(1), 1).await.unwrap();
-    holder.spend(&unit(2), 1).await.unwrap();
-    assert_eq!(leased_and_returned(&town, &order).await, (2, 0, 0, 0));
-    for number in [1, 2] {
-        let unit = unit(number);
-        let of = format!("bundle{}", unit.serial);
-        let digest = ring::digest::digest(&ring::digest::SHA256, of.as_bytes());
-        let request = v1::ConfirmRequest {
-            serial: unit.serial.clone(),
-            attempt: 1,
-            device_id: unit.device_id.clone(),
-            bundle_sha256: digest.as_ref().to_vec(),
-            ..Default::default()
-        };
-        holder.bench.client.confirm(request).await.unwrap();
-        holder.bench.seal(&unit, 1, false).await.unwrap();
-    }
-    let count = town.count(&order).await;
-    assert_eq!((count.sealed, count.open, count.voided), (2, 0, 0));
 }

@@ -8,6 +8,7 @@
 mod attempts;
 mod contention;
 mod generator;
+mod lapse;
 mod lease;
 mod profiles;
 mod put_back;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use traveler::{Attempt, Mac, OperatorId, OrderId, Serial, Slot, Timestamp};
 
-use super::{BadRequest, MACS_MAX, TEXT_MAX, Target, at_most, exact, optional};
+use super::{BadRequest, TEXT_MAX, Target, at_most, exact, macs, optional};
 use crate::v1;
 
 /// Most credentials that one call leases: the reply stays under 200 kB, and the line waits for it
@@ -88,16 +88,11 @@ impl TryFrom<v1::SpendRequest> for SpendCall {
     type Error = BadRequest;
 
     fn try_from(request: v1::SpendRequest) -> Result<SpendCall, BadRequest> {
-        at_most("macs", request.macs.len(), MACS_MAX, "at most 8")?;
         at_most("model", request.model.len(), TEXT_MAX, "at most 64")?;
         at_most("revision", request.revision.len(), TEXT_MAX, "at most 64")?;
-        let macs = request
-            .macs
-            .iter()
-            .map(|mac| Ok(Mac(exact("macs", mac, "6 each")?)));
         Ok(SpendCall {
             target: Target::parse(&request.serial, request.attempt, &request.device_id)?,
-            macs: macs.collect::<Result<_, BadRequest>>()?,
+            macs: macs(&request.macs)?,
             model: request.model,
             revision: request.revision,
             slot: optional(&request.slot, Slot::parse)?,
