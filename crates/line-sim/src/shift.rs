@@ -105,7 +105,7 @@ pub(crate) async fn shift(plan: Plan, format: Format) -> Result<ExitCode> {
             server.stop().await?;
             let mut fact = came.json(&met);
             fact["station_exit"] = code.into();
-            let offline = ahead::sealed_offline(&data.join("events.jsonl"))?;
+            let offline = operator.bench.sealed_offline;
             fact["sealed_offline"] = offline.into();
             let text = came.text(&met, took);
             let text = format!("{text}{offline} sealed while the server was away, from a lease\n");
@@ -144,7 +144,9 @@ async fn line(data: &Path, units: u32) -> Result<(Process, String)> {
 fn worked(operator: &mut Operator, data: &Path, units: u32) -> Result<u8> {
     operator.work(WITHIN.0 + WITHIN.1 * units)?;
     operator.picture("end")?;
-    end(operator, &data.join("events.jsonl"))
+    let code = end(operator, &data.join("events.jsonl"))?;
+    operator.bench.look()?;
+    Ok(code)
 }
 
 /// The slots file of a bench whose ports are links.

@@ -63,6 +63,10 @@ pub(super) struct Bench {
     pub(super) heard: Vec<Heard>,
     /// How often the station has begun.
     pub(super) begun: u32,
+    /// Whether the station that runs knows that the server is away.
+    pub(super) away: bool,
+    /// Units that were sealed while it was.
+    pub(super) sealed_offline: usize,
 }
 
 impl Bench {
@@ -76,6 +80,8 @@ impl Bench {
             positions: (0..slots).map(|_| Position::default()).collect(),
             heard: Vec::new(),
             begun: 0,
+            away: false,
+            sealed_offline: 0,
         }
     }
 
@@ -104,7 +110,14 @@ impl Bench {
             .as_u64()
             .and_then(|slot| usize::try_from(slot).ok());
         match event["event"].as_str() {
-            Some("shift") => self.begun += 1,
+            Some("shift") => {
+                self.begun += 1;
+                self.away = false;
+            }
+            Some("lease") => self.away = event["away"] == true,
+            Some("result") if event["outcome"] == "sealed" && event["offline"] == true => {
+                self.sealed_offline += 1;
+            }
             Some("scan") => self.heard.push(Heard {
                 accepted: event["accepted"] == true,
                 says: text("says"),
