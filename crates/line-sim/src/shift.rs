@@ -228,8 +228,8 @@ fn end(operator: &Operator, events: &Path) -> Result<u8> {
         if let Some(code) = terminal.ended()? {
             return Ok(code);
         }
-        // A program whose first thread has ended is a zombie (state Z of proc(5)) until its last one has,
-        // such as one that waits for the disk; tmux is told only then. The last line has the code.
+        // tmux 3.3 does not collect every program that ends: a few in a hundred stay zombies (state Z
+        // of proc(5)) without an exit code. The last line has the code.
         let state = std::fs::read_to_string(&process).unwrap_or_else(|_| ") Z".to_owned());
         if state.contains(") Z")
             && let Some(code) = last_code(events)?

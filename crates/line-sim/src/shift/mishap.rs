@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::operator::{Later, Operator};
+use super::operator::{Later, Operator, TICK};
 use super::trouble::Trouble;
 
 /// A cable that was pulled stays out so long.
@@ -17,10 +17,14 @@ impl Operator<'_> {
     /// Pulls the cable of a unit that is still where it was.
     pub(super) fn pull(&mut self, at: usize, number: u32) -> Result<()> {
         let there = self.bench.positions[at].unit.as_ref();
-        if there.is_none_or(|unit| unit.number != number || unit.pulled) {
-            return Ok(());
+        match there.filter(|unit| unit.number == number) {
+            None => return Ok(()),
+            Some(unit) if unit.pulled => {
+                self.after(TICK, Later::Pull(at, number)); // once it is plugged in again
+                return Ok(());
+            }
+            Some(_) => self.bench.cable(at, false)?,
         }
-        self.bench.cable(at, false)?;
         self.after(PULLED, Later::Plug(at));
         self.meet("cables pulled");
         Ok(())
