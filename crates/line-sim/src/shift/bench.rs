@@ -1,5 +1,6 @@
 //! The bench as the person at it sees it: slots with units in them, and what the tiles say.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::symlink;
@@ -65,7 +66,8 @@ pub(super) struct Bench {
     pub(super) begun: u32,
     /// Whether the station that runs knows that the server is away.
     pub(super) away: bool,
-    /// Units that were sealed while it was.
+    /// Units that were sealed, and how many of them while it was.
+    pub(super) sealed: BTreeSet<String>,
     pub(super) sealed_offline: usize,
 }
 
@@ -81,6 +83,7 @@ impl Bench {
             heard: Vec::new(),
             begun: 0,
             away: false,
+            sealed: BTreeSet::new(),
             sealed_offline: 0,
         }
     }
@@ -115,8 +118,9 @@ impl Bench {
                 self.away = false;
             }
             Some("lease") => self.away = event["away"] == true,
-            Some("result") if event["outcome"] == "sealed" && event["offline"] == true => {
-                self.sealed_offline += 1;
+            Some("result") if event["outcome"] == "sealed" => {
+                self.sealed_offline += usize::from(event["offline"] == true);
+                self.sealed.insert(text("serial"));
             }
             Some("scan") => self.heard.push(Heard {
                 accepted: event["accepted"] == true,

@@ -43,8 +43,14 @@ impl Operator<'_> {
             self.not_before = Instant::now() + LOOK; // no slot has noticed yet that it is empty
             return Ok(());
         };
-        if self.bench.positions[at].unit.is_some() {
-            bail!("{} is to go where a unit is", serial(number));
+        if let Some(there) = self.bench.positions[at].unit.as_ref() {
+            // Its cable was pulled when it had passed: to the station it is out.
+            let (before, out) = (there.number, there.pulled);
+            if !out || !self.bench.sealed.contains(&serial(before)) {
+                bail!("{} is to go where a unit is", serial(number));
+            }
+            self.bench.take_out(at)?;
+            self.done.insert(before);
         }
         self.shelf.pop_front();
         self.insert(at, number)
