@@ -130,8 +130,9 @@ pub(super) fn workers(
             // Each its own connection: it was made once already, so the keys are sound.
             server: Known {
                 server: Server::of(&home).expect("the station's keys were read a moment ago"),
-                link,
+                link: Arc::clone(&link),
             },
+            link,
             port: SlotPort::new(slot.place, slot.number, slot.baud),
             labels,
             lid: slot.lid,
