@@ -46,7 +46,6 @@ use crate::home::Home;
 use crate::lease::Standing;
 use crate::printer::PrinterArgs;
 use crate::settle::Desk;
-use crate::sync::sync;
 
 pub(crate) use mask::Check;
 
@@ -54,11 +53,12 @@ use codes::Codes;
 use ends::Ends;
 use events::Events;
 use floor::{Do, Floor, SlotEvent};
+use lookout::Outlook;
 use scan::Scan;
 use scanner::{Line, Quiet};
 use show::Show;
 use slots::{ScannerAt, Slots};
-use start::{alone, ask, floor, link, workers};
+use start::{alone, ask, floor, link, settle, workers};
 use words::{Language, Words};
 use worker::{News, Order, Worker};
 
@@ -114,10 +114,9 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
         quiet.obey_keys();
     }
     let server = Server::of(&home)?;
-    // A server that is away is no reason not to begin: the journal says what has to come back.
-    let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
-    put_all_away(&home);
     let link = link(&home, &server, &args.order).await?;
+    settle(&home, &server, &link).await;
+    put_all_away(&home);
     let asked = ask(&home, server, &link, &args.order).await;
 
     let words = Words::of(args.language.unwrap_or(slots.language));
@@ -140,6 +139,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let (of, to) = (args.order.clone(), news.clone());
     lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
         .context("the lookout cannot be started")?;
+    let outlook = Outlook::at_start(&home, &args.order, &link)?;
     let mut floor = floor(&args.order, &slots);
     if let Err(reason) = asked {
         floor.unasked(reason);
@@ -162,7 +162,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
         home,
         show,
     };
-    let code = shift.work(heard).await;
+    let code = shift.work(heard, outlook).await;
     let _ = std::panic::take_hook();
     if let Err(error) = &code {
         // Whoever reads the events learns it too.
@@ -199,10 +199,16 @@ struct Shift {
 }
 
 impl Shift {
-    async fn work(&mut self, mut news: mpsc::UnboundedReceiver<News>) -> anyhow::Result<u8> {
+    async fn work(
+        &mut self,
+        mut news: mpsc::UnboundedReceiver<News>,
+        outlook: Outlook,
+    ) -> anyhow::Result<u8> {
         let open = self.home.journal().open().map_err(Failure::from)?;
         self.floor.replay(&open);
         self.show.begin(self.now(), self.slots.slots.len());
+        // What the start found is seen with the first picture, not after another look.
+        self.hear(News::Outlook(outlook));
         let mut scans = scanner::listen(&self.slots.scanner);
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -94,12 +94,11 @@ impl Show {
         });
         self.events.tell(now, "lease", &facts);
         if outlook.away || was_away {
-            let key = if outlook.away {
-                "OFFLINE_LEFT"
-            } else {
-                "LEASE_LEFT"
+            let said = match outlook.away {
+                true => outlook.left(),
+                false => outlook.said("LEASE_LEFT"),
             };
-            self.say(fill(&self.words, &outlook.said(key)));
+            self.say(fill(&self.words, &said));
         }
         for serial in &held.on_hold {
             if !before.held.on_hold.contains(serial) {

@@ -18,11 +18,12 @@ use super::place::SlotPort;
 use super::slots::{SlotAt, Slots};
 use super::worker::{Kit, News, Worker, ask_way};
 use super::{FRAME, SYNC_WITHIN, ShiftArgs};
-use crate::calls::{Server, silent};
+use crate::calls::{CallError, Patience, Server, silent};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::lease::Standing;
 use crate::link::{Known, Link};
+use crate::sync::sync;
 use crate::unit::Way;
 
 /// A process that was killed is gone by then.
@@ -72,9 +73,24 @@ pub(super) async fn link(
     link.looked(held.leased || held.to_upload > 0);
     if held.leased {
         let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
-        link.set_away(!matches!(answers, Ok(Ok(_))));
+        // One that refuses this station is there, and is asked why.
+        link.set_away(!matches!(
+            answers,
+            Ok(Ok(_) | Err(CallError::Refused { .. }))
+        ));
     }
     Ok(Arc::new(link))
+}
+
+/// What became of what a power cut left, as far as anybody can say: a server that is away is no reason
+/// not to begin. One that is known to be is not waited for a second time.
+pub(super) async fn settle(home: &Home, server: &Server, link: &Arc<Link>) {
+    let patience = match link.is_away() {
+        true => Patience::NONE,
+        false => Patience(SYNC_WITHIN),
+    };
+    let (server, link) = (server.clone(), Arc::clone(link));
+    let _ = sync(home, &Known { server, link }, patience, None).await;
 }
 
 /// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
@@ -152,7 +168,6 @@ mod tests {
     use api::Reason;
 
     use super::*;
-    use crate::calls::CallError;
     use crate::cli::exit_code;
 
     fn check(reason: Reason, code: Option<u8>, says: &str) {
