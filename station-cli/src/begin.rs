@@ -13,6 +13,7 @@ use crate::calls::{CallError, Provisioning};
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, Open, Reached, Ticket};
 use crate::log::Seen;
+use crate::offline::is_away;
 use crate::outbox::About;
 use crate::port::Port;
 use crate::provision::Run;
@@ -213,7 +214,14 @@ where
         if serial != self.job.serial && in_hand.iter().any(this) {
             return Ok(Failure::OtherSerial { serial });
         }
-        Ok(match self.desk.standing(&serial).await? {
+        let standing = match self.desk.standing(&serial).await {
+            Err(failure) if is_away(&failure) => {
+                let (unit, attempt) = (&facts.device_id, held.attempt);
+                return self.desk.locked_meanwhile(&serial, unit, attempt, failure);
+            }
+            asked => asked?,
+        };
+        Ok(match standing {
             Standing::Known {
                 state,
                 attempt,
