@@ -5,6 +5,7 @@
 //! Nothing in it may wait for a slot, a server or a printer. Whatever dies here, the journal knows
 //! what was in work, and the next start asks for it.
 
+mod burst;
 mod card;
 mod clock;
 mod codes;
@@ -244,7 +245,10 @@ impl Shift {
 
     fn scanned(&mut self, line: Line) {
         let scan = match line {
-            Line::Scan(text) => self.slots.reading.tell(&text),
+            Line::Scan { text, behind } => match self.slots.reading.tell(&text) {
+                scan if behind => scan.behind(),
+                scan => scan,
+            },
             Line::TooLong => Scan::Unknown,
             Line::Etx => return,
             Line::Here(here) => {

@@ -47,6 +47,7 @@ impl Floor {
                 Err(("SCAN_BADGE", None))
             }
             Scan::Unknown => Err(("WRONG_CODE", None)),
+            Scan::Hasty => Err(("SCAN_AGAIN", None)),
             Scan::Slot(number) => self.slot_scanned(number, now),
             Scan::Serial(serial) => self.serial_scanned(serial, now),
             Scan::Label(serial, text) => self.label_scanned(&serial, text),
