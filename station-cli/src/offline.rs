@@ -10,7 +10,7 @@
 //! nothing is told to that log until it has been put right.
 
 use api::{Reason, v1};
-use traveler::{Attempt, DeviceId, OrderId, Serial, State};
+use traveler::{Attempt, OrderId};
 
 use crate::begin::Credential;
 use crate::calls::{CallError, Provisioning};
@@ -110,29 +110,6 @@ impl<S: Provisioning> Desk<'_, S> {
             Ok(standing) => Ok(standing.fate(open, self.home.station())),
             Err(failure) if is_away(&failure) => Ok(Fate::Live),
             Err(failure) => Err(failure),
-        }
-    }
-
-    /// Why nothing more is done with a locked unit that this station has no record of in hand, when the
-    /// server could not be asked. What was proven to this station says it at once; of another bench's
-    /// nobody knows, and whoever waited for the server with it would wait for hours.
-    pub(crate) fn locked_meanwhile(
-        &self,
-        serial: &Serial,
-        device_id: &DeviceId,
-        held: Attempt,
-        away: Failure,
-    ) -> Result<Failure, Failure> {
-        let serial = serial.clone();
-        match self.home.seen().newest_of(&serial, device_id, held)? {
-            Some((attempt, State::Sealed)) if attempt == held => {
-                Ok(Failure::SameUnit { held: Some(serial) })
-            }
-            Some((attempt, state)) if attempt > held || !state.is_open() => {
-                Ok(Failure::LockedWithdrawn { serial })
-            }
-            _ if self.calls.is_away() => Ok(Failure::NotKnownNow { serial }),
-            _ => Err(away), // lost this moment: the next try goes by the lease, if there is one
         }
     }
 

@@ -280,7 +280,8 @@ fn one_code_is_no_lead_gives_no_command_and_ends_no_shift() {
         ("CANCEL\r", 1),
     ] {
         let before = said.len();
-        std::thread::sleep(Duration::from_millis(20)); // as one that scans again, however fast
+        // As one that scans again, however fast: at no pace of one code.
+        let _ = until(Duration::from_millis(20), || None::<()>);
         scanner.write_all(code.as_bytes()).unwrap();
         let all = || {
             let scans = events("scan");
@@ -296,12 +297,8 @@ fn one_code_is_no_lead_gives_no_command_and_ends_no_shift() {
     assert_eq!(said.iter().collect::<Vec<_>>(), expected);
     // A person presses Ctrl-C alone, and again if nothing happens.
     let ended = until(WITHIN, || {
-        let ended = child.try_wait().unwrap();
-        if ended.is_none() {
-            scanner.write_all(b"\x03").unwrap();
-            std::thread::sleep(Duration::from_millis(300));
-        }
-        ended
+        scanner.write_all(b"\x03").unwrap();
+        until(Duration::from_millis(500), || child.try_wait().unwrap())
     });
     let ended = ended.expect("it ends by hand").code();
     assert_eq!(ended, Some(0), "{}", text_of(&site.path("logs/err")));
