@@ -34,7 +34,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use traveler::OrderId;
@@ -59,7 +58,7 @@ use scan::Scan;
 use scanner::{Line, Quiet};
 use show::Show;
 use slots::{ScannerAt, Slots};
-use start::{alone, ask, floor, link, settle, workers};
+use start::{alone, ask, does_not_begin, floor, link, settle, workers};
 use words::{Language, Words};
 use worker::{News, Order, Worker};
 
@@ -122,17 +121,13 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
 
     let words = Words::of(args.language.unwrap_or(slots.language));
     let json = args.format.format == Format::Json;
-    if let Err(error) = &asked {
-        // No screen for it: that would be gone at once, and its reason stands below it.
-        let mut events = Events::open(json, args.events.as_deref())?;
-        events.tell(
-            Duration::ZERO,
-            "end",
-            &json!({ "code": exit_code(error), "open": 0 }),
-        );
-        events.end();
-    }
-    let asked = asked?;
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(failure) => {
+            let events = Events::open(json, args.events.as_deref())?;
+            return Ok(does_not_begin(&failure, &args.order, &words, events));
+        }
+    };
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());

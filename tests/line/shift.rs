@@ -321,6 +321,17 @@ fn a_shift_that_can_build_nothing_does_not_begin() {
     };
     let done = begin("NOPE").refused(2, "there is no order NOPE");
     assert_eq!(done.json()["event"], "end");
+    let chinese = [
+        "run",
+        "--language",
+        "zh-CN",
+        "--order",
+        "NOPE",
+        "--data",
+        &station,
+    ];
+    let says = "NOPE: \u{6ca1}\u{6709}\u{8fd9}\u{4e2a}\u{5de5}\u{5355}";
+    run(&binaries().station_cli, &chinese).refused(2, says);
     let order = site.order("PLUG-1", 2, 2);
     assert_eq!(begin(&order).code, Some(0), "its input has ended");
     site.provisioner(&["order", "close", &order]).ok();
