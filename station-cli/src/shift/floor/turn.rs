@@ -116,6 +116,7 @@ impl Floor {
                     serial,
                     order,
                     tries,
+                    since: now,
                 };
             }
             None => self.conclude(at, of, tries, turned, now),
@@ -128,6 +129,7 @@ impl Floor {
             serial,
             order,
             tries,
+            ..
         } = &self.slots[at].state
         else {
             return;
