@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use traveler::{DeviceId, Mac};
 
+use super::stuck::Stuck;
 use crate::unit::{Fault, SimUnit, SimUnitConfig};
 
 /// One position of the bench.
@@ -63,6 +64,8 @@ pub(super) struct Bench {
     pub(super) heard: Vec<Heard>,
     /// How often the station has begun.
     pub(super) begun: u32,
+    /// Labels that are on their units.
+    pub(super) stuck: Stuck,
 }
 
 impl Bench {
@@ -76,6 +79,7 @@ impl Bench {
             positions: (0..slots).map(|_| Position::default()).collect(),
             heard: Vec::new(),
             begun: 0,
+            stuck: Stuck::default(),
         }
     }
 
