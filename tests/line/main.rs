@@ -15,6 +15,7 @@ mod binaries;
 mod cycle;
 mod kill;
 mod lease;
+mod memory;
 mod oracle;
 mod outage;
 mod printer;

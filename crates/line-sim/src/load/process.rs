@@ -54,8 +54,8 @@ pub(super) struct Figures {
     pub(super) cpu_ms: u64,
     pub(super) resident_kb: u64,
     pub(super) peak_kb: u64,
-    /// Sent to the disk (proc(5), `write_bytes`).
-    pub(super) written_kb: u64,
+    /// Sent to the disk (proc(5), `write_bytes`); a server keeps that from who is not root.
+    pub(super) written_kb: Option<u64>,
     /// Durable writes of the log: each is one transaction with one checkpoint and one sync.
     pub(super) batches: u64,
     pub(super) entries: u64,
@@ -122,19 +122,20 @@ impl Process {
         let ticks = field(14)
             .zip(field(15))
             .context("/proc says nothing of CPU time")?;
-        let (status, io) = (read("status")?, read("io")?);
+        let (status, io) = (read("status")?, read("io").ok());
         let number = |text: &str, name: &str| -> Result<u64> {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             let word = line.and_then(|line| line.split_whitespace().next());
             let number = word.and_then(|word| word.parse().ok());
             number.with_context(|| format!("/proc says nothing of {name}"))
         };
+        let written = io.map(|io| number(&io, "write_bytes:")).transpose()?;
         let reader = Reader::open(&self.site.ledger())?;
         Ok(Figures {
             cpu_ms: (ticks.0 + ticks.1) * 1_000 / TICKS_PER_S,
             resident_kb: number(&status, "VmRSS:")?,
             peak_kb: number(&status, "VmHWM:")?,
-            written_kb: number(&io, "write_bytes:")? / 1_024,
+            written_kb: written.map(|bytes| bytes / 1_024),
             batches: reader.batches()?,
             entries: reader.size()?,
         })
