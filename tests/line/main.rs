@@ -19,6 +19,7 @@ mod memory;
 mod oracle;
 mod outage;
 mod printer;
+mod profile;
 mod proof;
 mod recover;
 mod refusals;

@@ -13,14 +13,14 @@ use crate::site::{Count, LABELLED, Site, text};
 use crate::units::{flash, scan};
 
 /// A program that runs beside the script, as with `&` in a shell; never longer than its test.
-struct Beside {
+pub(crate) struct Beside {
     child: Child,
     out: PathBuf,
 }
 
 impl Beside {
     /// Starts it, and waits until it has said its first line on stdout.
-    fn start(program: &Path, arguments: &[&str], out: PathBuf) -> Beside {
+    pub(crate) fn start(program: &Path, arguments: &[&str], out: PathBuf) -> Beside {
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -36,12 +36,12 @@ impl Beside {
         beside
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&text_of(&self.out)).unwrap()
     }
 
     /// As Control-C would; gives the exit code.
-    fn interrupt(mut self) -> Option<i32> {
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         end_of(&mut self.child)
     }
