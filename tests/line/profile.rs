@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::binaries::{Done, binaries, run};
 use crate::scripts::Beside;
-use crate::site::text;
+use crate::site::{Site, text};
 
 /// A console as `line-sim unit` plays it.
 fn console(name: &str, flash: &Path, out: &Path) -> Beside {
@@ -62,4 +62,41 @@ fn a_console_and_what_only_a_native_unit_has_are_not_asked_for_together() {
     };
     unit(&["--no-key"]).refused(2, "cannot be used with");
     unit(&["--device-id", "5100000001"]).refused(2, "16 digits");
+}
+
+#[test]
+fn the_example_of_a_makers_tool_is_tested_and_seals_a_unit() {
+    let site = Site::start();
+    let at = |name: &str| text(&site.path(name));
+    profile(&["new", "--from", "exec-example", "--out", &at("mine.toml")]).ok();
+    for unit in ["units/laboratory", "units/line"] {
+        std::fs::create_dir(site.path(unit)).unwrap();
+    }
+    let test = |unit: &str, more: &[&str]| {
+        let (file, port) = (at("mine.toml"), at(unit));
+        profile(&[&["test", &file, "--port", &port], more].concat())
+    };
+    test("units/laboratory", &["--write"]).ok();
+    test("units/nobody", &[]).refused(1, "finds no unit");
+
+    let product = "sku = \"CAM-2\"\nname = \"Camera\"\nmodel = \"CAM2\"\nprofile = \"mine.toml\"\n";
+    site.apply(product).ok();
+    let order = site.order("CAM-2", 1, 1);
+    let station = site.station("bench-1");
+    let provision = || {
+        let arguments = ["provision", "--order", &order, "--serial", "CAM2-00001"];
+        let port = at("units/line");
+        let place = ["--port", &port, "--data", &text(&station)];
+        run(&binaries().station_cli, &[&arguments[..], &place].concat())
+    };
+    // Whoever may write a profile does not thereby run a program here.
+    let refused = provision();
+    assert_ne!(refused.code, Some(0), "{refused:#?}");
+    assert!(!site.path("units/line/id").exists(), "it was run");
+    let tools = format!("allow = [{:?}]\n", at("mine.sh"));
+    std::fs::write(station.join("tools.toml"), tools).unwrap();
+    provision().ok();
+    let state = std::fs::read_to_string(site.path("units/line/state")).unwrap();
+    assert_eq!(state.trim(), "locked");
+    assert_eq!(site.count(&order).sealed, 1);
 }
