@@ -66,6 +66,10 @@ pub(super) struct Bench {
     pub(super) begun: u32,
     /// Labels that are on their units.
     pub(super) stuck: Stuck,
+    /// Whether the station that runs knows that the server is away.
+    pub(super) away: bool,
+    /// Units that were sealed while it was.
+    pub(super) sealed_offline: usize,
 }
 
 impl Bench {
@@ -80,6 +84,8 @@ impl Bench {
             heard: Vec::new(),
             begun: 0,
             stuck: Stuck::default(),
+            away: false,
+            sealed_offline: 0,
         }
     }
 
@@ -108,7 +114,14 @@ impl Bench {
             .as_u64()
             .and_then(|slot| usize::try_from(slot).ok());
         match event["event"].as_str() {
-            Some("shift") => self.begun += 1,
+            Some("shift") => {
+                self.begun += 1;
+                self.away = false;
+            }
+            Some("lease") => self.away = event["away"] == true,
+            Some("result") if event["outcome"] == "sealed" && event["offline"] == true => {
+                self.sealed_offline += 1;
+            }
             Some("scan") => self.heard.push(Heard {
                 accepted: event["accepted"] == true,
                 says: text("says"),

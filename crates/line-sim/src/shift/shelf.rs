@@ -96,11 +96,20 @@ impl Operator<'_> {
         if !self.trouble_before(number)? {
             return Ok(());
         }
-        if !self.scan(&serial(number))?.accepted {
+        let given = self.scan(&serial(number))?;
+        if !given.accepted {
             self.not_before = Instant::now() + LOOK; // no other slot is free
             return Ok(());
         }
         let heard = self.scan_slot(at)?;
+        // A unit that was out for a moment goes on where it was begun; the next one is scanned for
+        // this slot then.
+        if let (true, "SLOT", Some(begun)) = (heard.accepted, heard.says.as_str(), given.slot)
+            && self.bench.positions[begun].unit.is_none()
+        {
+            self.shelf.pop_front();
+            return self.insert(begun, number);
+        }
         if heard.accepted || heard.says != "TAKE_OUT" {
             bail!("a unit was left in, and the station says {}", heard.says);
         }
