@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 use super::program;
+use crate::guard::Guard;
 
 /// Where a server's keys are, when they are not in a software token of its own.
 #[derive(Clone, Default)]
@@ -33,9 +34,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// Clock ticks a second in /proc (USER_HZ, time(7): 100 on every architecture but alpha and ia64).
 const TICKS_PER_S: u64 = 100;
 
-/// One server; it never outlives this.
+/// One server; it never outlives this, nor this process.
 pub(crate) struct Process {
     child: Child,
+    _guard: Guard,
     pub(crate) site: Site,
     pub(crate) address: SocketAddr,
 }
@@ -78,17 +80,19 @@ impl Process {
             bail!("no site: {}", String::from_utf8_lossy(&init.stderr).trim());
         }
         let log = data.join("server.txt");
-        let child = Command::new(&program)
+        let mut serve = Command::new(&program);
+        serve
             .args(["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"])
             .args(["--log", "warn", "--data"])
             .arg(site.data())
             .envs(keys.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()?;
+            .stderr(File::create(&log)?);
+        let (guard, child) = Guard::start(&mut serve)?;
         let mut process = Process {
             child,
+            _guard: guard,
             site,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
