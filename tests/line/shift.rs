@@ -15,14 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
-use crate::binaries::{binaries, end_of, run, run_within, text_of, until};
+use crate::binaries::{binaries, children_of, end_of, ends, run, run_within, text_of, until};
 use crate::site::{PLAIN, Site, text};
 use crate::units::silicon;
 
 /// What the whole shift may take on a busy machine; it takes half a minute on one that is not.
 const WITHIN: Duration = Duration::from_secs(240);
-/// What was told to end is reaped by then.
-const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_shift_loses_nothing_whatever_is_pulled_cut_or_swapped() {
@@ -110,8 +108,6 @@ impl Begun {
             .output()
             .unwrap();
         let numbers = String::from_utf8(asked.stdout).unwrap();
-        let children = format!("/proc/{0}/task/{0}/children", shift.id());
-        let children = std::fs::read_to_string(children).unwrap(); // proc(5)
         let pids = |text: &str| -> Vec<Pid> {
             let numbers = text.split_whitespace().map(|one| one.parse().unwrap());
             numbers.map(|one| Pid::from_raw(one).unwrap()).collect()
@@ -119,7 +115,7 @@ impl Begun {
         let [terminal, station] = pids(&numbers)[..] else {
             panic!("tmux says {numbers}");
         };
-        let mut others = pids(&children);
+        let mut others = children_of(&shift);
         assert!(!others.is_empty(), "a server");
         others.push(terminal);
         Begun {
@@ -131,19 +127,30 @@ impl Begun {
     }
 
     /// It ends with this code and nothing that it started stays; gives what it printed.
-    fn ends(mut self, code: i32) -> Value {
-        assert_eq!(end_of(&mut self.shift), Some(code));
-        for process in self.others.into_iter().chain([self.station]) {
-            let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
-            // Dead is enough, where nobody collects what is left of it (state Z of proc(5)).
-            let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
-            let gone = until(GONE_WITHIN, || (!runs()).then_some(()));
-            assert!(gone.is_some(), "{process:?} runs");
-        }
-        let fact: Value = serde_json::from_str(&text_of(&self.out)).unwrap();
+    fn ends(self, code: i32) -> Value {
+        let out = self.out.clone();
+        assert_eq!(self.leaves_nothing(), Some(code));
+        let fact: Value = serde_json::from_str(&text_of(&out)).unwrap();
         assert!(fact["screen"].is_array(), "{fact}");
         fact
     }
+
+    /// It ends, by itself or by a signal (then without a code), and nothing that it started stays.
+    fn leaves_nothing(mut self) -> Option<i32> {
+        let code = end_of(&mut self.shift);
+        for process in self.others.into_iter().chain([self.station]) {
+            assert!(ends(process), "{process:?} runs");
+        }
+        code
+    }
+}
+
+#[test]
+fn a_shift_that_is_killed_leaves_nothing_behind_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Begun::begin(folder.path());
+    kill_process(Pid::from_child(&begun.shift), Signal::KILL).unwrap();
+    assert_eq!(begun.leaves_nothing(), None);
 }
 
 #[test]

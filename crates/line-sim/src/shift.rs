@@ -12,6 +12,7 @@ mod halt;
 mod mishap;
 mod operator;
 mod shelf;
+mod stuck;
 mod terminal;
 mod trouble;
 

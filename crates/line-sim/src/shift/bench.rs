@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use traveler::{DeviceId, Mac};
 
+use super::stuck::Stuck;
 use crate::unit::{Fault, SimUnit, SimUnitConfig};
 
 /// One position of the bench.
@@ -64,6 +65,8 @@ pub(super) struct Bench {
     pub(super) heard: Vec<Heard>,
     /// How often the station has begun.
     pub(super) begun: u32,
+    /// Labels that are on their units.
+    pub(super) stuck: Stuck,
     /// Whether the station that runs knows that the server is away.
     pub(super) away: bool,
     /// Units that were sealed, and how many of them while it was.
@@ -82,6 +85,7 @@ impl Bench {
             positions: (0..slots).map(|_| Position::default()).collect(),
             heard: Vec::new(),
             begun: 0,
+            stuck: Stuck::default(),
             away: false,
             sealed: BTreeSet::new(),
             sealed_offline: 0,

@@ -55,9 +55,9 @@ impl Operator<'_> {
         if self.scan_slot(one.0)?.says != "SCAN_LABEL" {
             return Ok(false);
         }
-        let heard = self.scan(&theirs)?;
+        let heard = self.scan_label(one.1, &theirs)?;
         if heard.accepted {
-            bail!("swapped labels, and the station says {}", heard.says);
+            return Ok(true); // it stays where it is, and is counted
         }
         if heard.says != "LABELS_SWAPPED" {
             return Ok(false); // the other waits for none any more: it is swapped with the next

@@ -377,7 +377,7 @@ impl Operator<'_> {
         if self.scan_slot(at)?.says != "SCAN_LABEL" {
             return Ok(false);
         }
-        Ok(self.scan(&text)?.accepted)
+        Ok(self.scan_label(number, &text)?.accepted)
     }
 
     fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {

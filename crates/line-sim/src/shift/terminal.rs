@@ -11,18 +11,24 @@ use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// One tmux server with one window. It ends with this.
+use crate::guard::Guard;
+
+/// One tmux server with one window. It ends with this, and with this process.
 pub(super) struct Terminal {
     socket: String,
     command: String,
+    _guard: Guard,
 }
 
 impl Terminal {
     /// Opens a window of this size and runs a command line of a shell in it.
     pub(super) fn open(size: (u16, u16), command: &str) -> Result<Terminal> {
+        let socket = format!("birthmark-shift-{}", std::process::id());
+        let guard = Guard::that_runs(&["tmux", "-L", &socket, "kill-server"])?;
         let terminal = Terminal {
-            socket: format!("birthmark-shift-{}", std::process::id()),
+            socket,
             command: format!("exec {command}"),
+            _guard: guard,
         };
         let (wide, high) = (size.0.to_string(), size.1.to_string());
         let fresh = [
