@@ -213,6 +213,7 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::LeaseOver { .. } | R::LeaseRuns { .. } | R::WrongCause(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
+        R::Overtaken { .. } => (Code::Aborted, Reason::WrongState),
         R::LeasedKey(_) => (Code::AlreadyExists, Reason::UnitInUse),
         R::UnknownUnit(_) | R::UnknownLease(_) => (Code::NotFound, Reason::UnknownUnit),
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {

@@ -205,6 +205,19 @@ pub enum Refused {
         /// Its quantity and allowance together.
         most: u32,
     },
+    /// A call that was sent before the newest try at the serial began, and came in after it.
+    #[error(
+        "serial {serial}: its try of entry {seq} began since the station asked, which had seen {seen} \
+         entries: ask again"
+    )]
+    Overtaken {
+        /// The serial.
+        serial: Serial,
+        /// The entry that began the newer try.
+        seq: u64,
+        /// How many entries the station had seen.
+        seen: u64,
+    },
     /// The serial was never leased.
     #[error("serial {0} was never leased")]
     UnknownLease(Serial),

@@ -91,6 +91,36 @@ fn a_lease_takes_its_place_and_a_spent_one_is_an_attempt_like_any_other() {
 }
 
 #[test]
+fn a_call_of_before_the_newest_try_leases_nothing() {
+    let mut line = Line::new();
+    let asked = |attempt, seen| leased_with("BM-1", attempt, |it| it.seen = Some(seen));
+    let overtaken = |seq, seen| Refused::Overtaken {
+        serial: serial("BM-1"),
+        seq,
+        seen,
+    };
+    let first = line.ok(asked(1, 1));
+    let again = |seen| {
+        let lost = lease_voided("BM-1", 1, ReplyLost);
+        change(vec![lost, asked(2, seen)])
+    };
+    let late = line.append(again(first)).unwrap_err();
+    assert_eq!(late, overtaken(first, first));
+    counts(&line, [1, 1, 0, 9]);
+    // Who had seen it may have lost the reply.
+    let second = line.append(again(first + 1)).unwrap().last;
+    // Also when the newer one is over, and when it became an attempt.
+    line.ok(lease_voided("BM-1", 2, LeaseReturned));
+    refused(&mut line, asked(3, second), overtaken(second, second));
+    line.ok(asked(3, second + 1));
+    let met = line.ok(spent("BM-1", 3));
+    line.ok(voided("BM-1", 3));
+    refused(&mut line, asked(4, met), overtaken(met, met));
+    line.ok(asked(4, met + 1));
+    line.check();
+}
+
+#[test]
 fn a_returned_lease_gives_its_place_back_and_its_number_to_nobody() {
     let mut line = Line::new();
     line.ok(leased("BM-1", 1));

@@ -158,6 +158,8 @@ impl<S: Provisioning> Desk<'_, S> {
             recipient: recipient.to_bytes().to_vec(),
             valid_s,
             operator: self.badge(),
+            // Read late, behind another try at one of these, this call must void nothing.
+            seen_size: before,
         };
         // From here on what is held of them may be void.
         for serial in serials {

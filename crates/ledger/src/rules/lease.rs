@@ -60,6 +60,7 @@ pub(super) fn lease<V: View>(
     // What bounds how much is minted held when this was minted: the entries that ended other leases
     // since are lost, and nobody can prove them.
     if at == At::Now {
+        not_overtaken(leased, earlier.as_ref(), before.as_ref())?;
         few_held(view, &lease.station)?;
         returned_few(&count, order.quantity, order.allowance)?;
     }
@@ -295,6 +296,30 @@ fn own<V: View>(view: &V, lease: &LeaseStep) -> Result<LeaseRow, Stop<V::Error>>
         });
     }
     Ok(row)
+}
+
+/// The station knew of every try at the serial when it asked.
+///
+/// A call can be read long after its station gave it up and asked again. Without this it would void
+/// what the second call brought, while the station gives that to units. What a lost reply brought is
+/// seen by the second call: its station looks at the log before it asks again.
+fn not_overtaken<E>(
+    leased: &Leased,
+    earlier: Option<&LeaseRow>,
+    before: Option<&UnitRow>,
+) -> Result<(), Stop<E>> {
+    let Some(seen) = leased.seen else {
+        return Ok(()); // of before this was asked for
+    };
+    let newest = earlier.map(|row| row.seq);
+    let newest = newest.max(before.map(|unit| unit.issued_seq));
+    match newest.filter(|seq| *seq >= seen) {
+        None => Ok(()),
+        Some(seq) => {
+            let serial = leased.lease.serial.clone();
+            refuse(Refused::Overtaken { serial, seq, seen })
+        }
+    }
 }
 
 fn held_by(row: &LeaseRow) -> Refused {
