@@ -84,7 +84,7 @@ pub use port::{Port, PortError, PortFacts, SerialPort};
 pub use ports::{PortChange, PortWatch, PortsError, ports};
 pub use printer::{LabelFolder, Labels, Printer, PrinterError, Printout, Taken};
 pub use provision::{Bench, Job, provision};
-pub use reopen::break_seal;
+pub use reopen::{Broken, break_seal};
 pub use report::{ReadBack, Report, Used};
 pub use reprint::{Again, Reprinted, reprint};
 pub use screen::Screen;

@@ -44,6 +44,12 @@ pub(crate) enum Told {
         scrap: bool,
         operator: String,
     },
+    /// Two people broke its seal: it goes to rework, or will not ship.
+    BreakSeal {
+        /// The badge of the lead, and of whoever agrees.
+        by: [String; 2],
+        scrap: bool,
+    },
 }
 
 /// To whom a leased credential was given, and when.
@@ -75,6 +81,7 @@ impl Told {
     fn repeats(&self, other: &Told) -> bool {
         match (self, other) {
             (Told::Reprint { reprint: a, .. }, Told::Reprint { reprint: b, .. }) => a == b,
+            (Told::BreakSeal { scrap: a, .. }, Told::BreakSeal { scrap: b, .. }) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -155,9 +162,25 @@ impl Upload {
         }
     }
 
-    /// Whether the unit was sealed, as far as this station goes.
+    /// Whether the unit was sealed, as far as this station goes; the seal may be broken since.
     pub(crate) fn seals(&self) -> bool {
-        matches!(self.steps.last(), Some(Told::Seal { .. }))
+        matches!(
+            self.steps.last(),
+            Some(Told::Seal { .. } | Told::BreakSeal { .. })
+        )
+    }
+
+    /// What two people decided about it after it was sealed: whether it is scrapped.
+    pub(crate) fn broken(&self) -> Option<bool> {
+        match self.steps.last() {
+            Some(Told::BreakSeal { scrap, .. }) => Some(*scrap),
+            _ => None,
+        }
+    }
+
+    /// Whether the server is yet to hear to whom its credential was given.
+    pub(crate) fn spends(&self) -> bool {
+        matches!(self.steps.first(), Some(Told::Spend(_)))
     }
 
     /// Whether its unit is free for another serial: withdrawn, and not scrapped.
@@ -406,6 +429,10 @@ mod tests {
                 scrap: true,
                 operator: String::new(),
             },
+            Told::BreakSeal {
+                by: ["L-1".into(), "Q-1".into()],
+                scrap: false,
+            },
         ];
         let expected = format!(
             "{{\"serial\":\"A47\",\"order\":\"WO-1\",\"device_id\":\"00112233\",\"attempt\":1,\
@@ -414,7 +441,8 @@ mod tests {
              \"operator\":\"B-7\",\"released\":\"1970-01-01T00:00:01.000Z\"}},\
              {{\"step\":\"confirm\",\"bundle_sha256\":\"{}\",\"signature\":\"AQ==\",\"public_key\":\"\",\
              \"profile_sha256\":null,\"operator\":\"\"}},{{\"step\":\"void\",\
-             \"cause\":\"read_back\",\"scrap\":true,\"operator\":\"\"}}]}}",
+             \"cause\":\"read_back\",\"scrap\":true,\"operator\":\"\"}},\
+             {{\"step\":\"break_seal\",\"by\":[\"L-1\",\"Q-1\"],\"scrap\":false}}]}}",
             "01".repeat(32)
         );
         assert_eq!(serde_json::to_string(&upload).unwrap(), expected);

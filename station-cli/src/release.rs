@@ -186,6 +186,15 @@ where
             if here && let Some(hold) = upload.hold {
                 return Err(hold.failure(&upload.serial));
             }
+            // Two people took it off: it comes back under its serial once the server has heard so.
+            match upload.broken().filter(|_| here) {
+                Some(false) if upload.serial == *serial => continue,
+                Some(_) => {
+                    let serial = upload.serial;
+                    return Err(Failure::LockedWithdrawn { serial });
+                }
+                None => {}
+            }
             // Done, and the server has yet to hear of it: no second secret, and no other attempt.
             if here && upload.seals() {
                 let held = Some(upload.serial);
@@ -298,8 +307,11 @@ where
         let this = |upload: &Upload| {
             upload.seals() && (upload.attempt, &upload.device_id) == (attempt, &facts.device_id)
         };
-        Ok(upload.filter(this).map(|upload| match upload.hold {
+        Ok(upload.filter(this).map(|upload| match upload.hold.clone() {
             Some(hold) => hold.failure(&upload.serial),
+            None if upload.broken().is_some() => Failure::LockedWithdrawn {
+                serial: upload.serial,
+            },
             None => Failure::SameUnit {
                 held: Some(upload.serial),
             },
