@@ -306,13 +306,18 @@ impl Line {
         let mut events = Vec::new();
         for (serial, attempt) in &call.leases {
             let row = self.read(|ledger| ledger.lease(serial))?;
-            let held = row
-                .filter(|row| row.is_held() && row.station == *station && row.attempt == *attempt);
-            if let Some(row) = held {
-                events.push(Event::LeaseVoided {
-                    lease: lease_step(&row, call.operator.clone()),
-                    cause: VoidCause::LeaseReturned,
-                });
+            let own = row.filter(|row| (&row.station, row.attempt) == (station, *attempt));
+            let cause = match call.unit_lost {
+                true => VoidCause::UnitLost,
+                false => VoidCause::LeaseReturned,
+            };
+            let may = |row: &LeaseRow| match call.unit_lost {
+                true => row.spent_seq.is_none() && row.voided != Some(cause),
+                false => row.is_held(),
+            };
+            if let Some(row) = own.filter(may) {
+                let lease = lease_step(&row, call.operator.clone());
+                events.push(Event::LeaseVoided { lease, cause });
             }
         }
         Ok(events)

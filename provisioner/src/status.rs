@@ -227,7 +227,7 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NotStopped(_) | R::NotAuthorised { .. } | R::RotatesAlone => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
-        R::Blocked { .. } => (Code::AlreadyExists, Reason::DuplicateUnit),
+        R::Blocked { .. } | R::UnitMayExist { .. } => (Code::AlreadyExists, Reason::DuplicateUnit),
         R::Recovery(_) | R::Unproven { .. } => (Code::FailedPrecondition, Reason::WrongState),
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),

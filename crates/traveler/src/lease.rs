@@ -209,6 +209,7 @@ mod tests {
             (VoidCause::LeaseExpired, "lease_expired"),
             (VoidCause::StationRevoked, "station_revoked"),
             (VoidCause::ReplyLost, "reply_lost"),
+            (VoidCause::UnitLost, "unit_lost"),
         ] {
             let event = Event::LeaseVoided {
                 lease: nobody.clone(),

@@ -103,6 +103,7 @@ impl Holder {
         let request = v1::ReturnLeaseRequest {
             leases: units.iter().map(target).collect(),
             operator: "OP-7".into(),
+            unit_lost: false,
         };
         let reply = self.bench.client.return_lease(request).await?;
         Ok(reply.into_inner().voided)

@@ -300,6 +300,7 @@ impl<S: Provisioning> Desk<'_, S> {
         let request = v1::ReturnLeaseRequest {
             leases: leased.iter().map(target).collect(),
             operator: self.badge(),
+            unit_lost: false,
         };
         Ok(self.calls.return_lease(request).await?.voided)
     }

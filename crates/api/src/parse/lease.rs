@@ -119,6 +119,8 @@ pub struct ReturnLeaseCall {
     pub leases: Vec<(Serial, Attempt)>,
     /// Who stands there.
     pub operator: Option<OperatorId>,
+    /// Units may exist that have them.
+    pub unit_lost: bool,
 }
 
 impl TryFrom<v1::ReturnLeaseRequest> for ReturnLeaseCall {
@@ -135,6 +137,7 @@ impl TryFrom<v1::ReturnLeaseRequest> for ReturnLeaseCall {
         Ok(ReturnLeaseCall {
             leases,
             operator: optional(&request.operator, OperatorId::parse)?,
+            unit_lost: request.unit_lost,
         })
     }
 }
@@ -270,6 +273,7 @@ mod tests {
         let request = |leases| v1::ReturnLeaseRequest {
             leases,
             operator: String::new(),
+            unit_lost: false,
         };
         let most = (0..256).map(target).collect();
         let call = ReturnLeaseCall::try_from(request(most)).unwrap();
