@@ -17,6 +17,7 @@ mod cli;
 mod close;
 mod connect;
 mod console;
+mod damaged;
 mod doctor;
 mod drive;
 mod durable;

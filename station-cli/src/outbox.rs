@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use traveler::{Attempt, DeviceId, Digest, Mac, OrderId, Serial, Timestamp, VoidCause};
 
+use crate::damaged::{Damaged, apart, one_of};
 use crate::durable;
 use crate::failure::Failure;
-use crate::journal::{JournalError, Open, io_error, read_all, read_json, write_json};
+use crate::journal::{JournalError, Open, io_error, write_json};
 
 /// One step that the server is told of.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -207,12 +208,21 @@ impl Outbox {
 
     /// Everything there is to tell, by serial.
     pub(crate) fn all(&self) -> Result<Vec<Upload>, JournalError> {
-        read_all(&self.dir)
+        Ok(self.read()?.0)
+    }
+
+    /// Those whose file cannot be used.
+    pub(crate) fn damaged(&self) -> Result<Vec<Damaged>, JournalError> {
+        Ok(self.read()?.1)
+    }
+
+    fn read(&self) -> Result<(Vec<Upload>, Vec<Damaged>), JournalError> {
+        apart(&self.dir, |upload: &Upload| &upload.serial)
     }
 
     /// What there is to tell of one serial.
     pub(crate) fn of(&self, serial: &Serial) -> Result<Option<Upload>, JournalError> {
-        read_json(&self.path(serial))
+        one_of(&self.path(serial), serial, |upload: &Upload| &upload.serial)
     }
 
     /// Puts a step behind those before it; on disk when this returns. A repeat changes nothing.

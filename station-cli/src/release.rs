@@ -7,6 +7,7 @@ use wire::Facts;
 
 use crate::begin::Credential;
 use crate::calls::{CallError, Patience, Provisioning};
+use crate::damaged::DAMAGED;
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, JournalError, Open, Reached, Ticket};
 use crate::lease::{Leased, Released, is_refused_for_itself};
@@ -31,7 +32,7 @@ where
         let (order, serial) = (&self.job.order, &self.job.serial);
         let leases = self.desk.home.leases();
         let all = leases.all()?;
-        let ours = all.iter().any(|leased| leased.serial == *serial)
+        let ours = leases.of(serial)?.is_some()
             || claim.open().is_some_and(Open::is_leased)
             || self.desk.home.outbox().of(serial)?.is_some();
         if all.iter().any(|leased| leased.order == *order) || ours {
@@ -259,7 +260,9 @@ where
             match self.tell(true, &about, &spend).await {
                 Err(Failure::Hold {
                     reason, message, ..
-                }) => return Err(self.not_spent(claim, leased, &spend, (&reason, message))?),
+                }) if reason != DAMAGED => {
+                    return Err(self.not_spent(claim, leased, &spend, (&reason, message))?);
+                }
                 told => told?,
             }
             // Crash here: it is told again, and answered the same.

@@ -331,7 +331,7 @@ impl Leases {
         let Some(_nobody_asks) = self.try_lock("asking")? else {
             return Ok(());
         };
-        if !self.all()?.is_empty() {
+        if !self.all()?.is_empty() || !self.damaged()?.is_empty() {
             return Ok(());
         }
         let entries = fs::read_dir(&self.dir).map_err(io_error(&self.dir))?;
