@@ -99,7 +99,8 @@ impl Line {
             let time = self.now();
             let valid = i64::try_from(call.valid.as_millis()).unwrap_or(i64::MAX);
             let expires = Timestamp::from_unix_ms(time.unix_ms().saturating_add(valid));
-            let record = |one: &Ahead| self.record_of(one, expires, &order, &policy, collisions);
+            let ends = (expires, call.seen);
+            let record = |one: &Ahead| self.record_of(one, ends, &order, &policy, collisions);
             let events = lost.iter().cloned().chain(ahead.iter().map(record));
 
             // Crash before this line: nothing happened, the station asks again.
@@ -130,6 +131,9 @@ impl Line {
         for serial in &call.serials {
             let before = self.read(|ledger| ledger.lease(serial))?;
             let before = before.filter(LeaseRow::is_held);
+            if let Some(row) = before.as_ref().filter(|row| row.seq >= call.seen) {
+                return Err(AppendError::Refused(overtaken(row, call.seen)).into()); // spares the draws
+            }
             match before {
                 Some(row) if row.station == *station => lost.push(Event::LeaseVoided {
                     lease: lease_step(&row, call.operator.clone()),
@@ -181,7 +185,7 @@ impl Line {
     fn record_of(
         &self,
         one: &Ahead,
-        expires: Timestamp,
+        (expires, seen): (Timestamp, u64),
         order: &OrderRow,
         policy: &Policy,
         collisions: u32,
@@ -189,6 +193,7 @@ impl Line {
         Event::Leased(Box::new(Leased {
             lease: one.lease.clone(),
             expires,
+            seen: Some(seen),
             product: order.product.clone(),
             product_sha256: order.product_sha256,
             policy_sha256: policy.hash(),
@@ -301,13 +306,18 @@ impl Line {
         let mut events = Vec::new();
         for (serial, attempt) in &call.leases {
             let row = self.read(|ledger| ledger.lease(serial))?;
-            let held = row
-                .filter(|row| row.is_held() && row.station == *station && row.attempt == *attempt);
-            if let Some(row) = held {
-                events.push(Event::LeaseVoided {
-                    lease: lease_step(&row, call.operator.clone()),
-                    cause: VoidCause::LeaseReturned,
-                });
+            let own = row.filter(|row| (&row.station, row.attempt) == (station, *attempt));
+            let cause = match call.unit_lost {
+                true => VoidCause::UnitLost,
+                false => VoidCause::LeaseReturned,
+            };
+            let may = |row: &LeaseRow| match call.unit_lost {
+                true => row.spent_seq.is_none() && row.voided != Some(cause),
+                false => row.is_held(),
+            };
+            if let Some(row) = own.filter(may) {
+                let lease = lease_step(&row, call.operator.clone());
+                events.push(Event::LeaseVoided { lease, cause });
             }
         }
         Ok(events)
@@ -349,6 +359,15 @@ pub(crate) fn held(row: LeaseRow) -> Refused {
         serial: row.serial,
         station: row.station,
         expires: row.expires,
+    }
+}
+
+/// The same of a call that was read too late.
+fn overtaken(row: &LeaseRow, seen: u64) -> Refused {
+    Refused::Overtaken {
+        serial: row.serial.clone(),
+        seq: row.seq,
+        seen,
     }
 }
 

@@ -14,8 +14,10 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
+use traveler::Serial;
 
 use crate::cli::Format;
+use crate::damaged::damaged;
 use crate::home::Home;
 use crate::lease::Standing;
 use crate::output::{print, print_text, say};
@@ -179,7 +181,7 @@ fn lease(home: &Home) -> Finding {
     match &held {
         held if !held.on_hold.is_empty() => {
             let todo = "put these units aside; a lead: sync --again SERIAL, or --settle SERIAL";
-            Finding::red("lease", says, todo)
+            Finding::red("lease", format!("{says}: {}", named(home, held)), todo)
         }
         held if held.to_upload > 0 => {
             Finding::amber("lease", says, "station-cli sync, once the server answers")
@@ -189,6 +191,20 @@ fn lease(home: &Home) -> Finding {
         }
         _ => Finding::green("lease", says),
     }
+}
+
+/// The units on hold, each with the file that is damaged where one is.
+fn named(home: &Home, held: &Standing) -> String {
+    let files = damaged(home).unwrap_or_default();
+    let one = |serial: &Serial| {
+        let damaged = files.iter().find(|file| file.serial == *serial);
+        match damaged {
+            Some(file) => format!("{serial} ({} is damaged)", file.path.display()),
+            None => serial.to_string(),
+        }
+    };
+    let all: Vec<String> = held.on_hold.iter().map(one).collect();
+    all.join(", ")
 }
 
 /// The printer as the verbs that print would open it.

@@ -81,6 +81,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Moves a file for good, without a look at what it holds.
+pub(crate) fn move_to(path: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(path, to)?;
+    waiting(|| sync_folder_of(to).and_then(|()| sync_folder_of(path)))
+}
+
 /// Reads a file, or `None` when there is none.
 pub(crate) fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {

@@ -11,6 +11,7 @@ use wire::WireError;
 use wire::console::ConsoleError;
 
 use crate::calls::CallError;
+use crate::damaged::DAMAGED;
 use crate::drive::UnitError;
 use crate::exec::ToolError;
 use crate::journal::JournalError;
@@ -65,7 +66,7 @@ pub enum Failure {
     Call(#[from] CallError),
     /// The station's disk.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(JournalError),
     /// The server's log.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -233,8 +234,8 @@ pub enum Failure {
         /// The serial.
         serial: Serial,
     },
-    /// The server refuses what this station did while it was away.
-    #[error("the server refuses what is on record of {serial}: {reason}, {message}")]
+    /// The server refuses what this station did while it was away, or the record of it is damaged.
+    #[error("what is on record of {serial} is on hold: {reason}, {message}")]
     Hold {
         /// The serial.
         serial: Serial,
@@ -359,12 +360,26 @@ impl Failure {
                 row(Refused, "LEASE_SPENT", "OFFLINE, LEASE SPENT", "wait for the server"),
             Failure::LeaseGone { .. } =>
                 row(Rework, "LEASE_GONE", "LEASED CREDENTIAL IS GONE", "withdraw it: station-cli sync --void SERIAL"),
-            Failure::Hold { .. } =>
+            Failure::Hold { .. } | Failure::Journal(JournalError::SetAside { .. }) =>
                 row(Stop, "HOLD", "HOLD: PUT UNIT ASIDE", "put it aside, call the lead: station-cli sync"),
             Failure::NoScan =>
                 row(Loaded, "NO_SCAN", "LABEL NOT SCANNED", "run again and scan the label"),
             Failure::WrongLabel(_) =>
                 row(Loaded, "WRONG_LABEL", "WRONG LABEL", "find this unit's label, run again and scan"),
+        }
+    }
+}
+
+/// A damaged record is a matter of its unit alone.
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        match error {
+            JournalError::SetAside { ref serial, .. } => Failure::Hold {
+                serial: serial.clone(),
+                reason: DAMAGED.to_owned(),
+                message: error.to_string(),
+            },
+            error => Failure::Journal(error),
         }
     }
 }

@@ -2,14 +2,20 @@
 //!
 //! Two things can be done. What stood in the way was put right, and the server is told again. Or the
 //! unit is put aside for good: the record is kept in `lost/`, the attempt is withdrawn where the
-//! server has it, and what was leased for it is erased. Neither happens by itself.
+//! server has it, and what was leased for it is erased. Where the server never took it for spent, its
+//! log says from then on that a unit may exist, and gives the serial out no more. Neither happens by
+//! itself. A revoked station is heard by nobody any more: it puts the unit aside all the same.
 
-use traveler::{OperatorId, Serial, State, VoidCause};
+use api::v1;
+use traveler::{Attempt, Entry, Event, OperatorId, OrderId, Serial, State, VoidCause};
 
 use crate::calls::{Patience, Patient, Provisioning};
+use crate::damaged::{Damaged, damaged};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::outbox::Told;
+use crate::journal::{Claim, io_error};
+use crate::offline::is_revoked;
+use crate::outbox::{About, Told};
 use crate::settle::{Desk, Standing};
 use crate::told::Drained;
 
@@ -39,6 +45,14 @@ pub(crate) async fn settle<S: Provisioning>(
         operator,
     };
     let mut claim = home.journal().claim(serial)?;
+    let mut files = damaged(home)?;
+    files.retain(|file| file.serial == *serial);
+    if let Some(file) = files.first() {
+        return match decided {
+            Decided::Again => Err(file.hold().failure(serial)),
+            Decided::Settle => desk.settle_damaged(&mut claim, serial, &files).await,
+        };
+    }
     let outbox = home.outbox();
     let upload = outbox.of(serial)?.filter(|upload| upload.hold.is_some());
     let Some(upload) = upload else {
@@ -46,7 +60,10 @@ pub(crate) async fn settle<S: Provisioning>(
             serial: serial.clone(),
         });
     };
-    desk.may_hear(&upload.order).await?;
+    let heard = match desk.may_hear(&upload.order).await {
+        Err(failure) if decided == Decided::Settle && is_revoked(&failure) => false,
+        heard => heard.map(|()| true)?,
+    };
     if decided == Decided::Again {
         outbox.hold(serial, None)?;
         return match desk.drain(serial).await? {
@@ -54,25 +71,108 @@ pub(crate) async fn settle<S: Provisioning>(
             Drained::Held(hold) => Err(hold.failure(serial)),
         };
     }
-    let about = upload.about();
-    if let Standing::Known {
-        state: State::Issued | State::Loaded,
-        attempt,
-        device_id,
-        station,
-        ..
-    } = desk.standing(serial).await?
-        && (attempt, &device_id, &station) == (about.attempt, &about.device_id, home.station())
-    {
-        let void = Told::Void {
-            cause: VoidCause::UnitLost,
-            scrap: true,
-            operator: desk.badge(),
-        };
-        desk.tell(&about, &void).await?;
+    if heard {
+        let spends = upload.spends();
+        desk.put_aside(serial, upload.attempt, spends).await?;
     }
     // Crash here: it is on hold still, and settled again; the server answers the same.
     outbox.lay_aside(serial, &home.dir().join("lost"))?;
     home.leases().erase(serial)?;
     Ok(claim.settle()?)
+}
+
+impl<S: Provisioning> Desk<'_, S> {
+    /// Tells the server that nothing more comes of an attempt of this station. A repeat changes nothing.
+    async fn put_aside(
+        &self,
+        serial: &Serial,
+        attempt: Attempt,
+        spends: bool,
+    ) -> Result<(), Failure> {
+        if spends {
+            let lost = v1::ReturnLeaseRequest {
+                leases: vec![v1::LeaseTarget {
+                    serial: serial.to_string(),
+                    attempt: attempt.0,
+                }],
+                operator: self.badge(),
+                unit_lost: true,
+            };
+            self.calls.return_lease(lost).await?;
+        }
+        if let Standing::Known {
+            state: State::Issued | State::Loaded,
+            attempt: newest,
+            device_id,
+            order,
+            station,
+        } = self.standing(serial).await?
+            && (newest, &station) == (attempt, self.home.station())
+        {
+            let about = About {
+                serial: serial.clone(),
+                order,
+                device_id,
+                attempt,
+            };
+            let void = Told::Void {
+                cause: VoidCause::UnitLost,
+                scrap: true,
+                operator: self.badge(),
+            };
+            self.tell(&about, &void).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for a unit whose files cannot be read: what was leased for it last is in what the log
+    /// has proven to this station.
+    async fn settle_damaged(
+        &self,
+        claim: &mut Claim,
+        serial: &Serial,
+        files: &[Damaged],
+    ) -> Result<(), Failure> {
+        let (home, outbox) = (self.home, self.home.outbox());
+        let readable = outbox.of(serial).unwrap_or_default();
+        if let Some((order, attempt)) = self.leased_last(serial)? {
+            let heard = match self.may_hear(&order).await {
+                Err(failure) if is_revoked(&failure) => false,
+                heard => heard.map(|()| true)?,
+            };
+            if heard {
+                // What the outbox still says of it is told as ever.
+                if readable.is_some() {
+                    self.drain(serial).await?;
+                }
+                self.put_aside(serial, attempt, true).await?;
+            }
+        }
+        // Crash here: it is on hold still, and settled again; the server answers the same.
+        let lost = home.dir().join("lost");
+        if readable.is_some() {
+            outbox.lay_aside(serial, &lost)?;
+        }
+        for file in files {
+            file.lay_aside(&lost)?;
+        }
+        home.leases().erase(serial)?;
+        Ok(claim.settle()?)
+    }
+
+    fn leased_last(&self, serial: &Serial) -> Result<Option<(OrderId, Attempt)>, Failure> {
+        let mut last = None;
+        let read = self.home.seen().proven().each(|kept| {
+            // What cannot be read was proven by other software, and says nothing here.
+            if let Ok(entry) = Entry::from_bytes(kept.entry.as_bytes())
+                && let Event::Leased(leased) = entry.event.happened()
+                && leased.lease.serial == *serial
+            {
+                last = Some((leased.lease.order.clone(), leased.lease.attempt));
+            }
+            Ok(())
+        });
+        read.map_err(io_error(self.home.dir()))?;
+        Ok(last)
+    }
 }

@@ -37,6 +37,17 @@ pub enum JournalError {
         /// Where and how.
         what: String,
     },
+    /// A file of the lease or of the outbox is not what this program wrote: its unit is set aside, and
+    /// every other goes on.
+    #[error("{path} cannot be used: {what}")]
+    SetAside {
+        /// Its unit.
+        serial: Serial,
+        /// The file.
+        path: String,
+        /// Where and how.
+        what: String,
+    },
     /// The disk does not do as it is told.
     #[error("{path} cannot be read or written: {source}")]
     Io {
@@ -303,19 +314,37 @@ fn take_lock(path: &Path) -> io::Result<Option<File>> {
 
 /// Reads a record; `None` when there is none.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, JournalError> {
-    let Some(text) = durable::read(path).map_err(io_error(path))? else {
-        return Ok(None);
+    let damaged = |what: String| JournalError::Damaged {
+        path: path.display().to_string(),
+        what,
     };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| JournalError::Damaged {
-            path: path.display().to_string(),
-            what: error.to_string(),
-        })
+    let text = match durable::read(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Ok(None),
+        // No text, or a place of the disk that cannot be read any more.
+        Err(error) if is_damage(&error) => return Err(damaged(error.to_string())),
+        Err(error) => return Err(io_error(path)(error)),
+    };
+    let read = serde_json::from_str(&text).map(Some);
+    read.map_err(|error| damaged(error.to_string()))
+}
+
+/// Whether a file is there and holds nothing that can be read: the file's fault, not the disk's.
+pub(crate) fn is_damage(error: &io::Error) -> bool {
+    /// EIO (errno(3)): a block that the disk has lost.
+    const LOST_BLOCK: i32 = 5;
+    error.kind() == io::ErrorKind::InvalidData || error.raw_os_error() == Some(LOST_BLOCK)
 }
 
 /// Every `SERIAL.json` of a folder, by serial; none where there is no folder.
 pub(crate) fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, JournalError> {
+    read_each(dir)?.into_iter().map(|(_, read)| read).collect()
+}
+
+/// Each `SERIAL.json` of a folder, or why it cannot be used.
+pub(crate) fn read_each<T: DeserializeOwned>(
+    dir: &Path,
+) -> Result<Vec<(Serial, Result<T, JournalError>)>, JournalError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -328,12 +357,12 @@ pub(crate) fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, Journa
         let serial = name.and_then(|name| Serial::parse(name.strip_suffix(".json")?).ok());
         // None: closed since it was listed.
         if let Some(serial) = serial
-            && let Some(record) = read_json(&path)?
+            && let Some(record) = read_json(&path).transpose()
         {
             all.insert(serial, record);
         }
     }
-    Ok(all.into_values().collect())
+    Ok(all.into_iter().collect())
 }
 
 /// Replaces a record; on disk when this returns.

@@ -34,8 +34,9 @@ use serde::{Deserialize, Serialize};
 use traveler::{Attempt, DeviceId, Digest, OrderId, Serial, StationName, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::damaged::{Damaged, apart, one_of};
 use crate::durable;
-use crate::journal::{JournalError, io_error, read_all, read_json, write_json};
+use crate::journal::{JournalError, io_error, is_damage, write_json};
 use crate::outbox::Spend;
 
 pub(crate) use take::is_refused_for_itself;
@@ -103,12 +104,21 @@ impl Leases {
 
     /// Every credential that is held, by serial, given to a silicon or not.
     pub(crate) fn all(&self) -> Result<Vec<Leased>, JournalError> {
-        read_all(&self.dir)
+        Ok(self.read()?.0)
     }
 
     /// The one of a serial.
     pub(crate) fn of(&self, serial: &Serial) -> Result<Option<Leased>, JournalError> {
-        read_json(&self.path(serial))
+        one_of(&self.path(serial), serial, |leased: &Leased| &leased.serial)
+    }
+
+    /// Those whose file cannot be used. Each counts as given to a unit: nobody can say that it was not.
+    pub(crate) fn damaged(&self) -> Result<Vec<Damaged>, JournalError> {
+        Ok(self.read()?.1)
+    }
+
+    fn read(&self) -> Result<(Vec<Leased>, Vec<Damaged>), JournalError> {
+        apart(&self.dir, |leased: &Leased| &leased.serial)
     }
 
     /// Those that nobody has got yet, and whether each may still be given out.
@@ -172,12 +182,16 @@ impl Leases {
         leased: &Leased,
         station: &StationName,
     ) -> Result<BundleBytes, JournalError> {
-        let damaged = |what: String| JournalError::Damaged {
+        let damaged = |what: String| JournalError::SetAside {
+            serial: leased.serial.clone(),
             path: self.path(&leased.serial).display().to_string(),
             what,
         };
         let no_key = || damaged("the key of its lease is gone; withdraw it".to_owned());
-        let key = self.key(leased.key)?.ok_or_else(no_key)?;
+        let key = match self.key(leased.key) {
+            Err(JournalError::Damaged { what, .. }) => return Err(damaged(what)),
+            key => key?.ok_or_else(no_key)?,
+        };
         let lease = LeaseFor {
             station,
             order: &leased.order,
@@ -219,13 +233,14 @@ impl Leases {
 
     pub(crate) fn seen_time(&self) -> Result<Timestamp, JournalError> {
         let path = self.dir.join("time");
-        let text = durable::read(&path).map_err(io_error(&path))?;
-        let ms = text.map_or(Ok(0), |text| text.trim().parse());
-        let ms = ms.map_err(|_| JournalError::Damaged {
-            path: path.display().to_string(),
-            what: "it is no time in milliseconds".to_owned(),
-        });
-        ms.map(Timestamp::from_unix_ms)
+        let text = match durable::read(&path) {
+            Err(error) if is_damage(&error) => None,
+            text => text.map_err(io_error(&path))?,
+        };
+        // One that cannot be used stops nobody: the hard bound is the count, and the next time that is
+        // seen takes its place.
+        let ms = text.and_then(|text| text.trim().parse().ok());
+        Ok(Timestamp::from_unix_ms(ms.unwrap_or_default()))
     }
 
     /// A key, if it is there.
@@ -276,7 +291,11 @@ impl Leases {
     /// Erases keys that open nothing here any more; and with the last the time, which was about what
     /// was held: one that was wrong must not spoil the next lease.
     fn erase_idle_keys(&self) -> Result<(), JournalError> {
-        let held: Vec<u32> = self.all()?.into_iter().map(|leased| leased.key).collect();
+        let (held, damaged) = self.read()?;
+        if !damaged.is_empty() {
+            return Ok(()); // nobody can say which key is theirs
+        }
+        let held: Vec<u32> = held.into_iter().map(|leased| leased.key).collect();
         for number in self.keys()? {
             if !held.contains(&number) {
                 remove_whole(&self.key_path(number))?;

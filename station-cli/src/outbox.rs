@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use traveler::{Attempt, DeviceId, Digest, Mac, OrderId, Serial, Timestamp, VoidCause};
 
+use crate::damaged::{Damaged, apart, one_of};
 use crate::durable;
 use crate::failure::Failure;
-use crate::journal::{JournalError, Open, io_error, read_all, read_json, write_json};
+use crate::journal::{JournalError, Open, io_error, write_json};
 
 /// One step that the server is told of.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -43,6 +44,12 @@ pub(crate) enum Told {
         cause: VoidCause,
         scrap: bool,
         operator: String,
+    },
+    /// Two people broke its seal: it goes to rework, or will not ship.
+    BreakSeal {
+        /// The badge of the lead, and of whoever agrees.
+        by: [String; 2],
+        scrap: bool,
     },
 }
 
@@ -75,6 +82,7 @@ impl Told {
     fn repeats(&self, other: &Told) -> bool {
         match (self, other) {
             (Told::Reprint { reprint: a, .. }, Told::Reprint { reprint: b, .. }) => a == b,
+            (Told::BreakSeal { scrap: a, .. }, Told::BreakSeal { scrap: b, .. }) => a == b,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
         }
     }
@@ -155,9 +163,25 @@ impl Upload {
         }
     }
 
-    /// Whether the unit was sealed, as far as this station goes.
+    /// Whether the unit was sealed, as far as this station goes; the seal may be broken since.
     pub(crate) fn seals(&self) -> bool {
-        matches!(self.steps.last(), Some(Told::Seal { .. }))
+        matches!(
+            self.steps.last(),
+            Some(Told::Seal { .. } | Told::BreakSeal { .. })
+        )
+    }
+
+    /// What two people decided about it after it was sealed: whether it is scrapped.
+    pub(crate) fn broken(&self) -> Option<bool> {
+        match self.steps.last() {
+            Some(Told::BreakSeal { scrap, .. }) => Some(*scrap),
+            _ => None,
+        }
+    }
+
+    /// Whether the server is yet to hear to whom its credential was given.
+    pub(crate) fn spends(&self) -> bool {
+        matches!(self.steps.first(), Some(Told::Spend(_)))
     }
 
     /// Whether its unit is free for another serial: withdrawn, and not scrapped.
@@ -184,12 +208,21 @@ impl Outbox {
 
     /// Everything there is to tell, by serial.
     pub(crate) fn all(&self) -> Result<Vec<Upload>, JournalError> {
-        read_all(&self.dir)
+        Ok(self.read()?.0)
+    }
+
+    /// Those whose file cannot be used.
+    pub(crate) fn damaged(&self) -> Result<Vec<Damaged>, JournalError> {
+        Ok(self.read()?.1)
+    }
+
+    fn read(&self) -> Result<(Vec<Upload>, Vec<Damaged>), JournalError> {
+        apart(&self.dir, |upload: &Upload| &upload.serial)
     }
 
     /// What there is to tell of one serial.
     pub(crate) fn of(&self, serial: &Serial) -> Result<Option<Upload>, JournalError> {
-        read_json(&self.path(serial))
+        one_of(&self.path(serial), serial, |upload: &Upload| &upload.serial)
     }
 
     /// Puts a step behind those before it; on disk when this returns. A repeat changes nothing.
@@ -406,6 +439,10 @@ mod tests {
                 scrap: true,
                 operator: String::new(),
             },
+            Told::BreakSeal {
+                by: ["L-1".into(), "Q-1".into()],
+                scrap: false,
+            },
         ];
         let expected = format!(
             "{{\"serial\":\"A47\",\"order\":\"WO-1\",\"device_id\":\"00112233\",\"attempt\":1,\
@@ -414,7 +451,8 @@ mod tests {
              \"operator\":\"B-7\",\"released\":\"1970-01-01T00:00:01.000Z\"}},\
              {{\"step\":\"confirm\",\"bundle_sha256\":\"{}\",\"signature\":\"AQ==\",\"public_key\":\"\",\
              \"profile_sha256\":null,\"operator\":\"\"}},{{\"step\":\"void\",\
-             \"cause\":\"read_back\",\"scrap\":true,\"operator\":\"\"}}]}}",
+             \"cause\":\"read_back\",\"scrap\":true,\"operator\":\"\"}},\
+             {{\"step\":\"break_seal\",\"by\":[\"L-1\",\"Q-1\"],\"scrap\":false}}]}}",
             "01".repeat(32)
         );
         assert_eq!(serde_json::to_string(&upload).unwrap(), expected);

@@ -7,6 +7,7 @@ use wire::Facts;
 
 use crate::begin::Credential;
 use crate::calls::{CallError, Patience, Provisioning};
+use crate::damaged::DAMAGED;
 use crate::failure::Failure;
 use crate::journal::{Claim, Issued, JournalError, Open, Reached, Ticket};
 use crate::lease::{Leased, Released, is_refused_for_itself};
@@ -31,7 +32,7 @@ where
         let (order, serial) = (&self.job.order, &self.job.serial);
         let leases = self.desk.home.leases();
         let all = leases.all()?;
-        let ours = all.iter().any(|leased| leased.serial == *serial)
+        let ours = leases.of(serial)?.is_some()
             || claim.open().is_some_and(Open::is_leased)
             || self.desk.home.outbox().of(serial)?.is_some();
         if all.iter().any(|leased| leased.order == *order) || ours {
@@ -186,6 +187,15 @@ where
             if here && let Some(hold) = upload.hold {
                 return Err(hold.failure(&upload.serial));
             }
+            // Two people took it off: it comes back under its serial once the server has heard so.
+            match upload.broken().filter(|_| here) {
+                Some(false) if upload.serial == *serial => continue,
+                Some(_) => {
+                    let serial = upload.serial;
+                    return Err(Failure::LockedWithdrawn { serial });
+                }
+                None => {}
+            }
             // Done, and the server has yet to hear of it: no second secret, and no other attempt.
             if here && upload.seals() {
                 let held = Some(upload.serial);
@@ -250,7 +260,9 @@ where
             match self.tell(true, &about, &spend).await {
                 Err(Failure::Hold {
                     reason, message, ..
-                }) => return Err(self.not_spent(claim, leased, &spend, (&reason, message))?),
+                }) if reason != DAMAGED => {
+                    return Err(self.not_spent(claim, leased, &spend, (&reason, message))?);
+                }
                 told => told?,
             }
             // Crash here: it is told again, and answered the same.
@@ -298,8 +310,11 @@ where
         let this = |upload: &Upload| {
             upload.seals() && (upload.attempt, &upload.device_id) == (attempt, &facts.device_id)
         };
-        Ok(upload.filter(this).map(|upload| match upload.hold {
+        Ok(upload.filter(this).map(|upload| match upload.hold.clone() {
             Some(hold) => hold.failure(&upload.serial),
+            None if upload.broken().is_some() => Failure::LockedWithdrawn {
+                serial: upload.serial,
+            },
             None => Failure::SameUnit {
                 held: Some(upload.serial),
             },

@@ -6,6 +6,7 @@ use serde::Serialize;
 use traveler::{Attempt, OperatorId, OrderId, Serial, State, VoidCause};
 
 use crate::calls::{CallError, Patience, Patient, Provisioning};
+use crate::damaged::damaged;
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
@@ -20,8 +21,9 @@ pub(crate) use verb::{SyncArgs, run};
 pub struct Synced {
     /// The unit.
     pub serial: Serial,
-    /// Its order.
-    pub order: OrderId,
+    /// Its order; none where the record that has it is damaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
     /// Where it stood.
     pub port: String,
     /// The try; `None` when the reply that had its number was lost.
@@ -167,10 +169,24 @@ pub async fn sync<S: Provisioning>(
             Some(_) => {}
             None => all.push(Synced {
                 serial: upload.serial,
-                order: upload.order,
+                order: Some(upload.order),
                 port: String::new(),
                 attempt: Some(upload.attempt),
                 state,
+                hold,
+            }),
+        }
+    }
+    for one in damaged(home)? {
+        let hold = Some(one.hold());
+        match all.iter_mut().find(|listed| listed.serial == one.serial) {
+            Some(listed) => (listed.state, listed.hold) = (SyncState::Hold, hold),
+            None => all.push(Synced {
+                serial: one.serial,
+                order: None,
+                port: String::new(),
+                attempt: None,
+                state: SyncState::Hold,
                 hold,
             }),
         }
@@ -203,7 +219,7 @@ fn synced(open: Open, state: SyncState) -> Synced {
     Synced {
         attempt: open.issued.map(|issued| issued.attempt),
         serial: open.serial,
-        order: open.order,
+        order: Some(open.order),
         port: open.port,
         state,
         hold: None,

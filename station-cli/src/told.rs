@@ -45,6 +45,31 @@ impl<S: Provisioning> Desk<'_, S> {
     /// # Errors
     /// When the server is away, or has nothing against this unit: then all is kept as it is.
     pub(crate) async fn drain(&self, serial: &Serial) -> Result<Drained, Failure> {
+        if let Some(upload) = self.home.outbox().of(serial)?
+            && upload.spends()
+        {
+            self.free_first(&upload).await?;
+        }
+        self.drain_one(serial).await
+    }
+
+    /// The silicon may have been another serial's before, and given back by a withdrawal that the
+    /// server has yet to hear: told the other way round it would find the silicon in use.
+    async fn free_first(&self, upload: &Upload) -> Result<(), Failure> {
+        let mut before = self.home.outbox().all()?;
+        before.retain(|other| {
+            let same = other.device_id == upload.device_id && other.serial != upload.serial;
+            same && other.frees() && other.hold.is_none()
+        });
+        // At most one of them the server knows for the silicon's by now: that one is the oldest.
+        before.sort_by_key(Upload::spends);
+        for other in before {
+            self.drain_one(&other.serial).await?;
+        }
+        Ok(())
+    }
+
+    async fn drain_one(&self, serial: &Serial) -> Result<Drained, Failure> {
         let outbox = self.home.outbox();
         let mut last = None;
         // One more each time: another process of this station may put steps in meanwhile.
@@ -225,6 +250,7 @@ impl<S: Provisioning> Desk<'_, S> {
                 };
                 self.calls.void(request).await
             }
+            Told::BreakSeal { by, scrap } => self.ask_break(about, by, scrap).await,
         }
     }
 }
@@ -237,6 +263,8 @@ impl Told {
             Told::Confirm(_) | Told::Reprint { .. } => &[State::Loaded],
             Told::Seal { .. } => &[State::Sealed],
             Told::Void { .. } => &[State::Voided, State::Scrapped],
+            Told::BreakSeal { scrap: true, .. } => &[State::Scrapped],
+            Told::BreakSeal { scrap: false, .. } => &[State::Rework],
         }
     }
 
@@ -258,7 +286,10 @@ impl Told {
             (Told::Reprint { .. }, _) => {
                 return Some("it recorded something else than the reprint");
             }
-            (Told::Spend(_) | Told::Seal { .. } | Told::Void { .. }, _) => true,
+            (
+                Told::Spend(_) | Told::Seal { .. } | Told::Void { .. } | Told::BreakSeal { .. },
+                _,
+            ) => true,
         };
         (!same).then_some("it recorded another bundle than it gave")
     }

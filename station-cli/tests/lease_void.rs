@@ -183,4 +183,31 @@ mod tests {
         assert!(line.held().is_empty() && !line.has_lease_key());
         line.put_in(Dut::new([0xB2; 8], true));
     }
+
+    /// Told in the order of the serials, the silicon would be in use by what it had been before.
+    #[tokio::test(start_paused = true)]
+    async fn silicon_that_changed_serials_offline_is_told_of_in_its_order() {
+        let mut tried = 0;
+        for polls in 1..polls_of_a_run(true).await {
+            let mut line = offline(&["A47", "A48"]).await;
+            assert!(line.run_until("A48", polls).await.is_none());
+            let told = line.outbox("A48");
+            if !told.contains("\"spend\"") || told.contains("\"confirm\"") {
+                continue;
+            }
+            // The lead takes the label away; the unit, which is not locked, gets another.
+            line.void("A48").await.unwrap();
+            assert!(line.outbox("A48").contains("\"void\""));
+            assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
+            line.server.books().away = false;
+            let listed = upload(&line).await.unwrap();
+            assert!(listed.iter().all(|one| one.hold.is_none()), "{listed:?}");
+            assert_eq!(line.state("A47"), Some(State::Sealed));
+            assert_eq!(line.state("A48"), Some(State::Voided));
+            assert_eq!((line.outbox("A47"), line.outbox("A48")), Default::default());
+            line.check();
+            tried += 1;
+        }
+        assert!(tried > 0, "no power cut left it unlocked");
+    }
 }

@@ -87,6 +87,11 @@ impl Bench {
         (done.code, done.out.lines().map(line).collect())
     }
 
+    /// Whether a record was put aside under this name.
+    fn lost(&self, name: &str) -> bool {
+        self.plant.benches[0].join("lost").join(name).exists()
+    }
+
     fn held(&self) -> Value {
         let lease = ["lease", "--format", "json"];
         self.plant.station(0, &lease).ok().json()
@@ -304,6 +309,11 @@ fn a_bench_that_was_revoked_while_it_was_away_holds_nothing_any_more() {
     let count = bench.plant.site.count(&bench.order);
     assert_eq!((count.sealed, count.open), (0, 0), "{count:?}");
     bench.plant.verify();
+    // Nobody hears it any more: the unit is put aside all the same.
+    let settle = ["sync", "--settle", "L-00001", "--wait", "2"];
+    bench.plant.station(0, &settle).ok();
+    assert_eq!(bench.held()["on_hold"], json!([]));
+    assert!(bench.lost("L-00001.outbox.json"), "its record is kept");
     // With the network gone again it cannot go on either.
     bench.plant.site.kill();
     let blank = bench.plant.run(0, &bench.order, "L-00002", bench.units[1]);
@@ -330,4 +340,47 @@ fn a_lease_that_cannot_be_says_why() {
         .plant
         .station(0, &nobody)
         .refused(2, "check the order number");
+}
+
+/// Flash wears out: the record of one unit that passed cannot be read. It alone is set aside, and what it
+/// was sold as is known to everybody who looks.
+#[test]
+fn a_damaged_record_sets_its_unit_aside_and_no_other() {
+    let mut bench = Bench::leased(4, 3);
+    bench.plant.site.kill();
+    bench.pass_offline(1);
+    let damaged = bench.plant.benches[0].join("outbox/L-00001.json");
+    std::fs::write(&damaged, b"\0\0\0").unwrap();
+    bench.pass_offline(2);
+    let doctor = bench.plant.station(0, &["doctor", "--format", "json"]);
+    assert!(
+        doctor.out.contains("L-00001.json is damaged"),
+        "{doctor:#?}"
+    );
+    bench.plant.site.serve();
+    let hold = |of: &str, state: &str| (of.to_owned(), state.to_owned());
+    let listed = vec![hold("L-00002", "uploaded"), hold("L-00001", "hold")];
+    assert_eq!(bench.sync(), (Some(30), listed));
+    assert_eq!(bench.held()["on_hold"], json!(["L-00001"]));
+
+    let settle = ["sync", "--settle", "L-00001", "--operator", "L-1"];
+    bench.plant.station(0, &settle).ok();
+    assert!(bench.lost("L-00001.outbox.damaged"), "evidence");
+    assert_eq!(
+        (bench.held()["on_hold"].clone(), bench.sync()),
+        (json!([]), (Some(0), vec![]))
+    );
+    // The log does not call it an expiry, and there is never a second unit of the name.
+    let site = &bench.plant.site;
+    let unit = site.provisioner(&["audit", "unit", "L-00001"]).ok().out;
+    assert!(unit.contains("MAY EXIST"), "{unit}");
+    bench
+        .lease(1, &["--from", "L-00001"])
+        .refused(2, "take the next serial");
+    let other = bench.plant.run(0, &bench.order, "L-00001", bench.units[3]);
+    other.refused(2, "SERIAL USED");
+    let back = ["lease", "--return", "--format", "json"];
+    bench.plant.station(0, &back).ok();
+    assert_eq!(bench.in_lease_folder(), [""; 0], "nothing is held");
+    bench.plant.verify();
 }

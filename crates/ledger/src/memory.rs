@@ -39,6 +39,7 @@ pub(crate) struct Memory {
     newest_lease: HashMap<Serial, u64>,
     leased_keys: HashMap<Digest, Serial>,
     held: HashMap<StationName, u32>,
+    lapsed: HashMap<OrderId, u32>,
 }
 
 /// The rows of one table, in the order in which they came to be.
@@ -196,6 +197,13 @@ impl Memory {
             (true, false) => *held = held.saturating_sub(1),
             _ => {}
         }
+        let had = self.leases.get(&row.seq).is_some_and(LeaseRow::lapsed);
+        let lapsed = self.lapsed.entry(row.order.clone()).or_default();
+        match (had, row.lapsed()) {
+            (false, true) => *lapsed += 1,
+            (true, false) => *lapsed = lapsed.saturating_sub(1),
+            _ => {}
+        }
         self.newest_lease.insert(row.serial.clone(), row.seq);
         self.leased_keys
             .insert(row.public_key_sha256, row.serial.clone());
@@ -294,6 +302,10 @@ impl View for Memory {
 
     fn held(&self, station: &StationName) -> Result<u32, Infallible> {
         Ok(self.held.get(station).copied().unwrap_or(0))
+    }
+
+    fn lapsed(&self, order: &OrderId) -> Result<u32, Infallible> {
+        Ok(self.lapsed.get(order).copied().unwrap_or(0))
     }
 
     fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Infallible> {

@@ -192,18 +192,42 @@ pub enum Refused {
         /// How many it holds.
         held: u32,
     },
-    /// Too many of the order came back unspent.
+    /// Too many of the order ended without a unit.
     #[error(
-        "{returned} leased credentials of order {order} came back unspent, {most} at most: a person \
+        "{returned} leased credentials of order {order} ended without a unit, {most} at most: a person \
          has to look why"
     )]
     LeasesReturned {
         /// The order.
         order: OrderId,
-        /// How many came back.
+        /// How many: of those that nobody gave back, or of all.
         returned: u32,
-        /// Its quantity and allowance together.
+        /// Its quantity and allowance together, for all a thousand times as many.
         most: u32,
+    },
+    /// A call that was sent before the newest try at the serial began, and came in after it.
+    #[error(
+        "serial {serial}: its try of entry {seq} began since the station asked, which had seen {seen} \
+         entries: ask again"
+    )]
+    Overtaken {
+        /// The serial.
+        serial: Serial,
+        /// The entry that began the newer try.
+        seq: u64,
+        /// How many entries the station had seen.
+        seen: u64,
+    },
+    /// A unit with the serial may exist that no record is good for.
+    #[error(
+        "serial {serial} may be on a unit that was put aside without a record (entry {seq}): use another \
+         serial"
+    )]
+    UnitMayExist {
+        /// The serial.
+        serial: Serial,
+        /// The entry that says so.
+        seq: u64,
     },
     /// The serial was never leased.
     #[error("serial {0} was never leased")]

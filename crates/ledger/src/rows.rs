@@ -255,6 +255,12 @@ impl LeaseRow {
     pub fn is_held(&self) -> bool {
         self.voided.is_none() && self.spent_seq.is_none()
     }
+
+    /// Whether it met no unit and its holder did not give it back.
+    pub(crate) fn lapsed(&self) -> bool {
+        let given_back = self.voided == Some(VoidCause::LeaseReturned);
+        self.voided.is_some() && !given_back && self.spent_seq.is_none()
+    }
 }
 
 /// How many credentials of an order stations hold for units they have not met, and how many came

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::Error;
 
 /// Numbered migrations; the number of the last is the file's `user_version`.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/0001_log.sql"),
     include_str!("../migrations/0002_stops.sql"),
     include_str!("../migrations/0003_flat.sql"),
@@ -17,6 +17,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005_recovered.sql"),
     include_str!("../migrations/0006_reprints.sql"),
     include_str!("../migrations/0007_leases.sql"),
+    include_str!("../migrations/0008_lapsed.sql"),
 ];
 /// The migration behind which every table is read as it is.
 const READ_FROM: u32 = 4;
@@ -157,7 +158,7 @@ mod tests {
             writer(&path, false),
             Err(Error::Newer {
                 found: 99,
-                known: 7
+                known: 8
             })
         ));
         let reader = reader(&path).unwrap();
@@ -178,7 +179,7 @@ mod tests {
             old.execute(sql, []).unwrap();
         }
         let connection = writer(&path, false).unwrap();
-        assert_eq!(version(&connection).unwrap(), 7);
+        assert_eq!(version(&connection).unwrap(), 8);
         let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         assert_eq!(count("SELECT count(*) FROM entries").unwrap(), 1);
         assert_eq!(count("SELECT count(*) FROM stops").unwrap(), 0);

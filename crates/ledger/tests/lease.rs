@@ -10,7 +10,7 @@ use line::*;
 use tlog::CheckpointSigner;
 use traveler::{Attempt, Change, Event, Fingerprint, State, VoidCause};
 
-use VoidCause::{LeaseExpired, LeaseReturned, ReplyLost, StationRevoked};
+use VoidCause::{LeaseExpired, LeaseReturned, ReplyLost, StationRevoked, UnitLost};
 
 #[track_caller]
 fn refused(line: &mut Line, event: Event, expected: Refused) {
@@ -87,6 +87,36 @@ fn a_lease_takes_its_place_and_a_spent_one_is_an_attempt_like_any_other() {
     assert_eq!(reader.traveler(&serial("BM-1")).unwrap().len(), 6);
     let issued = reader.last_step_seq(&serial("BM-1"), State::Issued);
     assert_eq!(issued.unwrap(), Some(met + 4));
+    line.check();
+}
+
+#[test]
+fn a_call_of_before_the_newest_try_leases_nothing() {
+    let mut line = Line::new();
+    let asked = |attempt, seen| leased_with("BM-1", attempt, |it| it.seen = Some(seen));
+    let overtaken = |seq, seen| Refused::Overtaken {
+        serial: serial("BM-1"),
+        seq,
+        seen,
+    };
+    let first = line.ok(asked(1, 1));
+    let again = |seen| {
+        let lost = lease_voided("BM-1", 1, ReplyLost);
+        change(vec![lost, asked(2, seen)])
+    };
+    let late = line.append(again(first)).unwrap_err();
+    assert_eq!(late, overtaken(first, first));
+    counts(&line, [1, 1, 0, 9]);
+    // Who had seen it may have lost the reply.
+    let second = line.append(again(first + 1)).unwrap().last;
+    // Also when the newer one is over, and when it became an attempt.
+    line.ok(lease_voided("BM-1", 2, LeaseReturned));
+    refused(&mut line, asked(3, second), overtaken(second, second));
+    line.ok(asked(3, second + 1));
+    let met = line.ok(spent("BM-1", 3));
+    line.ok(voided("BM-1", 3));
+    refused(&mut line, asked(4, met), overtaken(met, met));
+    line.ok(asked(4, met + 1));
     line.check();
 }
 
@@ -245,19 +275,84 @@ fn leases_take_no_place_that_is_not_there() {
 }
 
 #[test]
-fn a_station_cannot_mint_without_end_by_returning() {
+fn leases_that_nobody_gave_back_are_bounded_and_those_given_back_are_not() {
     let mut line = Line::new();
-    for attempt in 1..=14 {
-        line.ok(leased("BM-1", attempt));
-        line.ok(lease_voided("BM-1", attempt, LeaseReturned));
-    }
+    let mut attempt = 0;
+    let mut ended = |line: &mut Line, cause: VoidCause, times: u32| {
+        for _ in 0..times {
+            attempt += 1;
+            line.ok(leased("BM-1", attempt));
+            line.ok(lease_voided("BM-1", attempt, cause));
+        }
+    };
+    ended(&mut line, LeaseReturned, 20);
+    ended(&mut line, ReplyLost, 14);
+    counts(&line, [0, 0, 34, 10]);
     let refusal = Refused::LeasesReturned {
         order: order("WO-1"),
         returned: 14,
         most: 13,
     };
-    refused(&mut line, leased("BM-1", 15), refusal);
-    line.ok(issue("BM-1", 15)); // a unit that is there is issued to all the same
+    refused(&mut line, leased("BM-1", 35), refusal);
+    line.ok(issue("BM-1", 35)); // a unit that is there is issued to all the same
+    line.check();
+}
+
+#[test]
+fn a_station_cannot_mint_without_end_by_returning() {
+    let mut line = Line::new();
+    line.ok(order_created("WO-2", 1, 0));
+    let here = |attempt| leased_with("BM-1", attempt, |leased| leased.lease.order = order("WO-2"));
+    let back = |attempt| {
+        let Event::LeaseVoided { mut lease, cause } = lease_voided("BM-1", attempt, LeaseReturned)
+        else {
+            unreachable!("it is one");
+        };
+        lease.order = order("WO-2");
+        Event::LeaseVoided { lease, cause }
+    };
+    let nights: Vec<u32> = (1..=1_001).collect();
+    for some in nights.chunks(100) {
+        let events = some.iter().flat_map(|night| [here(*night), back(*night)]);
+        line.append(change(events.collect())).unwrap();
+    }
+    let refusal = Refused::LeasesReturned {
+        order: order("WO-2"),
+        returned: 1_001,
+        most: 1_000,
+    };
+    refused(&mut line, here(1_002), refusal);
+    line.check();
+}
+
+/// It was refused when it was told of: a unit and a label of that serial may lie in a bin.
+#[test]
+fn a_serial_whose_unit_may_exist_is_given_out_no_more() {
+    let no = |unit: &str, seq| Refused::UnitMayExist {
+        serial: serial(unit),
+        seq,
+    };
+    let mut line = Line::new();
+    line.ok(leased("BM-1", 1));
+    let lost = line.ok(lease_voided("BM-1", 1, UnitLost));
+    counts(&line, [0, 0, 1, 10]);
+    // Also when it had ended before, and whoever asks.
+    line.ok(leased("BM-2", 1));
+    later(&mut line, LASTS, lease_voided("BM-2", 1, LeaseExpired)).unwrap();
+    let late = line.ok(lease_voided("BM-2", 1, UnitLost));
+    counts(&line, [0, 0, 2, 10]);
+    for (unit, seq) in [("BM-1", lost), ("BM-2", late)] {
+        refused(&mut line, leased(unit, 2), no(unit, seq));
+        refused(&mut line, issue(unit, 2), no(unit, seq));
+        refused(&mut line, spent(unit, 1), over(unit, 1, "unit_lost"));
+        let again = lease_voided(unit, 1, UnitLost);
+        refused(&mut line, again, over(unit, 1, "unit_lost"));
+    }
+    // A unit that is on record is another matter.
+    line.ok(leased("BM-3", 1));
+    line.ok(spent("BM-3", 1));
+    let spent = lease_voided("BM-3", 1, UnitLost);
+    refused(&mut line, spent, over("BM-3", 1, "spent"));
     line.check();
 }
 

@@ -44,6 +44,10 @@ pub struct Leased {
     pub lease: LeaseStep,
     /// When the station stops giving it to a unit.
     pub expires: Timestamp,
+    /// How many entries of this log the station had seen when it asked: no try at the serial may have
+    /// begun since. Entries of before this was asked for have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
     /// What the unit will be.
     pub product: Sku,
     /// The product definition it is built under.
@@ -134,6 +138,7 @@ mod tests {
             Event::Leased(Box::new(Leased {
                 lease: lease(),
                 expires: Timestamp::from_unix_ms(1_700_007_200_000),
+                seen: Some(6),
                 product: Sku::parse("CAM-2").unwrap(),
                 product_sha256: d1,
                 policy_sha256: d2,
@@ -151,7 +156,7 @@ mod tests {
             &format!(
                 "\"kind\":\"leased\",\"serial\":\"BM-000001\",\"order\":\"WO-1\",\
                  \"station\":\"bench-1\",\"attempt\":2,\"operator\":\"OP-7\",\
-                 \"expires\":\"2023-11-15T00:13:20.000Z\",\"product\":\"CAM-2\",\
+                 \"expires\":\"2023-11-15T00:13:20.000Z\",\"seen\":6,\"product\":\"CAM-2\",\
                  \"product_sha256\":\"{d1}\",\"policy_sha256\":\"{d2}\",\"fingerprint\":\"{}\",\
                  \"fingerprint_key\":\"{}\",\"certificate_sha256\":\"{d5}\",\
                  \"public_key_sha256\":\"{d6}\",\"bundle_sha256\":\"{d7}\",\
@@ -213,6 +218,7 @@ mod tests {
             (VoidCause::LeaseExpired, "lease_expired"),
             (VoidCause::StationRevoked, "station_revoked"),
             (VoidCause::ReplyLost, "reply_lost"),
+            (VoidCause::UnitLost, "unit_lost"),
         ] {
             let event = Event::LeaseVoided {
                 lease: nobody.clone(),

@@ -12,7 +12,8 @@ pub enum VoidCause {
     ReadBack,
     /// Another unit stood in the slot at the end than at the start.
     Swapped,
-    /// The unit will not come back to its slot.
+    /// The unit will not come back to its slot. Of a lease: it was given to a unit that counts for
+    /// nothing, and that may exist with its label; the serial is not given out again.
     UnitLost,
     /// The station that held it may do nothing any more.
     StationRevoked,
@@ -55,10 +56,12 @@ impl VoidCause {
     /// Whether it is one that ends a lease: a credential that has met no unit yet.
     #[must_use]
     pub fn ends_a_lease(self) -> bool {
-        use VoidCause::{LeaseExpired, LeaseReturned, RecordLost, ReplyLost, StationRevoked};
+        use VoidCause::{
+            LeaseExpired, LeaseReturned, RecordLost, ReplyLost, StationRevoked, UnitLost,
+        };
         matches!(
             self,
-            LeaseReturned | LeaseExpired | StationRevoked | ReplyLost | RecordLost
+            LeaseReturned | LeaseExpired | StationRevoked | ReplyLost | RecordLost | UnitLost
         )
     }
 

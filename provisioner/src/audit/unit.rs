@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use ledger::{LeaseRow, Reader, UnitRow};
 use serde_json::{Value, json};
 use tlog::EntryProof;
-use traveler::{Entry, Serial};
+use traveler::{Entry, Serial, VoidCause};
 
 use super::{no_site, reader};
 use crate::cli::{Format, print};
@@ -114,6 +114,10 @@ fn lease_line(row: &LeaseRow) -> String {
     } = row;
     match (row.spent_seq, row.voided) {
         (Some(_), _) => String::new(),
+        (None, Some(VoidCause::UnitLost)) => format!(
+            "leased to {station} as attempt {attempt}, put aside without a record: a unit with it MAY \
+             EXIST, the serial is not given out again\n"
+        ),
         (None, Some(cause)) => {
             let cause = cause.as_str();
             format!("leased to {station} as attempt {attempt}, ended without a unit: {cause}\n")

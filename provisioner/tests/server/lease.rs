@@ -45,14 +45,30 @@ impl Holder {
         order: &str,
         serials: Vec<String>,
     ) -> Result<v1::LeaseResponse, Status> {
-        let request = v1::LeaseRequest {
+        let request = self.lease_request(order, serials).await?;
+        Ok(self.bench.client.lease(request).await?.into_inner())
+    }
+
+    /// A call as a station makes it: it looks at the log first.
+    pub(crate) async fn lease_request(
+        &mut self,
+        order: &str,
+        serials: Vec<String>,
+    ) -> Result<v1::LeaseRequest, Status> {
+        let look = v1::OpenOrderRequest {
+            order: order.to_owned(),
+            ..Default::default()
+        };
+        let log = self.bench.client.open_order(look).await?.into_inner();
+        let size = log.checkpoint.lines().nth(1).unwrap().parse().unwrap();
+        Ok(v1::LeaseRequest {
             order: order.to_owned(),
             serials,
             recipient: self.key.recipient().unwrap().to_bytes().to_vec(),
             valid_s: 3_600,
             operator: "OP-7".into(),
-        };
-        Ok(self.bench.client.lease(request).await?.into_inner())
+            seen_size: size,
+        })
     }
 
     pub(crate) fn open(&self, order: &str, leased: &v1::LeasedCredential) -> BundleBytes {
@@ -87,6 +103,7 @@ impl Holder {
         let request = v1::ReturnLeaseRequest {
             leases: units.iter().map(target).collect(),
             operator: "OP-7".into(),
+            unit_lost: false,
         };
         let reply = self.bench.client.return_lease(request).await?;
         Ok(reply.into_inner().voided)
@@ -391,6 +408,7 @@ async fn a_key_that_is_none_costs_the_order_nothing() {
         recipient: vec![0; 32],
         valid_s: 60,
         operator: String::new(),
+        seen_size: 1,
     };
     let zero = bench.client.lease(request).await;
     assert_eq!(reason(zero), Reason::BadKey);

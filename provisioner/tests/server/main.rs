@@ -10,6 +10,7 @@ mod contention;
 mod generator;
 mod lapse;
 mod lease;
+mod overtaken;
 mod profiles;
 mod put_back;
 mod reopen;

@@ -108,7 +108,11 @@ impl Leases {
 
     /// What an order builds, if it was ever leased for here.
     pub(crate) fn order(&self, id: &OrderId) -> Result<Option<KeptOrder>, JournalError> {
-        read_json(&self.order_path(id))
+        match read_json(&self.order_path(id)) {
+            // Its units wait for the server, as those of an order that was never leased for.
+            Err(JournalError::Damaged { .. }) => Ok(None),
+            order => order,
+        }
     }
 
     fn order_path(&self, id: &OrderId) -> std::path::PathBuf {

@@ -156,6 +156,8 @@ impl<S: Provisioning> Desk<'_, S> {
             recipient: recipient.to_bytes().to_vec(),
             valid_s,
             operator: self.badge(),
+            // Read late, behind another try at one of these, this call must void nothing.
+            seen_size: before,
         };
         // From here on what is held of them may be void.
         for serial in serials {
@@ -296,6 +298,7 @@ impl<S: Provisioning> Desk<'_, S> {
         let request = v1::ReturnLeaseRequest {
             leases: leased.iter().map(target).collect(),
             operator: self.badge(),
+            unit_lost: false,
         };
         Ok(self.calls.return_lease(request).await?.voided)
     }
@@ -326,7 +329,7 @@ impl Leases {
         let Some(_nobody_asks) = self.try_lock("asking")? else {
             return Ok(());
         };
-        if !self.all()?.is_empty() {
+        if !self.all()?.is_empty() || !self.damaged()?.is_empty() {
             return Ok(());
         }
         let entries = fs::read_dir(&self.dir).map_err(io_error(&self.dir))?;

@@ -12,6 +12,7 @@ use super::take::{Ask, give_back, lease};
 use super::{Leased, count};
 use crate::calls::Server;
 use crate::cli::{DataArgs, Format, FormatArgs, WaitArgs, print, say};
+use crate::damaged::damaged;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::outbox::Upload;
@@ -189,6 +190,11 @@ impl Standing {
             .partition(|upload| upload.hold.is_some());
         standing.to_upload = to_tell.len();
         standing.on_hold = held.into_iter().map(|upload| upload.serial).collect();
+        for serial in damaged(home)?.into_iter().map(|one| one.serial) {
+            if !standing.on_hold.contains(&serial) {
+                standing.on_hold.push(serial);
+            }
+        }
         Ok(standing)
     }
 

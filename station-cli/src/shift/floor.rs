@@ -94,6 +94,8 @@ pub(crate) enum SlotEvent {
     Ended(Turned),
     /// A withdrawal was heard by the server, or the reason why not.
     Withdrawn(Result<(), &'static str>),
+    /// A broken seal is on record here, and the server hears of it when it is back.
+    Kept,
     /// Another label was sent to the printer, or the reason why not.
     Reprinted(Result<(), &'static str>),
     /// The turn broke off by a fault of this program.

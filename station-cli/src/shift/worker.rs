@@ -26,9 +26,10 @@ use crate::calls::{Patience, Provisioning};
 use crate::cli::put_away;
 use crate::home::Home;
 use crate::link::Link;
+use crate::offline::is_away;
 use crate::port::Port;
 use crate::provision::{Bench, Job, provision};
-use crate::reopen::break_seal;
+use crate::reopen::{Broken, break_seal};
 use crate::report::{Doubt, Report};
 use crate::reprint::{Again, reprint};
 use crate::seams::{Labels, Progress, Scanner, Stage};
@@ -343,7 +344,10 @@ where
     ) {
         let (home, server, patience) = (&self.home, &self.server, self.patience(serial));
         let done = match second {
-            None => withdraw(home, server, patience, (serial, operator), scrap).await,
+            None => {
+                let done = withdraw(home, server, patience, (serial, operator), scrap).await;
+                done.map(|()| Broken::Now)
+            }
             Some(Second { badge, unit }) => {
                 let by = [operator, badge];
                 break_seal(home, server, patience, (serial, unit), by, scrap).await
@@ -352,8 +356,15 @@ where
         if done.is_ok() {
             let _ = put_away(&self.home, serial);
         }
-        let done = done.map_err(|failure| failure.advice().reason);
-        self.tell(SlotEvent::Withdrawn(done));
+        self.tell(match done {
+            Ok(Broken::Now) => SlotEvent::Withdrawn(Ok(())),
+            Ok(Broken::Later) => SlotEvent::Kept,
+            // Nothing here remembers it: it would be in the bin and sealed in the log.
+            Err(failure) if second.is_some() && is_away(&failure) => {
+                SlotEvent::Withdrawn(Err("ONLY_ONLINE"))
+            }
+            Err(failure) => SlotEvent::Withdrawn(Err(failure.advice().reason)),
+        });
     }
 }
 

@@ -181,10 +181,17 @@ impl Books {
             let row = self.leases.get(&serial).cloned();
             let row = row.ok_or(refused(Reason::UnknownUnit))?;
             match row.state {
-                LeaseState::Void => {}
+                LeaseState::Void if !request.unit_lost => {}
+                LeaseState::Void => self.void_lease(&row, VoidCause::UnitLost),
                 LeaseState::Spent => return Err(refused(Reason::WrongState)),
                 LeaseState::Unspent => {
-                    self.void_lease(&row, VoidCause::LeaseReturned);
+                    self.void_lease(
+                        &row,
+                        match request.unit_lost {
+                            true => VoidCause::UnitLost,
+                            false => VoidCause::LeaseReturned,
+                        },
+                    );
                     voided += 1;
                 }
             }
@@ -211,6 +218,7 @@ fn leased(
 ) -> Event {
     Event::Leased(Box::new(Leased {
         lease,
+        seen: None,
         expires: Timestamp::from_unix_ms(expires),
         product: Sku::parse("CAM-2").unwrap(),
         product_sha256,

@@ -33,6 +33,8 @@ pub struct LeaseCall {
     pub valid: Duration,
     /// Who stands there.
     pub operator: Option<OperatorId>,
+    /// Entries of the log that the station had seen when it asked; never 0.
+    pub seen: u64,
 }
 
 impl TryFrom<v1::LeaseRequest> for LeaseCall {
@@ -50,6 +52,13 @@ impl TryFrom<v1::LeaseRequest> for LeaseCall {
                 });
             }
         };
+        if request.seen_size == 0 {
+            return Err(BadRequest::Number {
+                field: "seen_size",
+                got: 0,
+                expected: "1 or more: the log as the station remembers it",
+            });
+        }
         counted("serials", request.serials.len(), LEASES_PER_CALL, "1 to 32")?;
         let serials = request.serials.iter().map(|text| Serial::parse(text));
         let serials: Vec<Serial> = serials.collect::<Result<_, _>>()?;
@@ -60,6 +69,7 @@ impl TryFrom<v1::LeaseRequest> for LeaseCall {
             recipient: exact("recipient", &request.recipient, "32")?,
             valid: Duration::from_secs(valid_s.into()),
             operator: optional(&request.operator, OperatorId::parse)?,
+            seen: request.seen_size,
         })
     }
 }
@@ -108,6 +118,8 @@ pub struct ReturnLeaseCall {
     pub leases: Vec<(Serial, Attempt)>,
     /// Who stands there.
     pub operator: Option<OperatorId>,
+    /// Units may exist that have them.
+    pub unit_lost: bool,
 }
 
 impl TryFrom<v1::ReturnLeaseRequest> for ReturnLeaseCall {
@@ -124,6 +136,7 @@ impl TryFrom<v1::ReturnLeaseRequest> for ReturnLeaseCall {
         Ok(ReturnLeaseCall {
             leases,
             operator: optional(&request.operator, OperatorId::parse)?,
+            unit_lost: request.unit_lost,
         })
     }
 }
@@ -172,6 +185,7 @@ mod tests {
             recipient: vec![9; 32],
             valid_s: 0,
             operator: String::new(),
+            seen_size: 7,
         }
     }
 
@@ -202,6 +216,7 @@ mod tests {
     #[test]
     fn a_lease_out_of_its_bounds_is_refused_by_the_field() {
         check(|r| r.order.clear(), "order");
+        check(|r| r.seen_size = 0, "seen_size is 0");
         check(|r| r.serials.clear(), "serials has 0, expected 1 to 32");
         check(
             |r| r.serials = (0..33).map(|n| format!("BM-{n:06}")).collect(),
@@ -257,6 +272,7 @@ mod tests {
         let request = |leases| v1::ReturnLeaseRequest {
             leases,
             operator: String::new(),
+            unit_lost: false,
         };
         let most = (0..256).map(target).collect();
         let call = ReturnLeaseCall::try_from(request(most)).unwrap();

@@ -26,6 +26,9 @@ use crate::rows::{
 /// when it is stolen.
 const HELD_MAX: u32 = 256;
 
+/// How often an order may be leased whole and returned: every shift for a year.
+const RETURNS: u32 = 1_000;
+
 /// How long a lease may last, in milliseconds: a minute to half a day.
 const LASTS_MS: std::ops::RangeInclusive<i64> = 60_000..=43_200_000;
 
@@ -52,6 +55,7 @@ pub(super) fn lease<V: View>(
     let before = view.unit(&lease.serial)?;
     let earlier = view.lease(&lease.serial)?;
     not_held(earlier.as_ref())?;
+    no_unit_of(earlier.as_ref())?;
     may_start(before.as_ref())?;
     let expected = next_attempt(earlier.as_ref(), before.as_ref());
     counts_on(&lease.serial, lease.attempt, expected, at)?;
@@ -60,8 +64,9 @@ pub(super) fn lease<V: View>(
     // What bounds how much is minted held when this was minted: the entries that ended other leases
     // since are lost, and nobody can prove them.
     if at == At::Now {
+        not_overtaken(leased, earlier.as_ref(), before.as_ref())?;
         few_held(view, &lease.station)?;
-        returned_few(&count, order.quantity, order.allowance)?;
+        few_lapsed(view, &count, order.quantity, order.allowance)?;
     }
     take_free_place(&mut order)?;
     order.open += 1;
@@ -186,13 +191,26 @@ pub(super) fn void<V: View>(
     at: At,
 ) -> Verdict<V::Error> {
     let row = own(view, lease)?;
-    if !row.is_held() {
+    let held = row.is_held();
+    // Whatever ended it: that a unit got it may come to light much later.
+    let late = cause == VoidCause::UnitLost
+        && row.spent_seq.is_none()
+        && row.voided != Some(VoidCause::UnitLost);
+    if !held && !late {
         return refuse(over(&row));
     }
     if at == At::Now {
         may_void(view, entry, &row, cause)?;
     } else if !cause.ends_a_lease() {
         return refuse(Refused::WrongCause(cause));
+    }
+    let ended = LeaseRow {
+        voided: Some(cause),
+        voided_seq: Some(entry.seq),
+        ..row.clone()
+    };
+    if !held {
+        return Ok(vec![Row::Lease(ended)]); // its place is free since it ended
     }
     let Some(mut order) = view.order(&row.order)? else {
         return refuse(Refused::UnknownOrder(row.order));
@@ -207,11 +225,7 @@ pub(super) fn void<V: View>(
     Ok(vec![
         Row::LeaseCount(count),
         Row::Order(order),
-        Row::Lease(LeaseRow {
-            voided: Some(cause),
-            voided_seq: Some(entry.seq),
-            ..row
-        }),
+        Row::Lease(ended),
     ])
 }
 
@@ -223,7 +237,9 @@ fn may_void<V: View>(
     cause: VoidCause,
 ) -> Result<(), Stop<V::Error>> {
     match cause {
-        VoidCause::LeaseReturned | VoidCause::ReplyLost => enrolled(view, &row.station),
+        VoidCause::LeaseReturned | VoidCause::ReplyLost | VoidCause::UnitLost => {
+            enrolled(view, &row.station)
+        }
         VoidCause::LeaseExpired if entry.time >= row.expires => Ok(()),
         VoidCause::LeaseExpired => {
             let (serial, expires) = (row.serial.clone(), row.expires);
@@ -257,6 +273,18 @@ pub(super) fn not_held<E>(lease: Option<&LeaseRow>) -> Result<(), Stop<E>> {
     match lease.filter(|row| row.is_held()) {
         None => Ok(()),
         Some(row) => refuse(held_by(row)),
+    }
+}
+
+/// No unit may exist with what was leased for the serial last: there would be two of the name.
+pub(super) fn no_unit_of<E>(lease: Option<&LeaseRow>) -> Result<(), Stop<E>> {
+    let lost = |row: &&LeaseRow| row.spent_seq.is_none() && row.voided == Some(VoidCause::UnitLost);
+    match lease.filter(lost) {
+        None => Ok(()),
+        Some(row) => refuse(Refused::UnitMayExist {
+            serial: row.serial.clone(),
+            seq: row.voided_seq.unwrap_or(row.seq),
+        }),
     }
 }
 
@@ -295,6 +323,30 @@ fn own<V: View>(view: &V, lease: &LeaseStep) -> Result<LeaseRow, Stop<V::Error>>
         });
     }
     Ok(row)
+}
+
+/// The station knew of every try at the serial when it asked.
+///
+/// A call can be read long after its station gave it up and asked again. Without this it would void
+/// what the second call brought, while the station gives that to units. What a lost reply brought is
+/// seen by the second call: its station looks at the log before it asks again.
+fn not_overtaken<E>(
+    leased: &Leased,
+    earlier: Option<&LeaseRow>,
+    before: Option<&UnitRow>,
+) -> Result<(), Stop<E>> {
+    let Some(seen) = leased.seen else {
+        return Ok(()); // of before this was asked for
+    };
+    let newest = earlier.map(|row| row.seq);
+    let newest = newest.max(before.map(|unit| unit.issued_seq));
+    match newest.filter(|seq| *seq >= seen) {
+        None => Ok(()),
+        Some(seq) => {
+            let serial = leased.lease.serial.clone();
+            refuse(Refused::Overtaken { serial, seq, seen })
+        }
+    }
 }
 
 fn held_by(row: &LeaseRow) -> Refused {
@@ -338,15 +390,36 @@ fn few_held<V: View>(view: &V, station: &StationName) -> Result<(), Stop<V::Erro
     Ok(())
 }
 
-/// A station that leases and returns without end would mint without end.
-fn returned_few<E>(count: &LeaseCountRow, quantity: u32, allowance: u32) -> Result<(), Stop<E>> {
+/// A station whose leases keep ending without a unit, and without a word of it, would mint without end
+/// what nobody can account for.
+///
+/// What its holder gave back in time is accounted for: that no unit has it is the holder's word, on
+/// record. So a bench that leases for each night and returns each morning never gets there. A rogue one
+/// that leases and returns as fast as it can does, at [`RETURNS`].
+fn few_lapsed<V: View>(
+    view: &V,
+    count: &LeaseCountRow,
+    quantity: u32,
+    allowance: u32,
+) -> Result<(), Stop<V::Error>> {
     let most = quantity.saturating_add(allowance);
-    if count.returned > most {
-        return refuse(Refused::LeasesReturned {
-            order: count.order.clone(),
-            returned: count.returned,
-            most,
-        });
+    if count.returned <= most {
+        return Ok(()); // whatever ended them
     }
-    Ok(())
+    let no = |returned, most| {
+        let order = count.order.clone();
+        refuse(Refused::LeasesReturned {
+            order,
+            returned,
+            most,
+        })
+    };
+    let all = most.saturating_mul(RETURNS);
+    if count.returned > all {
+        return no(count.returned, all);
+    }
+    match view.lapsed(&count.order)? {
+        lapsed if lapsed > most => no(lapsed, most),
+        _ => Ok(()),
+    }
 }

@@ -29,6 +29,7 @@ pub(super) fn issue<V: View>(
     let before = view.unit(&step.serial)?;
     let leased = view.lease(&step.serial)?;
     lease::not_held(leased.as_ref())?;
+    lease::no_unit_of(leased.as_ref())?;
     may_issue(before.as_ref(), step)?;
     let expected = lease::next_attempt(leased.as_ref(), before.as_ref());
     counts_on(&step.serial, step.attempt, expected, at)?;

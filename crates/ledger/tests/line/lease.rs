@@ -18,6 +18,7 @@ pub fn leased_of(step: Step) -> Leased {
         public_key_sha256: sha256(&format!("leased key {} {}", step.serial, step.attempt)),
         lease: lease_step(step),
         expires: at(LASTS),
+        seen: None,
         product: like.product,
         product_sha256: like.product_sha256,
         policy_sha256: like.policy_sha256,

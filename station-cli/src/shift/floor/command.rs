@@ -126,10 +126,6 @@ impl Floor {
         if sealed.is_some() && (self.lead.is_none() || self.qa.is_none()) {
             return Err(("NEEDS_TWO", Some(at)));
         }
-        // Nothing here remembers it for the server: it would be in the bin and sealed in the log.
-        if sealed.is_some() && self.outlook.away {
-            return Err(("ONLY_ONLINE", Some(at)));
-        }
         let lead = self.lead.take().ok_or(("NEEDS_LEAD", Some(at)))?;
         let second = match sealed {
             Some(unit) => self.qa.take().map(|qa| Second {

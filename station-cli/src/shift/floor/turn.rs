@@ -37,6 +37,12 @@ impl Floor {
             SlotEvent::Stage(stage) => self.stage(at, stage, now),
             SlotEvent::Ended(turned) => self.ended(at, &turned, now),
             SlotEvent::Withdrawn(done) => self.withdrawn(at, done, now),
+            SlotEvent::Kept => {
+                self.withdrawn(at, Ok(()), now);
+                if let State::Done { serial, .. } = &self.slots[at].state {
+                    self.said = Said::about("TOLD_LATER", serial, self.slots[at].number);
+                }
+            }
             SlotEvent::Reprinted(done) => self.reprinted(at, done, now),
             SlotEvent::Died => {
                 self.slots[at].locked = Some("SLOT_DIED");

@@ -116,9 +116,9 @@ fn a_pass_that_is_put_on_hold_turns_red_where_it_stands() {
     assert_eq!(bench.floor.tiles(Duration::ZERO)[1].tone, Tone::Pass);
 }
 
-/// Nothing here would remember it: the unit would be in the bin and sealed in the log.
+/// It is on record before anybody is told that it counts, and the server hears of it later.
 #[test]
-fn no_seal_is_broken_while_the_server_is_away() {
+fn a_seal_that_is_broken_while_the_server_is_away_says_so() {
     let mut bench = Bench::staffed();
     bench.start(1, "A47");
     bench.pass(1);
@@ -126,10 +126,27 @@ fn no_seal_is_broken_while_the_server_is_away() {
     bench.floor.looks_out(outlook(true, 3, 1));
     bench.scan("L-1", true, "LEAD_HERE");
     bench.scan("Q-1", true, "QA_HERE");
-    bench.scan("SCRAP", false, "ONLY_ONLINE");
-    assert_eq!(bench.done(), [""; 0]);
-    bench.floor.looks_out(outlook(false, 3, 0));
     bench.scan("SCRAP", true, "WITHDRAWING");
+    assert_eq!(bench.done().len(), 1);
+    bench.hear(1, SlotEvent::Kept);
+    bench.tile(1, Tone::Fail, "FAIL", Some("SCRAPPED"));
+    assert_eq!(bench.floor.banner().said.key, "TOLD_LATER");
+}
+
+/// It was sealed elsewhere: nothing here would remember it.
+#[test]
+fn a_seal_of_another_station_waits_for_the_server() {
+    let mut bench = Bench::staffed();
+    bench.start(1, "A47");
+    bench.pass(1);
+    bench.done();
+    bench.floor.looks_out(outlook(true, 3, 1));
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.scan("SCRAP", true, "WITHDRAWING");
+    bench.hear(1, SlotEvent::Withdrawn(Err("ONLY_ONLINE")));
+    bench.tile(1, Tone::Fail, "FAIL", Some("ONLY_ONLINE"));
+    assert_eq!(bench.floor.banner().said.key, "ONLY_ONLINE");
 }
 
 #[test]
