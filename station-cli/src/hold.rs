@@ -10,6 +10,7 @@ use crate::calls::{Patience, Patient, Provisioning};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::outbox::Told;
+use crate::remembered::When;
 use crate::settle::{Desk, Standing};
 use crate::told::Drained;
 
@@ -69,7 +70,7 @@ pub(crate) async fn settle<S: Provisioning>(
             scrap: true,
             operator: desk.badge(),
         };
-        desk.tell(&about, &void).await?;
+        desk.tell(&about, &void, When::Now).await?;
     }
     // Crash here: it is on hold still, and settled again; the server answers the same.
     outbox.lay_aside(serial, &home.dir().join("lost"))?;

@@ -198,8 +198,10 @@ where
         self.stage(Stage::Lock);
         let device_id = &credential.open.device_id;
         unit.lock(device_id, credential.bundle_sha256).await?;
-        claim.reach(Reached::Locked)?;
-        self.label(claim, &mut unit, order, &credential).await?;
+        if order.label {
+            claim.reach(Reached::Locked)?;
+            self.label(claim, &mut unit, order, &credential).await?;
+        }
         self.seal(claim, &credential.open, credential.attempt, order.label)
             .await
     }

@@ -116,6 +116,26 @@ mod tests {
         }
     }
 
+    /// Power fails while the server seals: its log is ahead of the record, which says nothing of the
+    /// lock yet. The unit itself has to say it.
+    #[tokio::test(start_paused = true)]
+    async fn a_seal_ahead_of_its_record_is_closed_with_the_unit_in_hand() {
+        let mut line = Line::new();
+        line.server.books().label = false;
+        line.server.books().faults = vec![(Call::Seal, Lose::Reply)];
+        assert_eq!(line.run("A47").await.reason, Some("NO_SERVER"));
+        assert_eq!(line.state("A47"), Some(State::Sealed));
+        let path = line.home.dir().join("journal/A47.json");
+        let record = std::fs::read_to_string(&path).unwrap();
+        assert!(record.contains("\"locked\""), "{record}");
+        std::fs::write(&path, record.replace("\"locked\"", "\"issued\"")).unwrap();
+        let other = line.run("A48").await;
+        assert_eq!(other.reason, Some("PUT_BACK"));
+        assert!(path.exists());
+        finish(&mut line).await;
+        assert_eq!(line.server.books().given.len(), 1, "no second secret");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_second_power_cut_costs_nothing_either() {
         let whole = polls_of_a_run(true).await;
