@@ -12,6 +12,7 @@ use wire::{
     Action, Event, Exchange, Facts, Greet, Link, Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, Reply,
     Request, WireError,
 };
+use zeroize::Zeroizing;
 
 use crate::exec::ToolError;
 
@@ -37,6 +38,8 @@ pub(crate) struct Line<S> {
     /// None once it was hung up.
     stream: Option<S>,
     link: Link,
+    /// What was sent ahead of the request that comes next, if it is the one that was meant.
+    begun: Option<Zeroizing<Vec<u8>>>,
     /// What the unit said it speaks, when it was greeted last.
     protocol: u32,
 }
@@ -47,6 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         Line {
             stream: Some(stream),
             link: Link::new(u16::from_be_bytes([high, low])),
+            begun: None,
             protocol: PROTOCOL_FIRST,
         }
     }
@@ -67,6 +71,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     /// Whether load, reset and proof are one turn for the unit that was greeted.
     pub(crate) fn installs(&self) -> bool {
         self.protocol >= PROTOCOL_INSTALL
+    }
+
+    /// Sends as much of the exchange's request as the unit cannot act on yet, while something else is
+    /// waited for. Whatever is asked next: when it is another thing, or this did not go out whole, the
+    /// unit drops it.
+    pub(crate) async fn begin<E: Exchange>(&mut self, mut exchange: E) {
+        let Ok(Action::Send(request, within)) = exchange.on(Event::Opened) else {
+            return;
+        };
+        let line = self.link.encode(&request);
+        let opening = Zeroizing::new(Link::opening(&line).to_vec());
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        let end = Instant::now() + within;
+        // Not flushed: that would wait until the last byte is through.
+        if let Ok(Ok(())) = timeout_at(end, stream.write_all(&opening)).await {
+            self.begun = Some(opening);
+        }
     }
 
     /// Runs one exchange to its end.
@@ -90,9 +113,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     async fn send(&mut self, request: &Request, within: Duration) -> Result<Instant, UnitError> {
         let end = Instant::now() + within;
         let bytes = self.link.encode(request);
+        let begun = self.begun.take().unwrap_or_default();
+        let rest = bytes.strip_prefix(begun.as_slice()).unwrap_or(&bytes);
         let stream = open(&mut self.stream)?;
         let writing = async {
-            stream.write_all(&bytes).await?;
+            stream.write_all(rest).await?;
             stream.flush().await
         };
         if let Ok(written) = timeout_at(end, writing).await {
@@ -142,6 +167,9 @@ fn random<const N: usize>() -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use tokio::io::duplex;
+    use traveler::Digest;
+    use wire::Lock;
+    use wire::frame::Decoder;
 
     use super::*;
 
@@ -190,5 +218,41 @@ mod tests {
         drop(far);
         let error = Line::new(near).drive(Twice(0)).await.unwrap_err();
         assert!(matches!(error, UnitError::Cable(_)), "{error}");
+    }
+
+    /// All that went out for a request, when the lock was begun before it.
+    async fn sent(asked: &Request) -> Vec<u8> {
+        let (near, mut far) = duplex(4_096);
+        let mut line = Line::new(near);
+        line.begin(Lock::new(Digest([7; 32]))).await;
+        line.send(asked, Duration::from_secs(1)).await.unwrap();
+        drop(line);
+        let mut sent = Vec::new();
+        far.read_to_end(&mut sent).await.unwrap();
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_begun_goes_on_once_and_in_its_place_another_request_goes_out_whole() {
+        let lock = Request::Lock {
+            digest: Digest([7; 32]),
+        };
+        for (asked, is_lock) in [(lock, true), (Request::Reset, false)] {
+            let sent = sent(&asked).await;
+            let mut decoder = Decoder::new();
+            let mut heard = Vec::new();
+            for byte in &sent {
+                if let Some(frame) = decoder.push(*byte) {
+                    let request = wire::message::Request::decode(frame.message);
+                    heard.push(matches!(
+                        request,
+                        Some(wire::message::Request::Lock { digest }) if digest == [7; 32]
+                    ));
+                }
+            }
+            assert_eq!(heard, [is_lock]);
+            let zeros = sent.iter().filter(|byte| **byte == 0).count();
+            assert_eq!(zeros, if is_lock { 2 } else { 3 });
+        }
     }
 }

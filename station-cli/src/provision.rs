@@ -192,7 +192,10 @@ where
             Ok(receipt) => receipt,
             Err(failure) => return self.give_up(claim, failure).await,
         };
-        self.confirm(&credential, receipt).await?;
+        // The lock is on its way meanwhile, but for its end: nobody locks before this is on record.
+        let beginning = unit.begin_lock(credential.bundle_sha256);
+        let ((), confirmed) = tokio::join!(beginning, self.confirm(&credential, receipt));
+        confirmed?;
         // Crash here: the server (or the outbox) has it as loaded, the unit is not locked; it is written again,
         // proven again, and the server answers the same.
         self.stage(Stage::Lock);

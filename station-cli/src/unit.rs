@@ -132,6 +132,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
         }
     }
 
+    /// Sends ahead what a lock begins with, where the unit does nothing before it has all of it.
+    pub(crate) async fn begin_lock(&mut self, bundle: Digest) {
+        if let Unit::Native(line) = self {
+            line.begin(Lock::new(bundle)).await;
+        }
+    }
+
     /// Sees to it that it never takes another bundle, where it can do that.
     pub(crate) async fn lock(
         &mut self,

@@ -58,6 +58,14 @@ impl Link {
         line
     }
 
+    /// As much of a line as may go out before it is decided that the unit is asked: what is cut here
+    /// lacks its checksum and a part of its message, so it is dropped, whatever follows.
+    #[must_use]
+    pub fn opening(line: &[u8]) -> &[u8] {
+        line.get(..line.len().saturating_sub(frame::ENDING))
+            .unwrap_or_default()
+    }
+
     /// Takes bytes as they come from the port, in any pieces, and gives what they answer.
     ///
     /// Boot logs, echoes, broken frames and late replies are dropped without a word.
