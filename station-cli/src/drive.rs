@@ -6,15 +6,18 @@ use std::io;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
+use traveler::{DeviceId, Digest};
 use wire::console::ConsoleError;
 use wire::{
-    Action, Event, Exchange, Facts, Greet, Link, Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, Reply,
-    Request, WireError,
+    Action, Event, Exchange, Facts, Greet, Link, Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL,
+    PROTOCOL_PARTS, Reply, Request, WireError,
 };
-use zeroize::Zeroizing;
 
 use crate::exec::ToolError;
+
+/// How long what goes ahead may take: most ports take it at once, a USB pipe when the unit does.
+const BEGUN_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why an exchange with a unit did not end.
 #[derive(Debug, Error)]
@@ -39,7 +42,9 @@ pub(crate) struct Line<S> {
     stream: Option<S>,
     link: Link,
     /// What was sent ahead of the request that comes next, if it is the one that was meant.
-    begun: Option<Zeroizing<Vec<u8>>>,
+    begun: Vec<u8>,
+    /// Nonce and ending of an install that was begun.
+    install: Option<(Nonce, Vec<u8>)>,
     /// What the unit said it speaks, when it was greeted last.
     protocol: u32,
 }
@@ -50,7 +55,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         Line {
             stream: Some(stream),
             link: Link::new(u16::from_be_bytes([high, low])),
-            begun: None,
+            begun: Vec::new(),
+            install: None,
             protocol: PROTOCOL_FIRST,
         }
     }
@@ -73,22 +79,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         self.protocol >= PROTOCOL_INSTALL
     }
 
-    /// Sends as much of the exchange's request as the unit cannot act on yet, while something else is
-    /// waited for. Whatever is asked next: when it is another thing, or this did not go out whole, the
-    /// unit drops it.
-    pub(crate) async fn begin<E: Exchange>(&mut self, mut exchange: E) {
-        let Ok(Action::Send(request, within)) = exchange.on(Event::Opened) else {
+    /// Sends as much of a lock as the unit cannot act on yet, while something else is waited for.
+    pub(crate) async fn begin_lock(&mut self, bundle: Digest) {
+        let line = self.link.encode(&Request::Lock { digest: bundle });
+        self.begin(Link::opening(&line).to_vec()).await;
+    }
+
+    /// Sends what an install begins with whatever it is of, for a unit that takes the end of a bundle
+    /// first. Nothing of it is secret.
+    pub(crate) async fn begin_install(&mut self, device_id: &DeviceId, ending: &[u8]) {
+        if self.protocol < PROTOCOL_PARTS || ending.is_empty() {
             return;
-        };
-        let line = self.link.encode(&request);
-        let opening = Zeroizing::new(Link::opening(&line).to_vec());
+        }
+        let nonce = nonce();
+        let opening = self.link.install_opening(nonce, device_id, ending);
+        self.begin(opening).await;
+        self.install = Some((nonce, ending.to_vec()));
+    }
+
+    /// The nonce of the next install, and the ending that it was begun with.
+    pub(crate) fn begun_install(&mut self) -> (Nonce, Vec<u8>) {
+        let begun = self.install.take();
+        begun.unwrap_or_else(|| (nonce(), Vec::new()))
+    }
+
+    /// Whatever is asked next: when it is another thing, or this did not go out whole, the unit drops
+    /// it.
+    async fn begin(&mut self, opening: Vec<u8>) {
         let Some(stream) = &mut self.stream else {
             return;
         };
-        let end = Instant::now() + within;
         // Not flushed: that would wait until the last byte is through.
-        if let Ok(Ok(())) = timeout_at(end, stream.write_all(&opening)).await {
-            self.begun = Some(opening);
+        let writing = stream.write_all(&opening);
+        if let Ok(Ok(())) = timeout(BEGUN_WITHIN, writing).await {
+            self.begun = opening;
         }
     }
 
@@ -113,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     async fn send(&mut self, request: &Request, within: Duration) -> Result<Instant, UnitError> {
         let end = Instant::now() + within;
         let bytes = self.link.encode(request);
-        let begun = self.begun.take().unwrap_or_default();
+        let begun = std::mem::take(&mut self.begun);
         let rest = bytes.strip_prefix(begun.as_slice()).unwrap_or(&bytes);
         let stream = open(&mut self.stream)?;
         let writing = async {
@@ -167,8 +191,6 @@ fn random<const N: usize>() -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use tokio::io::duplex;
-    use traveler::Digest;
-    use wire::Lock;
     use wire::frame::Decoder;
 
     use super::*;
@@ -224,7 +246,7 @@ mod tests {
     async fn sent(asked: &Request) -> Vec<u8> {
         let (near, mut far) = duplex(4_096);
         let mut line = Line::new(near);
-        line.begin(Lock::new(Digest([7; 32]))).await;
+        line.begin_lock(Digest([7; 32])).await;
         line.send(asked, Duration::from_secs(1)).await.unwrap();
         drop(line);
         let mut sent = Vec::new();

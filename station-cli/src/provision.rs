@@ -171,7 +171,14 @@ where
         right_product(order, &facts)?;
 
         let credential = match self.begin(claim, &facts).await? {
-            Begin::Issue => self.issue(claim, &facts).await?,
+            Begin::Issue => {
+                // What any unit of this issuer is given is on its way meanwhile; the unit does nothing
+                // before it has all, and most of the rest is secret.
+                let ending = self.desk.home.ending(&self.job.order);
+                let beginning = unit.begin_install(&facts.device_id, &ending);
+                let ((), issued) = tokio::join!(beginning, self.issue(claim, &facts));
+                issued?
+            }
             Begin::GoOn(credential) => credential,
             Begin::Sealed(open, issued) => {
                 return self
@@ -181,6 +188,8 @@ where
         };
         self.report.attempt = Some(credential.attempt);
         self.report.certificate_sha256 = Some(credential.certificate_sha256());
+        let ending = credential.bundle.shared_ending();
+        self.desk.home.remember_ending(&self.job.order, ending);
 
         // Crash from here to the end of `write`: the ticket gets the same bundle again, and the
         // unit is written whole again.

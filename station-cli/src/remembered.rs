@@ -7,6 +7,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tlog::Checkpoint;
+use traveler::OrderId;
 
 /// When an entry that was proven, and the checkpoint that it was proven by, have to be on disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +41,9 @@ pub(crate) struct Remembered {
     due: Mutex<Option<Signed>>,
     /// Held by the one that writes the file.
     writing: Mutex<()>,
+    /// What the newest bundle ended with, and for which order it was: the next one of the same order
+    /// most probably does too, and whoever is wrong sends it again.
+    ending: Mutex<Option<(OrderId, Vec<u8>)>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -111,6 +115,17 @@ impl Remembered {
         if due.as_ref() == Some(written) {
             *due = None;
         }
+    }
+
+    /// What bundles of this order end with, as far as is known.
+    pub(crate) fn ending(&self, order: &OrderId) -> Vec<u8> {
+        let ending = locked(&self.ending);
+        let known = ending.as_ref().filter(|(of, _)| of == order);
+        known.map(|(_, ending)| ending.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn remember_ending(&self, order: &OrderId, ending: Vec<u8>) {
+        *locked(&self.ending) = Some((order.clone(), ending));
     }
 
     /// The right to write the file; whoever has it next finds what the one before left due.

@@ -14,6 +14,7 @@ mod tests {
 
     use station_cli::{Again, Outcome, Patience, SyncState, reprint, sync};
     use traveler::{Event, OperatorId, State};
+    use wire::{PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS};
 
     use super::line::server::{Call, Lose};
     use super::line::unit::Dut;
@@ -93,7 +94,7 @@ mod tests {
     async fn a_power_cut_with_an_older_unit_costs_nothing_either() {
         let older = || {
             let line = Line::new();
-            line.fixture.dut().is_older = true;
+            line.fixture.dut().speaks = PROTOCOL_FIRST;
             line
         };
         let mut polls = 0;
@@ -236,14 +237,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_unit_that_leaves_the_bus_with_its_reset_is_awaited() {
-        for is_older in [false, true] {
+        for speaks in [PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS] {
             let mut line = Line::new();
-            line.fixture.dut().is_older = is_older;
+            line.fixture.dut().speaks = speaks;
             line.fixture.dut().faults.leaves_bus = true;
             let report = line.run("A47").await;
             line.check();
             assert_eq!(report.outcome, Outcome::Sealed, "{report}");
-            assert!(!line.fixture.dut().misnamed, "older: {is_older}");
+            assert!(!line.fixture.dut().misnamed, "version {speaks}");
         }
     }
 

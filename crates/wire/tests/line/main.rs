@@ -115,6 +115,7 @@ fn what_is_no_bundle_is_refused_before_anything_is_erased() {
 #[test]
 fn one_fault_anywhere_changes_nothing() {
     one_fault_anywhere(Bench::provision);
+    one_fault_anywhere(Bench::provision_parts);
     one_fault_anywhere(Bench::provision_first);
 }
 
