@@ -136,16 +136,12 @@ fn replies() {
         protocol: PROTOCOL_FIRST,
     };
     reply("reply.facts-blank", &Reply::Facts(facts));
-    let second = Facts {
-        protocol: PROTOCOL_INSTALL,
-        ..facts
-    };
-    reply("reply.facts-second", &Reply::Facts(second));
-    let third = Facts {
-        protocol: PROTOCOL_PARTS,
-        ..facts
-    };
-    reply("reply.facts-third", &Reply::Facts(third));
+    for (name, protocol) in [
+        ("reply.facts-second", PROTOCOL_INSTALL),
+        ("reply.facts-third", PROTOCOL_PARTS),
+    ] {
+        reply(name, &Reply::Facts(Facts { protocol, ..facts }));
+    }
     let loaded = Facts {
         macs: &[],
         revision: None,
