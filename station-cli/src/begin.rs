@@ -16,6 +16,7 @@ use crate::log::Seen;
 use crate::outbox::About;
 use crate::port::Port;
 use crate::provision::Run;
+use crate::remembered::When;
 use crate::seams::{Labels, Progress, Scanner, Stage};
 use crate::settle::{Fate, device_id_bytes};
 use crate::way::same_definition;
@@ -238,7 +239,7 @@ where
         if let Some(proof) = proof {
             let step = self.desk.step(&About::of(&open, credential.attempt));
             let seen = self.desk.home.seen();
-            let proven = seen.verify_midway(before, &proof, &step, &[State::Issued])?;
+            let proven = seen.verify(before, &proof, When::Entry, (&step, &[State::Issued]))?;
             self.report.clock_off = Some(off_by(proven.time));
             match proven.event.happened() {
                 Event::Issued(said) if said.bundle_sha256 == credential.bundle_sha256 => {

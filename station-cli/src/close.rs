@@ -74,7 +74,7 @@ where
         credential: &Credential,
     ) -> Result<(), Failure> {
         let (reached, reprint) = label_of(claim);
-        if !order.label || reached >= Reached::Matched {
+        if reached >= Reached::Matched {
             return Ok(());
         }
         let doubt = match reached {
@@ -145,6 +145,10 @@ where
     }
 
     /// Closes the attempt; the record is closed last. A repeat of the call answers the same.
+    ///
+    /// That the unit is locked is put on record while the server works, where no label stands between.
+    /// Crash in between: the server may have it as sealed and the record says less. Its slot takes no
+    /// other unit until this one was put back and has said itself that it is locked.
     pub(crate) async fn seal(
         &mut self,
         claim: &mut Claim,
@@ -160,9 +164,17 @@ where
             operator: self.desk.badge(),
         };
         let about = About::of(open, attempt);
-        if let Err(failure) = self.tell(leased, &about, &seal).await {
+        // Whoever comes back to a sealed unit has no earlier step of it proven again.
+        self.desk.home.seen().keep_due()?;
+        if leased {
+            claim.reach(Reached::Locked)?; // the outbox is not the server: it must not be ahead
+        }
+        let telling = self.tell(leased, &about, &seal);
+        let (told, locked) = tokio::join!(telling, async { claim.reach(Reached::Locked) });
+        if let Err(failure) = told {
             return Err(self.not_sealed(claim, failure));
         }
+        locked?;
         self.desk.close(claim)
     }
 

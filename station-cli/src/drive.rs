@@ -6,14 +6,18 @@ use std::io;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout, timeout_at};
+use traveler::{DeviceId, Digest};
 use wire::console::ConsoleError;
 use wire::{
-    Action, Event, Exchange, Facts, Greet, Link, Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, Reply,
-    Request, WireError,
+    Action, Event, Exchange, Facts, Greet, Link, Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL,
+    PROTOCOL_PARTS, Reply, Request, WireError,
 };
 
 use crate::exec::ToolError;
+
+/// How long what goes ahead may take: most ports take it at once, a USB pipe when the unit does.
+const BEGUN_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why an exchange with a unit did not end.
 #[derive(Debug, Error)]
@@ -37,6 +41,10 @@ pub(crate) struct Line<S> {
     /// None once it was hung up.
     stream: Option<S>,
     link: Link,
+    /// What was sent ahead of the request that comes next, if it is the one that was meant.
+    begun: Vec<u8>,
+    /// Nonce and ending of an install that was begun.
+    install: Option<(Nonce, Vec<u8>)>,
     /// What the unit said it speaks, when it was greeted last.
     protocol: u32,
 }
@@ -47,6 +55,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
         Line {
             stream: Some(stream),
             link: Link::new(u16::from_be_bytes([high, low])),
+            begun: Vec::new(),
+            install: None,
             protocol: PROTOCOL_FIRST,
         }
     }
@@ -67,6 +77,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     /// Whether load, reset and proof are one turn for the unit that was greeted.
     pub(crate) fn installs(&self) -> bool {
         self.protocol >= PROTOCOL_INSTALL
+    }
+
+    /// Sends as much of a lock as the unit cannot act on yet, while something else is waited for.
+    pub(crate) async fn begin_lock(&mut self, bundle: Digest) {
+        let line = self.link.encode(&Request::Lock { digest: bundle });
+        self.begin(Link::opening(&line).to_vec()).await;
+    }
+
+    /// Sends what an install begins with whatever it is of, for a unit that takes the end of a bundle
+    /// first. Nothing of it is secret.
+    pub(crate) async fn begin_install(&mut self, device_id: &DeviceId, ending: &[u8]) {
+        if self.protocol < PROTOCOL_PARTS || ending.is_empty() {
+            return;
+        }
+        let nonce = nonce();
+        let opening = self.link.install_opening(nonce, device_id, ending);
+        self.begin(opening).await;
+        self.install = Some((nonce, ending.to_vec()));
+    }
+
+    /// The nonce of the next install, and the ending that it was begun with.
+    pub(crate) fn begun_install(&mut self) -> (Nonce, Vec<u8>) {
+        let begun = self.install.take();
+        begun.unwrap_or_else(|| (nonce(), Vec::new()))
+    }
+
+    /// Whatever is asked next: when it is another thing, or this did not go out whole, the unit drops
+    /// it.
+    async fn begin(&mut self, opening: Vec<u8>) {
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        // Not flushed: that would wait until the last byte is through.
+        let writing = stream.write_all(&opening);
+        if let Ok(Ok(())) = timeout(BEGUN_WITHIN, writing).await {
+            self.begun = opening;
+        }
     }
 
     /// Runs one exchange to its end.
@@ -90,9 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Line<S> {
     async fn send(&mut self, request: &Request, within: Duration) -> Result<Instant, UnitError> {
         let end = Instant::now() + within;
         let bytes = self.link.encode(request);
+        let begun = std::mem::take(&mut self.begun);
+        let rest = bytes.strip_prefix(begun.as_slice()).unwrap_or(&bytes);
         let stream = open(&mut self.stream)?;
         let writing = async {
-            stream.write_all(&bytes).await?;
+            stream.write_all(rest).await?;
             stream.flush().await
         };
         if let Ok(written) = timeout_at(end, writing).await {
@@ -142,6 +191,7 @@ fn random<const N: usize>() -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use tokio::io::duplex;
+    use wire::frame::Decoder;
 
     use super::*;
 
@@ -190,5 +240,41 @@ mod tests {
         drop(far);
         let error = Line::new(near).drive(Twice(0)).await.unwrap_err();
         assert!(matches!(error, UnitError::Cable(_)), "{error}");
+    }
+
+    /// All that went out for a request, when the lock was begun before it.
+    async fn sent(asked: &Request) -> Vec<u8> {
+        let (near, mut far) = duplex(4_096);
+        let mut line = Line::new(near);
+        line.begin_lock(Digest([7; 32])).await;
+        line.send(asked, Duration::from_secs(1)).await.unwrap();
+        drop(line);
+        let mut sent = Vec::new();
+        far.read_to_end(&mut sent).await.unwrap();
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_begun_goes_on_once_and_in_its_place_another_request_goes_out_whole() {
+        let lock = Request::Lock {
+            digest: Digest([7; 32]),
+        };
+        for (asked, is_lock) in [(lock, true), (Request::Reset, false)] {
+            let sent = sent(&asked).await;
+            let mut decoder = Decoder::new();
+            let mut heard = Vec::new();
+            for byte in &sent {
+                if let Some(frame) = decoder.push(*byte) {
+                    let request = wire::message::Request::decode(frame.message);
+                    heard.push(matches!(
+                        request,
+                        Some(wire::message::Request::Lock { digest }) if digest == [7; 32]
+                    ));
+                }
+            }
+            assert_eq!(heard, [is_lock]);
+            let zeros = sent.iter().filter(|byte| **byte == 0).count();
+            assert_eq!(zeros, if is_lock { 2 } else { 3 });
+        }
     }
 }

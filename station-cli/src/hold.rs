@@ -16,6 +16,7 @@ use crate::home::Home;
 use crate::journal::{Claim, io_error};
 use crate::offline::is_revoked;
 use crate::outbox::{About, Told};
+use crate::remembered::When;
 use crate::settle::{Desk, Standing};
 use crate::told::Drained;
 
@@ -120,7 +121,7 @@ impl<S: Provisioning> Desk<'_, S> {
                 scrap: true,
                 operator: self.badge(),
             };
-            self.tell(&about, &void).await?;
+            self.tell(&about, &void, When::Now).await?;
         }
         Ok(())
     }

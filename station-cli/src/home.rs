@@ -25,7 +25,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tlog::VerifierKey;
-use traveler::StationName;
+use traveler::{OrderId, StationName};
 use zeroize::Zeroizing;
 
 use crate::durable;
@@ -220,6 +220,15 @@ impl Home {
     pub(crate) fn seen(&self) -> Seen<'_> {
         let path = self.dir.join("checkpoint");
         Seen::new(path, &self.vkey, &self.remembered)
+    }
+
+    /// What bundles of this order end with, as far as a slot of this station has seen one; public.
+    pub(crate) fn ending(&self, order: &OrderId) -> Vec<u8> {
+        self.remembered.ending(order)
+    }
+
+    pub(crate) fn remember_ending(&self, order: &OrderId, ending: Vec<u8>) {
+        self.remembered.remember_ending(order, ending);
     }
 
     /// Reads key and certificates.

@@ -6,7 +6,7 @@ use wire::{Facts, Install, Nonce, Receipt, Refusal, WireError};
 
 use crate::begin::Credential;
 use crate::calls::Provisioning;
-use crate::drive::{Line, UnitError, nonce};
+use crate::drive::{Line, UnitError};
 use crate::failure::Failure;
 use crate::journal::{Claim, Open, Withdraw};
 use crate::port::Port;
@@ -58,9 +58,10 @@ where
         self.writes_left = self.writes_left.saturating_sub(1);
         self.stage(Stage::Load);
         if let Some(line) = unit.installs() {
-            let nonce = nonce();
+            let (nonce, ending) = line.begun_install();
             let device_id = credential.open.device_id.clone();
             let install = Install::new(nonce, device_id, &credential.bytes);
+            let install = install.with_ending_first(&ending);
             return match line.drive(install).await {
                 Err(error @ UnitError::Cable(_)) => {
                     line.hang_up();

@@ -211,30 +211,15 @@ impl<'a> Seen<'a> {
     }
 
     /// Takes a proof only when it holds and is of this step; then remembers its checkpoint, and all
-    /// that are due.
+    /// that are due, on disk when `when` says.
     pub(crate) fn verify(
         &self,
         before: u64,
         proof: &ProofResponse,
-        step: &Step,
-        states: &[State],
+        when: When,
+        (step, states): (&Step, &[State]),
     ) -> Result<Proven, LogError> {
-        self.prove(before, proof, When::Now, |event| {
-            is_step(event, step, states)
-        })
-    }
-
-    /// The same in the middle of an attempt: the entry is kept, its checkpoint is due.
-    pub(crate) fn verify_midway(
-        &self,
-        before: u64,
-        proof: &ProofResponse,
-        step: &Step,
-        states: &[State],
-    ) -> Result<Proven, LogError> {
-        self.prove(before, proof, When::Soon, |event| {
-            is_step(event, step, states)
-        })
+        self.prove(before, proof, when, |event| is_step(event, step, states))
     }
 
     /// The same of an entry that is no step of a unit.
@@ -271,9 +256,10 @@ impl<'a> Seen<'a> {
             checkpoint: proof.checkpoint.clone(),
         };
         if let Some(kept) = Kept::new(&proof.entry, &kept) {
-            let together = &self.shared.together;
-            let keeping = self.proven().keep(together, &kept);
-            keeping.map_err(|e| self.io(e))?;
+            self.shared.owe_entry(kept.line().map_err(|e| self.io(e))?);
+        }
+        if when == When::Entry {
+            self.keep_due()?;
         }
         self.remember(&checkpoint, &proof.checkpoint, when)?;
         Ok(Proven {
@@ -325,7 +311,7 @@ impl<'a> Seen<'a> {
             _ => self.shared.owe(checkpoint, note),
         }
         match (when, Handle::try_current()) {
-            (When::Soon, Ok(runtime)) => {
+            (When::Entry | When::Soon, Ok(runtime)) => {
                 let (path, vkey) = (self.path.clone(), self.vkey.clone());
                 let shared = Arc::clone(self.shared);
                 // What fails stays due, and is tried again before a record is closed.
@@ -336,10 +322,20 @@ impl<'a> Seen<'a> {
         }
     }
 
+    /// Writes the entries that are due.
+    pub(crate) fn keep_due(&self) -> Result<(), LogError> {
+        let proven = self.proven();
+        let keep = || self.shared.keep(|lines| proven.append(lines));
+        durable::waiting(keep).map_err(|e| self.io(e))
+    }
+
     /// Writes what is due, with every slot and process of this station in line.
     fn write_due(&self) -> Result<(), LogError> {
         let _writing = self.shared.writing();
-        let Some(due) = self.shared.due() else {
+        let due = self.shared.due();
+        // After the look: whatever this checkpoint was shown with is among them.
+        self.keep_due()?;
+        let Some(due) = due else {
             return Ok(()); // by another slot, for all
         };
         let _line = self.in_line()?;

@@ -19,6 +19,7 @@ use crate::journal::{Claim, Issued, Open, Withdraw};
 use crate::lease::Leased;
 use crate::log::{LogError, Proven};
 use crate::outbox::{About, Told};
+use crate::remembered::When;
 use crate::settle::{Desk, Fate};
 use crate::told::Drained;
 
@@ -63,7 +64,12 @@ impl<S: Provisioning> Desk<'_, S> {
         told: &Told,
     ) -> Result<Heard, Failure> {
         if !leased {
-            let proven = self.tell(about, told).await?;
+            let when = match told {
+                // The unit works meanwhile, and the seal is not told before it is there.
+                Told::Confirm(_) => When::Soon,
+                _ => When::Now,
+            };
+            let proven = self.tell(about, told, when).await?;
             return Ok(Heard::Yes(Some(Box::new(proven))));
         }
         let outbox = self.home.outbox();

@@ -14,9 +14,6 @@ use serde::{Deserialize, Serialize};
 use tlog::EntryProof;
 use traveler::{Attempt, DeviceId, Entry, Serial, State};
 
-use crate::durable;
-use crate::together::Together;
-
 /// Bytes after which a new file is begun and the one before the last is dropped: a unit takes
 /// about 5 kB, so at least the last 3,000 units are kept.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
@@ -40,6 +37,13 @@ impl Kept {
             entry: std::str::from_utf8(entry).ok()?.to_owned(),
             proof: proof.to_string(),
         })
+    }
+
+    /// The line that it is in the file.
+    pub(crate) fn line(&self) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        Ok(line)
     }
 }
 
@@ -68,15 +72,9 @@ impl ProvenEntries {
         ProvenEntries { newer, older, lock }
     }
 
-    /// Keeps one more; it is on disk when this returns. A crash on the way leaves a line without an
-    /// end, which the next one does not go on from and nobody reads.
-    pub(crate) fn keep(&self, together: &Together<Vec<u8>>, kept: &Kept) -> io::Result<()> {
-        let mut line = serde_json::to_vec(kept)?;
-        line.push(b'\n');
-        durable::waiting(|| together.done(line, |lines| self.append(lines)))
-    }
-
-    fn append(&self, lines: &[Vec<u8>]) -> io::Result<()> {
+    /// Keeps these lines; they are on disk when this returns. A crash on the way leaves a line without
+    /// an end, which the next one does not go on from and nobody reads.
+    pub(crate) fn append(&self, lines: &[Vec<u8>]) -> io::Result<()> {
         let lock = File::create(&self.lock)?;
         FileExt::lock_exclusive(&lock)?;
         if fs::metadata(&self.newer).is_ok_and(|file| file.len() >= FILE_MAX) {
@@ -187,12 +185,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
         assert!(all(&proven).is_empty());
-        let together = Together::default();
-        proven.keep(&together, &kept("1")).unwrap();
+        proven.append(&[kept("1").line().unwrap()]).unwrap();
         let mut file = OpenOptions::new().append(true).open(&proven.newer).unwrap();
         file.write_all(b"{\"entry\":\"tor").unwrap();
-        proven.keep(&together, &kept("2")).unwrap();
-        proven.keep(&together, &kept("3")).unwrap();
+        proven.append(&[kept("2").line().unwrap()]).unwrap();
+        proven.append(&[kept("3").line().unwrap()]).unwrap();
         assert_eq!(all(&proven), ["1", "2", "3"]);
     }
 
@@ -200,14 +197,13 @@ mod tests {
     fn the_newest_are_kept_and_the_files_do_not_grow_without_end() {
         let folder = tempfile::tempdir().unwrap();
         let proven = ProvenEntries::beside(&folder.path().join("checkpoint"));
-        let together = Together::default();
         for round in 0..4 {
             let kept = kept(&format!("first {round}"));
-            proven.keep(&together, &kept).unwrap();
+            proven.append(&[kept.line().unwrap()]).unwrap();
             let file = OpenOptions::new().write(true).open(&proven.newer).unwrap();
             file.set_len(FILE_MAX).unwrap(); // as if that many more had come
         }
-        proven.keep(&together, &kept("last")).unwrap();
+        proven.append(&[kept("last").line().unwrap()]).unwrap();
         assert_eq!(all(&proven), ["first 3", "last"]);
     }
 }

@@ -171,7 +171,14 @@ where
         right_product(order, &facts)?;
 
         let credential = match self.begin(claim, &facts).await? {
-            Begin::Issue => self.issue(claim, &facts).await?,
+            Begin::Issue => {
+                // What any unit of this issuer is given is on its way meanwhile; the unit does nothing
+                // before it has all, and most of the rest is secret.
+                let ending = self.desk.home.ending(&self.job.order);
+                let beginning = unit.begin_install(&facts.device_id, &ending);
+                let ((), issued) = tokio::join!(beginning, self.issue(claim, &facts));
+                issued?
+            }
             Begin::GoOn(credential) => credential,
             Begin::Sealed(open, issued) => {
                 return self
@@ -181,6 +188,8 @@ where
         };
         self.report.attempt = Some(credential.attempt);
         self.report.certificate_sha256 = Some(credential.certificate_sha256());
+        let ending = credential.bundle.shared_ending();
+        self.desk.home.remember_ending(&self.job.order, ending);
 
         // Crash from here to the end of `write`: the ticket gets the same bundle again, and the
         // unit is written whole again.
@@ -192,14 +201,19 @@ where
             Ok(receipt) => receipt,
             Err(failure) => return self.give_up(claim, failure).await,
         };
-        self.confirm(&credential, receipt).await?;
+        // The lock is on its way meanwhile, but for its end: nobody locks before this is on record.
+        let beginning = unit.begin_lock(credential.bundle_sha256);
+        let ((), confirmed) = tokio::join!(beginning, self.confirm(&credential, receipt));
+        confirmed?;
         // Crash here: the server (or the outbox) has it as loaded, the unit is not locked; it is written again,
         // proven again, and the server answers the same.
         self.stage(Stage::Lock);
         let device_id = &credential.open.device_id;
         unit.lock(device_id, credential.bundle_sha256).await?;
-        claim.reach(Reached::Locked)?;
-        self.label(claim, &mut unit, order, &credential).await?;
+        if order.label {
+            claim.reach(Reached::Locked)?;
+            self.label(claim, &mut unit, order, &credential).await?;
+        }
         self.seal(claim, &credential.open, credential.attempt, order.label)
             .await
     }

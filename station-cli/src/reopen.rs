@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::journal::io_error;
 use crate::offline::is_away;
 use crate::outbox::{About, Told};
+use crate::remembered::When;
 use crate::settle::{Desk, Standing, device_id_bytes};
 use crate::told::Drained;
 
@@ -111,7 +112,7 @@ impl<S: Provisioning> Desk<'_, S> {
             device_id,
             attempt,
         };
-        self.tell(&about, told).await.map(drop)
+        self.tell(&about, told, When::Now).await.map(drop)
     }
 
     /// The attempt that was sealed at this station last, by what it has yet to upload, or else by what

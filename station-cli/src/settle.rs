@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 use crate::journal::{Claim, Open, Reached, Withdraw};
 use crate::outbox::{About, Told};
+use crate::remembered::When;
 
 /// Where the server has a unit.
 pub(crate) enum Standing {
@@ -229,7 +230,8 @@ impl<S: Provisioning> Desk<'_, S> {
             scrap: withdraw.scrap,
             operator: self.badge(),
         };
-        match self.tell(&About::of(&open, attempt), &void).await {
+        let about = About::of(&open, attempt);
+        match self.tell(&about, &void, When::Now).await {
             Ok(_) => {}
             // Withdrawn by somebody else meanwhile, with all that a revoked station had open.
             Err(Failure::Call(error @ CallError::Refused { .. })) => {

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::log::Proven;
 use crate::offline::{is_away, is_revoked};
 use crate::outbox::{About, Confirm, Hold, Spend, Told, Upload};
+use crate::remembered::When;
 use crate::settle::{Desk, device_id_bytes};
 
 /// What came of telling the server of one attempt.
@@ -22,17 +23,19 @@ pub(crate) enum Drained {
 }
 
 impl<S: Provisioning> Desk<'_, S> {
-    /// Tells the server one step, and takes no answer without proof. A repeat answers the same.
-    pub(crate) async fn tell(&self, about: &About, told: &Told) -> Result<Proven, Failure> {
+    /// Tells the server one step, and takes no answer without proof, which is on disk when `when` says.
+    /// A repeat answers the same.
+    pub(crate) async fn tell(
+        &self,
+        about: &About,
+        told: &Told,
+        when: When,
+    ) -> Result<Proven, Failure> {
         let seen = self.home.seen();
         let before = seen.size()?;
         let step = self.step(about);
         let proof = self.ask(about, told).await?;
-        let proven = match told {
-            // The unit works meanwhile, and the seal keeps what is due.
-            Told::Confirm(_) => seen.verify_midway(before, &proof, &step, told.leads_to())?,
-            _ => seen.verify(before, &proof, &step, told.leads_to())?,
-        };
+        let proven = seen.verify(before, &proof, when, (&step, told.leads_to()))?;
         if let Some(what) = told.differs(proven.event.happened()) {
             return Err(Failure::BadReply(what.to_owned()));
         }
@@ -80,7 +83,7 @@ impl<S: Provisioning> Desk<'_, S> {
             let (about, Some(told)) = (upload.about(), upload.steps.first()) else {
                 break;
             };
-            match self.tell(&about, told).await {
+            match self.tell(&about, told, When::Now).await {
                 // Crash before the next line: it is told again, and answered the same.
                 Ok(proven) => {
                     outbox.heard(serial, told)?;

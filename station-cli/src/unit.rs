@@ -132,6 +132,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Unit<S> {
         }
     }
 
+    /// Sends ahead what an install ends with in any unit of this issuer, where the unit takes that first.
+    pub(crate) async fn begin_install(&mut self, device_id: &DeviceId, ending: &[u8]) {
+        if let Unit::Native(line) = self {
+            line.begin_install(device_id, ending).await;
+        }
+    }
+
+    /// Sends ahead what a lock begins with, where the unit does nothing before it has all of it.
+    pub(crate) async fn begin_lock(&mut self, bundle: Digest) {
+        if let Unit::Native(line) = self {
+            line.begin_lock(bundle).await;
+        }
+    }
+
     /// Sees to it that it never takes another bundle, where it can do that.
     pub(crate) async fn lock(
         &mut self,

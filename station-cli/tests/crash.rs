@@ -14,6 +14,7 @@ mod tests {
 
     use station_cli::{Again, Outcome, Patience, SyncState, reprint, sync};
     use traveler::{Event, OperatorId, State};
+    use wire::{PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS};
 
     use super::line::server::{Call, Lose};
     use super::line::unit::Dut;
@@ -93,7 +94,7 @@ mod tests {
     async fn a_power_cut_with_an_older_unit_costs_nothing_either() {
         let older = || {
             let line = Line::new();
-            line.fixture.dut().is_older = true;
+            line.fixture.dut().speaks = PROTOCOL_FIRST;
             line
         };
         let mut polls = 0;
@@ -114,6 +115,26 @@ mod tests {
             let sealed = line.run("A47").await.outcome == Outcome::Sealed;
             assert_eq!(sealed, flips == 1, "{}", line.output);
         }
+    }
+
+    /// Power fails while the server seals: its log is ahead of the record, which says nothing of the
+    /// lock yet. The unit itself has to say it.
+    #[tokio::test(start_paused = true)]
+    async fn a_seal_ahead_of_its_record_is_closed_with_the_unit_in_hand() {
+        let mut line = Line::new();
+        line.server.books().label = false;
+        line.server.books().faults = vec![(Call::Seal, Lose::Reply)];
+        assert_eq!(line.run("A47").await.reason, Some("NO_SERVER"));
+        assert_eq!(line.state("A47"), Some(State::Sealed));
+        let path = line.home.dir().join("journal/A47.json");
+        let record = std::fs::read_to_string(&path).unwrap();
+        assert!(record.contains("\"locked\""), "{record}");
+        std::fs::write(&path, record.replace("\"locked\"", "\"issued\"")).unwrap();
+        let other = line.run("A48").await;
+        assert_eq!(other.reason, Some("PUT_BACK"));
+        assert!(path.exists());
+        finish(&mut line).await;
+        assert_eq!(line.server.books().given.len(), 1, "no second secret");
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,14 +237,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_unit_that_leaves_the_bus_with_its_reset_is_awaited() {
-        for is_older in [false, true] {
+        for speaks in [PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS] {
             let mut line = Line::new();
-            line.fixture.dut().is_older = is_older;
+            line.fixture.dut().speaks = speaks;
             line.fixture.dut().faults.leaves_bus = true;
             let report = line.run("A47").await;
             line.check();
             assert_eq!(report.outcome, Outcome::Sealed, "{report}");
-            assert!(!line.fixture.dut().misnamed, "older: {is_older}");
+            assert!(!line.fixture.dut().misnamed, "version {speaks}");
         }
     }
 

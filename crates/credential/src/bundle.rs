@@ -87,6 +87,23 @@ impl Bundle {
         Ok(())
     }
 
+    /// The bytes that it ends with and that the units of one issuer share: the certificates above the
+    /// unit's own. Public. Empty where there are none, and where a private key follows them.
+    #[must_use]
+    pub fn shared_ending(&self) -> Vec<u8> {
+        let mut buffer = [0; BundleBytes::MAX];
+        let mut encoder = Encoder::new(Cursor::new(&mut buffer[..]));
+        let above = self.chain.iter().skip(1);
+        let written = above
+            .into_iter()
+            .try_for_each(|certificate| encoder.bytes(certificate).map(drop));
+        let length = encoder.writer().position();
+        match (written, &self.key) {
+            (Ok(()), None) => buffer[..length].to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Reads a bundle back. Certificates and key are taken as they are, not looked into.
     ///
     /// # Errors
@@ -201,6 +218,18 @@ mod tests {
                 GOLDEN.text(&format!("{name}_sha256"))
             );
         }
+    }
+
+    #[test]
+    fn what_units_share_is_public_and_the_end_of_each() {
+        let ending = golden(false).shared_ending();
+        let issuing = GOLDEN.bytes("issuing");
+        assert_eq!(&ending[ending.len() - issuing.len()..], issuing);
+        assert!(GOLDEN.bytes("bundle").ends_with(&ending));
+        assert!(golden(true).shared_ending().is_empty(), "a key follows");
+        let mut alone = golden(false);
+        alone.chain.truncate(1);
+        assert!(alone.shared_ending().is_empty());
     }
 
     #[test]

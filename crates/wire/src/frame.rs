@@ -22,6 +22,8 @@ const VERSION: u8 = 1;
 const HEADER: usize = 3;
 const CHECKSUM: usize = 4;
 const OVERHEAD: usize = HEADER + CHECKSUM;
+/// Bytes at the end of a line without which it is no frame: the checksum and the last zero.
+pub const ENDING: usize = CHECKSUM + 1;
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
 /// Sequence number of what a unit says unasked; no request has it.

@@ -28,7 +28,7 @@ mod state;
 mod station;
 pub mod unit;
 
-pub use message::{Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, Refusal, UnitState};
+pub use message::{Nonce, PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS, Refusal, UnitState};
 #[cfg(feature = "station")]
 pub use station::{
     Action, Answer, BOOT_POLL, BOOT_POLLS, Booted, Check, Event, Exchange, Facts, Greet, Held,

@@ -25,6 +25,8 @@ pub const MACS_MAX: usize = 8;
 pub const PROTOCOL_FIRST: u32 = 1;
 /// The version whose units also know [`Request::Install`] and [`Request::Report`].
 pub const PROTOCOL_INSTALL: u32 = 2;
+/// The version whose units also know [`Request::InstallParts`].
+pub const PROTOCOL_PARTS: u32 = 3;
 
 /// Sixteen bytes a station never uses twice: they make a proof one of now, not of before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +74,18 @@ pub enum Request<'a> {
         /// Secret.
         bundle: &'a [u8],
     },
+    /// [`Request::Install`] with the end of the bundle before its beginning: what many units share is on
+    /// the line while the rest is still being made. Nothing is done before the frame is whole.
+    InstallParts {
+        /// Kept over the reset; goes into the proof.
+        nonce: Nonce,
+        /// The unit it was issued to; another one refuses it.
+        device_id: &'a [u8],
+        /// What the bundle ends with.
+        ending: &'a [u8],
+        /// All before it. Secret.
+        beginning: &'a [u8],
+    },
     /// Say once more what you said after the reset of this install.
     Report {
         /// The install's.
@@ -105,6 +119,16 @@ impl<'a> Request<'a> {
                 .with_bytes(2, device_id)
                 .with_bytes(3, bundle),
             Request::Report { nonce } => Fields::new(8).with_bytes(1, &nonce.0),
+            Request::InstallParts {
+                nonce,
+                device_id,
+                ending,
+                beginning,
+            } => Fields::new(9)
+                .with_bytes(1, &nonce.0)
+                .with_bytes(2, device_id)
+                .with_bytes(3, ending)
+                .with_bytes(4, beginning),
         }
         .encode(out)
     }
@@ -139,6 +163,12 @@ impl<'a> Request<'a> {
             },
             8 => Request::Report {
                 nonce: Nonce(fields.array(1)?),
+            },
+            9 => Request::InstallParts {
+                nonce: Nonce(fields.array(1)?),
+                device_id: fields.bytes(2, 4..=DEVICE_ID_MAX)?,
+                ending: fields.bytes(3, 1..=BUNDLE_MAX)?,
+                beginning: fields.bytes(4, 1..=BUNDLE_MAX)?,
             },
             _ => return None,
         })

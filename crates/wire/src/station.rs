@@ -137,6 +137,8 @@ pub enum Request {
         device_id: DeviceId,
         /// Secret.
         bundle: Zeroizing<Vec<u8>>,
+        /// So many bytes of its end go first; 0: it goes as it is.
+        ending: usize,
     },
     /// Say once more what came of an install.
     Report {
@@ -183,12 +185,27 @@ impl Request {
                 nonce,
                 device_id,
                 bundle,
-            } => message::Request::Install {
-                nonce: *nonce,
-                device_id: &device_id_bytes(device_id),
-                bundle,
+                ending,
+            } => {
+                let (nonce, device_id) = (*nonce, &device_id_bytes(device_id));
+                let parts = bundle.split_at_checked(bundle.len().saturating_sub(*ending));
+                let request = match parts {
+                    Some((beginning, ending)) if !ending.is_empty() => {
+                        message::Request::InstallParts {
+                            nonce,
+                            device_id,
+                            ending,
+                            beginning,
+                        }
+                    }
+                    _ => message::Request::Install {
+                        nonce,
+                        device_id,
+                        bundle,
+                    },
+                };
+                request.encode(out)
             }
-            .encode(out),
             Request::Report { nonce } => message::Request::Report { nonce: *nonce }.encode(out),
         }
     }

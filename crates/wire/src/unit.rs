@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 use crate::fields::Fields;
 use crate::frame::{self, Decoder, Frame, LINE_MAX, UNASKED};
 use crate::message::{
-    BUNDLE_MAX, Facts, Nonce, PROTOCOL_INSTALL, PUBLIC_KEY_MAX, Proved, Refusal, Reply, Request,
+    BUNDLE_MAX, Facts, Nonce, PROTOCOL_PARTS, PUBLIC_KEY_MAX, Proved, Refusal, Reply, Request,
     SIGNATURE_MAX, TEXT_MAX, UnitState,
 };
 use crate::proof::{RECEIPT_MAX, ReadBack, receipt};
@@ -189,6 +189,12 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
                 device_id,
                 bundle,
             }) => self.install(nonce, device_id, bundle),
+            Some(Request::InstallParts {
+                nonce,
+                device_id,
+                ending,
+                beginning,
+            }) => self.install_parts(nonce, device_id, [beginning, ending]),
             Some(Request::Report { nonce }) => return self.report(&nonce, send),
         };
         send(&done.unwrap_or_else(Reply::Refused))
@@ -218,7 +224,7 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
             held,
             csr: self.silicon.csr(),
             public_key: length.and_then(|length| public_key.get(..length)),
-            protocol: PROTOCOL_INSTALL,
+            protocol: PROTOCOL_PARTS,
         }));
         self.bundle.fill(0);
         reply

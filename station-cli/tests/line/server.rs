@@ -73,6 +73,8 @@ pub struct Books {
     pub faults: Vec<(Call, Lose)>,
     pub calls: Vec<Call>,
     pub label: bool,
+    /// A byte of the certificate above every unit's own.
+    pub issuer: u8,
     pub revisions: Vec<String>,
     /// The device profile's text; empty: its units prove themselves what they hold.
     pub profile: String,
@@ -153,6 +155,7 @@ impl Memory {
             faults: Vec::new(),
             calls: Vec::new(),
             label: true,
+            issuer: 0x31,
             revisions: Vec::new(),
             refuse_issue: None,
             refuse_spend: None,

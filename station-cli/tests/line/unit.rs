@@ -11,7 +11,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use traveler::DeviceId;
 use wire::frame::{self, Decoder, LINE_MAX};
-use wire::message::{Facts, PROTOCOL_FIRST, PUBLIC_KEY_MAX, Reply, SIGNATURE_MAX};
+use wire::message::{Facts, PROTOCOL_PARTS, PUBLIC_KEY_MAX, Reply, Request, SIGNATURE_MAX};
 use wire::unit::{Effect, FLASH_SIZE, Flash, Identity, PAGE, SigningKey, Silicon, Unit};
 
 /// The product all units of these tests are of.
@@ -132,8 +132,11 @@ pub struct Dut {
     pub plugged: bool,
     /// Whether it left the bus with a reset.
     left: bool,
-    /// Whether its firmware knows only the first version of the messages.
-    pub is_older: bool,
+    /// The newest version of the messages that its firmware knows.
+    pub speaks: u32,
+    /// What was said to it, to count what came in parts.
+    heard: Decoder,
+    pub in_parts: u32,
     /// Openings that fail before the cable is back.
     pub back_after: u32,
     reader: Option<Waker>,
@@ -169,7 +172,9 @@ impl Dut {
             opening: 0,
             plugged: true,
             left: false,
-            is_older: false,
+            speaks: PROTOCOL_PARTS,
+            heard: Decoder::new(),
+            in_parts: 0,
             back_after: 0,
             reader: None,
             open: Arc::default(),
@@ -220,10 +225,15 @@ impl Dut {
     }
 
     fn hear(&mut self, bytes: &[u8]) {
-        let (said, is_older) = (&mut self.said, self.is_older);
-        let effect = self.unit.handle(bytes, &mut |out| match is_older {
-            true => said.extend(as_older(out)),
-            false => said.extend_from_slice(out),
+        for byte in bytes {
+            let frame = self.heard.push(*byte);
+            let request = frame.and_then(|frame| Request::decode(frame.message));
+            self.in_parts += u32::from(matches!(request, Some(Request::InstallParts { .. })));
+        }
+        let (said, speaks) = (&mut self.said, self.speaks);
+        let effect = self.unit.handle(bytes, &mut |out| match speaks {
+            PROTOCOL_PARTS => said.extend_from_slice(out),
+            older => said.extend(as_older(out, older)),
         });
         if effect == Some(Effect::Reset) {
             self.reboot();
@@ -232,7 +242,7 @@ impl Dut {
 }
 
 /// What an older unit would have said: of the newer messages it says nothing in its facts.
-fn as_older(line: &[u8]) -> Vec<u8> {
+fn as_older(line: &[u8], protocol: u32) -> Vec<u8> {
     let mut decoder = Decoder::new();
     let mut older = vec![0; LINE_MAX];
     for byte in line {
@@ -242,10 +252,7 @@ fn as_older(line: &[u8]) -> Vec<u8> {
         let Some(Reply::Facts(facts)) = Reply::decode(frame.message) else {
             break;
         };
-        let facts = Reply::Facts(Facts {
-            protocol: PROTOCOL_FIRST,
-            ..facts
-        });
+        let facts = Reply::Facts(Facts { protocol, ..facts });
         let length = frame::encode(frame.seq, &mut older, |out| facts.encode(out));
         older.truncate(length.unwrap());
         return older;

@@ -25,6 +25,8 @@ pub struct Install {
     nonce: Nonce,
     device_id: DeviceId,
     bundle: Zeroizing<Vec<u8>>,
+    /// So many bytes of its end go first.
+    ending: usize,
     /// Whether it was sent before this exchange was opened.
     is_sent: bool,
     /// Whether the newest request asks what came of it: only then does a no count, once.
@@ -41,11 +43,22 @@ impl Install {
             nonce,
             device_id,
             bundle: bundle.expose(|bytes| Zeroizing::new(bytes.to_vec())),
+            ending: 0,
             is_sent: false,
             is_asked: false,
             polls_left: BOOT_POLLS,
             asking: Asking::new("install"),
         }
+    }
+
+    /// The same with this ending first, when the bundle has it: it may be on the line already (see
+    /// [`Link::install_opening`](super::Link::install_opening)). For units of [`PROTOCOL_PARTS`](crate::PROTOCOL_PARTS).
+    #[must_use]
+    pub fn with_ending_first(mut self, ending: &[u8]) -> Install {
+        if self.bundle.ends_with(ending) && self.bundle.len() > ending.len() {
+            self.ending = ending.len();
+        }
+        self
     }
 
     /// Goes on with one whose port went away: asks what came of it, and sends nothing again.
@@ -63,6 +76,7 @@ impl Install {
             nonce: self.nonce,
             device_id: self.device_id.clone(),
             bundle: self.bundle.clone(),
+            ending: self.ending,
         };
         Action::Send(request, LOAD_WITHIN)
     }

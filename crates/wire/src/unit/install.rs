@@ -6,7 +6,7 @@
 
 use super::store::{Flash, Note};
 use super::{Desk, Shown, Silicon, whole};
-use crate::message::{Installed, Nonce, PUBLIC_KEY_MAX, Refusal, Reply, SIGNATURE_MAX};
+use crate::message::{BUNDLE_MAX, Installed, Nonce, PUBLIC_KEY_MAX, Refusal, Reply, SIGNATURE_MAX};
 use crate::proof::{Boots, ReadBack};
 
 impl<F: Flash, S: Silicon> Desk<F, S> {
@@ -35,6 +35,24 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
             Some(noted) if noted == note => Ok(Reply::Resetting),
             _ => Err(Refusal::Flash),
         }
+    }
+
+    /// The same of a bundle that came in two parts.
+    pub(super) fn install_parts(
+        &mut self,
+        nonce: Nonce,
+        device_id: &[u8],
+        [beginning, ending]: [&[u8]; 2],
+    ) -> Result<Reply<'static>, Refusal> {
+        let mut room = [0; BUNDLE_MAX];
+        let bundle = room.get_mut(..beginning.len() + ending.len());
+        let bundle = bundle.ok_or(Refusal::BadBundle)?;
+        let (first, second) = bundle.split_at_mut(beginning.len());
+        first.copy_from_slice(beginning);
+        second.copy_from_slice(ending);
+        let done = self.install(nonce, device_id, bundle);
+        room.fill(0);
+        done
     }
 
     /// What the unit says when it has booted. Only the boot right after an install proves unasked, so

@@ -326,6 +326,27 @@ impl Bench {
         self.drive(Install::new(NONCE, device_id(), bundle))
     }
 
+    /// The same with the end of the bundle first.
+    pub(crate) fn install_parts(
+        &mut self,
+        nonce: Nonce,
+        bundle: &BundleBytes,
+    ) -> Result<wire::Receipt, WireError> {
+        let ending = bundle.expose(|bytes| bytes[bytes.len() / 2..].to_vec());
+        self.drive(Install::new(nonce, device_id(), bundle).with_ending_first(&ending))
+    }
+
+    /// Everything a station does with a unit whose issuer it knows.
+    pub(crate) fn provision_parts(
+        &mut self,
+        bundle: &BundleBytes,
+    ) -> Result<wire::Receipt, WireError> {
+        self.drive(Greet::new(NONCE))?;
+        let receipt = self.install_parts(LATER, bundle)?;
+        self.drive(Lock::new(bundle.digest()))?;
+        Ok(receipt)
+    }
+
     /// Everything a station does with a unit.
     pub(crate) fn provision(&mut self, bundle: &BundleBytes) -> Result<wire::Receipt, WireError> {
         let facts = self.drive(Greet::new(NONCE))?;

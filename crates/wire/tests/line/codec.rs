@@ -57,7 +57,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         device_id,
         bundle,
         password,
-        0..8,
+        0..9,
     );
     all.prop_map(|(nonce, digest, device_id, bundle, password, kind)| {
         let nonce = Nonce(nonce);
@@ -79,7 +79,13 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
                 device_id: &device_id,
                 bundle: &bundle,
             },
-            _ => Request::Report { nonce },
+            7 => Request::Report { nonce },
+            _ => Request::InstallParts {
+                nonce,
+                device_id: &device_id,
+                ending: &digest,
+                beginning: &bundle[..bundle.len().min(BUNDLE_MAX - 32)],
+            },
         };
         encoded(|out| request.encode(out))
     })

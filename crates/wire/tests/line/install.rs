@@ -3,6 +3,7 @@
 use credential::BundleBytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use wire::frame;
 use wire::message::{self, Installed};
 use wire::proof::{Boots, ReadBack};
 use wire::unit::{PAGE, Unit};
@@ -35,12 +36,42 @@ fn proves(said: &[u8]) -> bool {
 }
 
 #[test]
-fn a_unit_of_the_second_version_takes_three_turns() {
+fn a_unit_takes_three_turns_whether_its_bundle_comes_whole_or_in_parts() {
+    for provision in [Bench::provision, Bench::provision_parts] {
+        let mut bench = Bench::new();
+        assert_eq!(bench.greet().protocol, wire::PROTOCOL_PARTS);
+        bench.sent = 0;
+        let bundle = bundle(PASSWORD, 600);
+        provision(&mut bench, &bundle).unwrap();
+        assert_eq!(bench.sent, 3);
+        assert!(holds(&mut bench, &bundle));
+    }
+}
+
+#[test]
+fn the_parts_of_a_bundle_are_no_way_around_its_bound() {
     let mut bench = Bench::new();
-    assert_eq!(bench.greet().protocol, wire::PROTOCOL_INSTALL);
-    bench.sent = 0;
-    bench.provision(&bundle(PASSWORD, 600)).unwrap();
-    assert_eq!(bench.sent, 3);
+    let bundle = bundle(PASSWORD, 600);
+    bench.load(&bundle).unwrap();
+    let (part, mut out) = ([1; wire::message::BUNDLE_MAX], [0; frame::LINE_MAX]);
+    let request = message::Request::InstallParts {
+        nonce: LATER,
+        device_id: &DEVICE,
+        ending: &part[..400],
+        beginning: &part[..wire::message::BUNDLE_MAX - 399],
+    };
+    let length = frame::encode(9, &mut out, |out| request.encode(out)).unwrap();
+    let unit = bench.unit.as_mut().expect("a unit is in the slot");
+    let mut said = Vec::new();
+    unit.handle(&out[..length], &mut |line| said.extend_from_slice(line));
+    let mut decoder = frame::Decoder::new();
+    let refused = said.iter().any(|byte| {
+        let reply = decoder.push(*byte).map(|frame| frame.message.to_vec());
+        let reply = reply.as_deref().and_then(message::Reply::decode);
+        matches!(reply, Some(message::Reply::Refused(Refusal::BadBundle)))
+    });
+    assert!(refused);
+    assert!(holds(&mut bench, &bundle), "and nothing was erased");
 }
 
 #[test]
@@ -374,6 +405,36 @@ fn fault() -> impl Strategy<Value = Fault> {
 }
 
 proptest! {
+    /// What goes ahead of a bundle that is not there yet is what its install begins with, and cut
+    /// there it is nothing to the unit.
+    #[test]
+    fn an_install_that_is_begun_is_gone_on_with_or_dropped(
+        first in any::<u16>(),
+        nonce in any::<[u8; 16]>(),
+        beginning in vec(prop::sample::select(vec![0, 1, 0xff]), 1..600),
+        ending in vec(prop::sample::select(vec![0, 1, 0xff]), 1..900),
+    ) {
+        let nonce = Nonce(nonce);
+        let mut link = Link::new(first);
+        let opening = link.install_opening(nonce, &device_id(), &ending);
+        let whole = BundleBytes::from_bytes(&[&beginning[..], &ending].concat());
+        let whole = whole.unwrap_or_else(|error| panic!("{error}"));
+        let mut install = Install::new(nonce, device_id(), &whole).with_ending_first(&ending);
+        let Ok(Action::Send(request, _)) = install.on(Event::Opened) else {
+            panic!("an install begins with a request");
+        };
+        let line = link.encode(&request);
+        prop_assert!(line.starts_with(&opening));
+        prop_assert!(opening.len() < line.len());
+        // All of the ending but what shares a block of the stuffing with what follows it.
+        prop_assert!(opening.len() + 256 > ending.len());
+        let mut bench = Bench::new();
+        let unit = bench.unit.as_mut().expect("a unit is in the slot");
+        unit.handle(&opening, &mut |_| panic!("it answers what is not whole"));
+        prop_assert_eq!(bench.greet().state, UnitState::Blank);
+        prop_assert_eq!(bench.with_flash(|flash| flash.operations), 0);
+    }
+
     /// Whatever the line does, and whenever the power fails: an install that passes was written, then
     /// the unit was reset, and it holds the bundle; the lock that follows locks that bundle.
     #[test]
@@ -384,6 +445,7 @@ proptest! {
         flip in prop::option::of(0..2 * PAGE),
         slow_boot in 0u32..3,
         resumed: bool,
+        in_parts: bool,
     ) {
         let bundle = bundle(PASSWORD, 900);
         let mut bench = Bench::new();
@@ -401,7 +463,11 @@ proptest! {
             bench.flip_on_reset = Some(at);
         }
         let before = bench.boots();
-        if let Ok(receipt) = bench.install(&bundle) {
+        let passed = match in_parts {
+            true => bench.install_parts(NONCE, &bundle),
+            false => bench.install(&bundle),
+        };
+        if let Ok(receipt) = passed {
             prop_assert!(receipt.boots > before);
             prop_assert_eq!(receipt.boots, bench.boots(), "it has not booted since");
             prop_assert!(bench.operations_since_boot() == 0, "written after the reset");

@@ -115,6 +115,7 @@ fn what_is_no_bundle_is_refused_before_anything_is_erased() {
 #[test]
 fn one_fault_anywhere_changes_nothing() {
     one_fault_anywhere(Bench::provision);
+    one_fault_anywhere(Bench::provision_parts);
     one_fault_anywhere(Bench::provision_first);
 }
 
@@ -239,4 +240,38 @@ fn the_first_request_of_a_new_run_is_not_taken_for_a_repeat() {
     let facts = bench.drive(wire::Greet::new(LATER)).unwrap();
     assert_eq!(facts.state, before.state);
     assert_ne!(facts.nonce, NONCE);
+}
+
+/// A lock goes out ahead of its end. Cut there it is nothing, whatever follows it.
+#[test]
+fn a_lock_without_its_end_locks_nothing() {
+    let bundle = bundle(PASSWORD, 300);
+    let mut bench = Bench::new();
+    bench.load(&bundle).unwrap();
+    let lock = wire::Request::Lock {
+        digest: bundle.digest(),
+    };
+    let line = bench.link.encode(&lock).to_vec();
+    let (opening, end) = line.split_at(wire::Link::opening(&line).len());
+    assert_eq!(end.len(), wire::frame::ENDING);
+    let state = |bench: &mut Bench| {
+        let unit = bench.unit.as_mut().expect("a unit is in the slot");
+        unit.contents(|state, _| state).unwrap()
+    };
+    let hears = |bench: &mut Bench, bytes: &[u8]| {
+        let unit = bench.unit.as_mut().expect("a unit is in the slot");
+        let mut said = Vec::new();
+        unit.handle(bytes, &mut |line| said.extend_from_slice(line));
+        !said.is_empty()
+    };
+    for sent in 0..=opening.len() {
+        assert!(!hears(&mut bench, &opening[..sent]), "after {sent} bytes");
+        bench.greet(); // answered, since a frame begins with a zero
+        assert_eq!(state(&mut bench), UnitState::Loaded, "after {sent} bytes");
+    }
+    let line = bench.link.encode(&lock).to_vec();
+    let opening = wire::Link::opening(&line);
+    assert!(!hears(&mut bench, opening));
+    assert!(hears(&mut bench, &line[opening.len()..]));
+    assert_eq!(state(&mut bench), UnitState::Locked);
 }

@@ -4,7 +4,7 @@ use wire::Nonce;
 use wire::frame::{self, Decoder, LINE_MAX};
 use wire::message::{Facts, Installed, Proved, Refusal, Reply, Request, UnitState};
 use wire::proof::{Boots, RECEIPT_MAX, ReadBack, receipt};
-use wire::{PROTOCOL_FIRST, PROTOCOL_INSTALL};
+use wire::{PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS};
 
 use crate::bench::DEVICE;
 
@@ -107,6 +107,14 @@ fn requests() {
     };
     request("request.install", &install);
     request("request.report", &Request::Report { nonce: nonce() });
+    let (beginning, ending) = bundle.split_at(400);
+    let parts = Request::InstallParts {
+        nonce: nonce(),
+        device_id: &DEVICE,
+        ending,
+        beginning,
+    };
+    request("request.install-parts", &parts);
 }
 
 #[test]
@@ -128,11 +136,12 @@ fn replies() {
         protocol: PROTOCOL_FIRST,
     };
     reply("reply.facts-blank", &Reply::Facts(facts));
-    let second = Facts {
-        protocol: PROTOCOL_INSTALL,
-        ..facts
-    };
-    reply("reply.facts-second", &Reply::Facts(second));
+    for (name, protocol) in [
+        ("reply.facts-second", PROTOCOL_INSTALL),
+        ("reply.facts-third", PROTOCOL_PARTS),
+    ] {
+        reply(name, &Reply::Facts(Facts { protocol, ..facts }));
+    }
     let loaded = Facts {
         macs: &[],
         revision: None,

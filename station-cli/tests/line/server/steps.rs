@@ -171,7 +171,7 @@ impl Books {
             attempt,
             password,
             salt: Salt::from_bytes(salt),
-            chain: vec![vec![0x30; 420], vec![0x31; 400]],
+            chain: vec![vec![0x30; 420], vec![self.issuer; 400]],
             key,
         };
         let bytes = bundle.encode().unwrap();
