@@ -168,8 +168,17 @@ where
         issued: Issued,
         locked: bool,
     ) -> Result<Begin, Failure> {
-        if let Some(made_under) = issued.product_sha256 {
-            same_definition(made_under, &self.product_sha256)?;
+        match issued.product_sha256 {
+            Some(made_under) => same_definition(made_under, &self.product_sha256)?,
+            // On record since before that was kept: nobody knows which profile was meant.
+            None if self.way.is_some() && !locked => {
+                claim.write(Open {
+                    issued: None,
+                    ..open
+                })?;
+                return Ok(Begin::Issue);
+            }
+            None => {}
         }
         self.stage(Stage::Issue);
         let request = v1::ResumeRequest {
@@ -235,7 +244,15 @@ where
         let proof = reply.proof.take();
         let credential = Credential::read(open.clone(), reply)?;
         let mut product_sha256 = None;
-        // Older servers give none, nor does one whose checkpoint is still due.
+        // Older servers give none, nor does one whose checkpoint is still due. A unit that is spoken to
+        // as a profile says waits for it: the profile has to be the one that the log names. Without a
+        // ticket the next issue withdraws this attempt.
+        if proof.is_none() && self.way.is_some() {
+            let message =
+                "it has not proven yet what it recorded: nothing is written before".to_owned();
+            let reason = None;
+            return Err(CallError::Unavailable { reason, message }.into());
+        }
         if let Some(proof) = proof {
             let step = self.desk.step(&About::of(&open, credential.attempt));
             let seen = self.desk.home.seen();

@@ -1,8 +1,9 @@
 //! How the units of an order are spoken to, and that the log says the same.
 //!
 //! The server hands the device profile out with the order. It is believed because it stands in the
-//! product's definition, whose digest the order names; and a credential, issued, leased or resumed,
-//! is written only when its entry, proven to be in the log, was made under that digest (see `begin`).
+//! product's definition, whose digest the order names; and by it a credential, issued, leased or
+//! resumed, is written only when its entry, proven to be in the log, was made under that digest (see
+//! `begin`). A server that leaves the proof of an issue out is waited for.
 //! So a server cannot have one unit spoken to in another way than everybody reads in the log.
 
 use std::sync::Arc;

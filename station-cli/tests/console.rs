@@ -143,7 +143,15 @@ mod tests {
 
     /// One run with a profile; what came of it, and the unit.
     async fn run(profile: &str, kind: Kind, reset: Reset) -> (Line, Report, Fixture) {
-        let line = Line::new();
+        run_on(Line::new(), profile, kind, reset).await
+    }
+
+    async fn run_on(
+        line: Line,
+        profile: &str,
+        kind: Kind,
+        reset: Reset,
+    ) -> (Line, Report, Fixture) {
         line.server.books().profile = profile.to_owned();
         let port = Fixture(Arc::new(Mutex::new(Place {
             unit: ConsoleUnit::new(kind, 0x0011_2233_4455_6677, 1),
@@ -195,6 +203,29 @@ mod tests {
         let place = port.0.lock().unwrap();
         assert_eq!((writes(&place), place.unit.boots), (2, 2));
         assert_eq!(place.unit.holds("not_stored"), None);
+    }
+
+    /// A server that shows another profile than it records would leave the proof out.
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_by_a_profile_that_the_log_is_not_proven_to_name() {
+        let profile = Profile::shipped("u-boot").unwrap();
+        let line = Line::new();
+        line.server.books().unproven = true;
+        let (line, report, port) = run_on(line, profile, Kind::UBoot, Reset::WithPort).await;
+        assert_eq!(report.reason, Some("NO_SERVER"), "{report}");
+        assert_eq!(
+            (writes(&port.0.lock().unwrap()), line.printed("A47")),
+            (0, 0)
+        );
+        assert_eq!(line.state("A47"), Some(State::Issued));
+        line.server.books().unproven = false;
+        let (line, report, _) = run_on(line, profile, Kind::UBoot, Reset::WithPort).await;
+        assert_eq!(report.outcome, Outcome::Sealed, "{report}");
+        assert_eq!(
+            line.server.books().given.len(),
+            2,
+            "the first was withdrawn"
+        );
     }
 
     #[tokio::test(start_paused = true)]

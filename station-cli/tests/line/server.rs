@@ -94,6 +94,8 @@ pub struct Books {
     pub lies: bool,
     /// Records issues under another definition than the order's, and proves them.
     pub other_definition: bool,
+    /// Proves no issue.
+    pub unproven: bool,
     pub station: StationName,
 }
 
@@ -167,6 +169,7 @@ impl Memory {
             lies: false,
             profile: String::new(),
             other_definition: false,
+            unproven: false,
             station: StationName::parse(station).unwrap(),
         })))
     }

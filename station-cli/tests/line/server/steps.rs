@@ -118,7 +118,7 @@ impl Books {
         random().fill(&mut ticket).unwrap();
         self.tickets.insert(ticket.clone(), self.given.len() - 1);
         v1::IssueResponse {
-            proof: self.other_definition.then(|| self.prove(index)),
+            proof: (!self.unproven).then(|| self.prove(index)),
             attempt: attempt.0,
             bundle: bytes.expose(<[u8]>::to_vec),
             ticket,
