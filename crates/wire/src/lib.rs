@@ -19,6 +19,7 @@ extern crate std;
 pub mod console;
 mod fields;
 pub mod frame;
+mod limits;
 pub mod message;
 #[cfg(feature = "station")]
 pub mod profile;

@@ -8,6 +8,7 @@
 //! Deliberately absent: sending a bundle back, unlocking, time. Secrets are overwritten in the
 //! buffers here, though flash holds them in clear: that is what the unit is for.
 
+mod held;
 mod install;
 mod silicon;
 mod store;
@@ -15,14 +16,14 @@ mod store;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::fields::Fields;
 use crate::frame::{self, Decoder, Frame, LINE_MAX, UNASKED};
 use crate::message::{
     BUNDLE_MAX, Facts, Nonce, PROTOCOL_PARTS, PUBLIC_KEY_MAX, Proved, Refusal, Reply, Request,
-    SIGNATURE_MAX, TEXT_MAX, UnitState,
+    SIGNATURE_MAX, UnitState,
 };
 use crate::proof::{RECEIPT_MAX, ReadBack, receipt};
 
+use held::{Held, held};
 pub use silicon::{Identity, SigningKey, Silicon};
 pub use store::{FLASH_SIZE, Flash, PAGE, WRITE_ALIGN};
 use store::{FlashFailed, Found, Marker, Store};
@@ -343,26 +344,6 @@ struct Shown {
     public_key: Option<usize>,
 }
 
-/// What a unit reads of its bundle; certificates are for whoever connects later.
-struct Held<'a> {
-    serial: &'a str,
-    attempt: u32,
-    password: &'a [u8],
-    key: Option<&'a [u8]>,
-}
-
-impl<'a> Held<'a> {
-    fn read(bundle: &'a [u8]) -> Option<Held<'a>> {
-        let fields = Fields::decode(bundle)?;
-        (fields.number(0)? == 1).then_some(Held {
-            serial: fields.text(1, 1..=TEXT_MAX)?,
-            attempt: fields.number(2)?,
-            password: fields.bytes(3, 1..=TEXT_MAX)?,
-            key: fields.optional(6, fields.bytes(6, 1..=BUNDLE_MAX))?,
-        })
-    }
-}
-
 /// The marker of a bundle that is there to the last bit.
 fn whole(found: &Found) -> Option<Marker> {
     match found.state {
@@ -377,15 +358,6 @@ fn committed(found: &Found) -> Result<Marker, Refusal> {
         Some(_) => Refusal::Damaged,
         None => Refusal::NotLoaded,
     })
-}
-
-fn held<'a, F: Flash>(
-    store: &Store<F>,
-    found: &Found,
-    buffer: &'a mut [u8; BUNDLE_MAX],
-) -> Result<Held<'a>, Refusal> {
-    let bundle = store.bundle(&committed(found)?, buffer)?;
-    Held::read(bundle).ok_or(Refusal::BadBundle)
 }
 
 /// SHA-256 of a password as people mean it: capitals, O as 0, I and L as 1, no hyphens.

@@ -7,8 +7,8 @@
 //! machine, so a slow disk or a busy processor shows. Speeds and numbers of slots alternate within
 //! each round, so that all see the same machine.
 //!
-//! *Server* is what of a cycle goes by while nothing is asked of the unit: the server's calls, and the
-//! journal that goes ahead of them. A *turn* is one answer of the unit that the station waited for, and a
+//! *Server* is the server's calls, and the journal that goes ahead of them; some of it goes by while bytes
+//! travel that do not depend on the answer. A *turn* is one answer of the unit that the station waited for, and a
 //! *resend* one more than the fewest of any cycle: all do the same, so something was asked for again.
 //!
 //! *From memory* is the same station with the same units and a server that answers at once, in the same

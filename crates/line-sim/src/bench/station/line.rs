@@ -20,7 +20,7 @@ use crate::unit::{LineCounts, SimUnit, SimUnitConfig};
 pub(super) struct Cycle {
     pub(super) took: Duration,
     pub(super) wire: Duration,
-    /// Of it, what went by while nothing was asked of the unit: each call, with the journal around it.
+    /// Of it, each call with the journal around it, whether or not bytes travelled meanwhile.
     pub(super) calls: [Duration; 4],
     pub(super) bytes: u64,
     pub(super) turns: u64,
