@@ -21,8 +21,8 @@ pub(super) struct Picture<'a> {
 /// The narrowest tile that says anything.
 const NARROW: usize = 18;
 /// Frames for which notices that have no room beside each other are shown before it is the next ones'
-/// turn: 3 s.
-const TURN: usize = 15;
+/// turn: 2 s.
+const TURN: usize = 10;
 /// Lines of who, what and what was said.
 const LINES: usize = 2;
 
