@@ -11,6 +11,7 @@ mod count;
 mod halt;
 mod mishap;
 mod operator;
+mod picture;
 mod shelf;
 mod stuck;
 mod terminal;

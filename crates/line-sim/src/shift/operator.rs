@@ -26,16 +26,6 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 pub(super) const LOOK: Duration = Duration::from_millis(300);
 /// The network stays away so much longer than it was cut, when nothing has come of it yet.
 const LONGER: Duration = Duration::from_secs(60);
-/// What stands on a screen that is kept, once it is drawn.
-const DRAWN: [(&str, &str); 7] = [
-    ("put-back", "PUT BACK"),
-    ("offline", " LEFT"),
-    ("paper-out", "CHECK PAPER AND PRINTER"),
-    ("wrong-product", "WRONG PRODUCT"),
-    ("swapped", "E-205"),
-    ("same-unit", "SAME UNIT"),
-    ("labels-swapped", "<->"),
-];
 
 /// One person, with the shelf of units before them.
 pub(super) struct Operator<'a> {
@@ -194,24 +184,6 @@ impl Operator<'_> {
 
     pub(super) fn meet(&mut self, what: &'static str) {
         *self.met.entry(what).or_default() += 1;
-    }
-
-    /// Keeps what is on the screen once it is drawn, or what is there instead; the newest of each
-    /// name.
-    pub(super) fn picture(&self, name: &str) -> Result<()> {
-        let drawn = DRAWN.iter().find(|(screen, _)| *screen == name);
-        let give_up = Instant::now() + ANSWER;
-        let screen = loop {
-            self.halt.pause(TICK)?;
-            let screen = self.terminal.screen()?;
-            if drawn.is_none_or(|(_, words)| screen.contains(words)) || Instant::now() > give_up {
-                break screen;
-            }
-        };
-        Ok(std::fs::write(
-            self.screens.join(format!("{name}.txt")),
-            screen,
-        )?)
     }
 
     /// Scans, and waits for what the station makes of it.
