@@ -10,6 +10,7 @@
 pub mod cli;
 mod fault;
 mod generator;
+mod memory;
 mod model;
 mod names;
 mod server;
@@ -17,6 +18,7 @@ mod session;
 mod store_file;
 
 pub use fault::Fault;
+pub use memory::keep_to_itself;
 pub use model::{Audit, Model, Tries};
 pub use server::{Handle, ServeError, Server, connector};
 pub use store_file::{OpenError, Opened, SystemRandomness, open_or_create};

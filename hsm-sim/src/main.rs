@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    hsm_sim::cli::run(std::env::args_os())
+fn main() -> std::io::Result<ExitCode> {
+    hsm_sim::keep_to_itself()?;
+    Ok(hsm_sim::cli::run(std::env::args_os()))
 }

@@ -28,7 +28,7 @@ use crate::line::Line;
 const GRACE_MS: i64 = 600_000;
 
 /// Most leases that one chore voids: what one station may hold. The next chore does the rest.
-const VOIDED_AT_ONCE: u32 = 256;
+const VOIDED_AT_ONCE: u32 = traveler::LEASES_HELD_MAX;
 
 /// How often a return looks again when leases end under its hands.
 const LOOKS: u32 = 4;

@@ -38,6 +38,7 @@ mod labels;
 mod lease;
 mod line;
 mod lint;
+mod memory;
 pub mod offline;
 mod operators;
 mod orders;
@@ -58,3 +59,5 @@ pub mod tls;
 mod turns;
 mod watch;
 mod withdraw;
+
+pub use memory::keep_to_itself;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    provisioner::cli::main(std::env::args_os())
+fn main() -> std::io::Result<ExitCode> {
+    provisioner::keep_to_itself()?;
+    Ok(provisioner::cli::main(std::env::args_os()))
 }

@@ -17,7 +17,7 @@ use crate::outbox::About;
 use crate::port::Port;
 use crate::provision::Run;
 use crate::seams::{Labels, Progress, Scanner, Stage};
-use crate::settle::{Fate, Standing, device_id_bytes};
+use crate::settle::{Fate, device_id_bytes};
 use crate::way::same_definition;
 
 /// What there is to do for a unit that was greeted.
@@ -197,44 +197,6 @@ where
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Why a unit is locked that this station has no ticket for. It is called done only when the
-    /// server says that this silicon was sealed at this attempt.
-    pub(crate) async fn locked_before(&mut self, facts: &Facts) -> Result<Failure, Failure> {
-        let Some(held) = &facts.held else {
-            return Ok(Failure::NotKnownHere { held: None });
-        };
-        let serial = held.serial.clone();
-        if let Some(done) = self.sealed_here(&serial, held.attempt, facts)? {
-            return Ok(done);
-        }
-        let in_hand = self.desk.home.journal().open()?;
-        let this = |open: &Open| (&open.serial, &open.device_id) == (&serial, &facts.device_id);
-        if serial != self.job.serial && in_hand.iter().any(this) {
-            return Ok(Failure::OtherSerial { serial });
-        }
-        Ok(match self.desk.standing(&serial).await? {
-            Standing::Known {
-                state,
-                attempt,
-                device_id,
-                station,
-                ..
-            } if device_id == facts.device_id && attempt >= held.attempt => match state {
-                State::Sealed if attempt == held.attempt => {
-                    Failure::SameUnit { held: Some(serial) }
-                }
-                State::Issued | State::Loaded if attempt == held.attempt => {
-                    match station == *self.desk.home.station() {
-                        true => Failure::NotInJournal { serial, attempt },
-                        false => Failure::AtOtherStation { serial, station },
-                    }
-                }
-                _ => Failure::LockedWithdrawn { serial },
-            },
-            _ => Failure::NotKnownHere { held: Some(serial) },
-        })
     }
 
     /// Asks for a credential. What is on disk goes ahead of what it announces, twice.

@@ -112,6 +112,12 @@ pub enum Failure {
         /// The serial it says it holds.
         held: Option<Serial>,
     },
+    /// Locked, and nobody can be asked now whether it is done.
+    #[error("the unit is locked as {serial}; without the server nobody knows whether it is done")]
+    NotKnownNow {
+        /// Its serial.
+        serial: Serial,
+    },
     /// It was locked, and a unit with its id that is not locked stands in its place.
     #[error(
         "{serial} was locked before, and is not now: this is not the same unit, or a broken one"
@@ -318,6 +324,8 @@ impl Failure {
                 row(Refused, "OTHER_STATION", "IN WORK AT ANOTHER STATION", "take it there"),
             Failure::NotKnownHere { .. } =>
                 row(Stop, "NOT_KNOWN_HERE", "UNIT NOT KNOWN HERE", "put it aside, call the lead"),
+            Failure::NotKnownNow { .. } =>
+                row(Refused, "NOT_KNOWN_NOW", "LOCKED, NOT KNOWN WITHOUT SERVER", "put it aside, try it again when the server is back"),
             Failure::Unlocked { .. } =>
                 row(Stop, "NOT_LOCKED_ANY_MORE", "UNIT IS NOT THE SAME", "put it aside, call the lead"),
             Failure::NothingOpen { .. } =>

@@ -12,6 +12,8 @@
 //! lease/           credentials for the hours without a network, encrypted
 //! outbox/          what the server has yet to hear of them
 //! labels/          labels to print, unless another folder is named
+//! slots.toml       what stands at the bench, written by a person; only shifts need it
+//! tools.toml       which makers' tools this station runs, written by a person
 //! ```
 
 use std::io;

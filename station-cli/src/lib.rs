@@ -32,6 +32,7 @@ mod journal;
 mod lease;
 mod link;
 mod load;
+mod locked;
 mod log;
 mod memory;
 mod offline;

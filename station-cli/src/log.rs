@@ -25,7 +25,7 @@ use tlog::{
     verify_inclusion,
 };
 use tokio::runtime::Handle;
-use traveler::{Entry, Event, State, Step, Timestamp};
+use traveler::{Attempt, DeviceId, Entry, Event, Serial, State, Step, Timestamp};
 
 use crate::durable;
 use crate::proven::{Kept, ProvenEntries};
@@ -74,6 +74,17 @@ impl<'a> Seen<'a> {
     /// What was proven to this station.
     pub(crate) fn proven(&self) -> ProvenEntries {
         ProvenEntries::beside(&self.path)
+    }
+
+    /// Where a silicon stands under a serial, from an attempt on, as far as this station knows by itself.
+    pub(crate) fn newest_of(
+        &self,
+        serial: &Serial,
+        device_id: &DeviceId,
+        from: Attempt,
+    ) -> Result<Option<(Attempt, State)>, LogError> {
+        let newest = self.proven().newest(serial, device_id, from);
+        newest.map_err(|e| self.io(e))
     }
 
     /// The newest log this station has seen, to be held against what the server shows next.

@@ -4,15 +4,15 @@
 //! conversation that was recorded (see [`trial`]); `new` writes out one that comes with the station,
 //! to begin from. Facts go to standard output, words to standard error, as everywhere.
 
+mod new;
 mod trial;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use wire::profile::{Driver, Profile, SHIPPED, Script, Step};
+use wire::profile::{Driver, Profile, Script, Step};
 
 use self::trial::TrialArgs;
 use crate::cli::{Format, print, say};
@@ -37,7 +37,7 @@ enum ProfileVerb {
     Test(TrialArgs),
     /// Write out a profile that comes with the station, to begin from.
     New {
-        /// Which: at-modem, linux-login, u-boot or zephyr-shell.
+        /// Which: at-modem, linux-login, u-boot, zephyr-shell; exec-example, with a tool beside it.
         #[arg(long, value_name = "NAME")]
         from: String,
         /// Where to [default: standard output]; a file that is there is left alone.
@@ -58,7 +58,7 @@ pub(crate) async fn run(args: ProfileArgs) -> anyhow::Result<u8> {
     match args.verb {
         ProfileVerb::Check { file, format } => check(&file, format.format),
         ProfileVerb::Test(args) => trial::run(args).await,
-        ProfileVerb::New { from, out } => new(&from, out.as_deref()),
+        ProfileVerb::New { from, out } => new::new(&from, out.as_deref()),
     }
 }
 
@@ -137,37 +137,6 @@ fn words(profile: &Profile) -> String {
     )
 }
 
-fn new(from: &str, out: Option<&Path>) -> anyhow::Result<u8> {
-    let Some(text) = Profile::shipped(from) else {
-        let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-        bail!(
-            "there is no profile `{from}`: choose one of {}",
-            names.join(", ")
-        );
-    };
-    match out {
-        None => std::io::stdout().lock().write_all(text.as_bytes())?,
-        Some(path) => {
-            let file = std::fs::File::options()
-                .write(true)
-                .create_new(true)
-                .open(path);
-            let mut file = file.with_context(|| {
-                format!(
-                    "{} cannot be made: choose another name with --out",
-                    path.display()
-                )
-            })?;
-            file.write_all(text.as_bytes())?;
-            say(&format!(
-                "{}: change its name and its lines, then station-cli profile check it",
-                path.display()
-            ));
-        }
-    }
-    Ok(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,23 +155,5 @@ mod tests {
         assert_eq!(json["parts"], json!(["password", "serial", "attempt"]));
         assert_eq!(json["steps"]["write"]["lines"], 3);
         assert!(read(Path::new("no-such-profile")).is_err());
-    }
-
-    #[test]
-    fn a_profile_to_begin_from_overwrites_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mine.toml");
-        assert_eq!(new("u-boot", Some(&path)).unwrap(), 0);
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            Profile::shipped("u-boot").unwrap()
-        );
-        assert!(new("u-boot", Some(&path)).is_err());
-        assert!(
-            new("uboot", None)
-                .unwrap_err()
-                .to_string()
-                .contains("zephyr-shell")
-        );
     }
 }

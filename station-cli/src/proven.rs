@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use fs4::fs_std::FileExt;
 use serde::{Deserialize, Serialize};
 use tlog::EntryProof;
+use traveler::{Attempt, DeviceId, Entry, Serial, State};
 
 use crate::durable;
 use crate::together::Together;
@@ -39,6 +40,16 @@ impl Kept {
             entry: std::str::from_utf8(entry).ok()?.to_owned(),
             proof: proof.to_string(),
         })
+    }
+}
+
+/// How far in its attempt a state is.
+fn far(state: State) -> u8 {
+    match state {
+        State::Issued => 0,
+        State::Loaded => 1,
+        State::Sealed => 2,
+        State::Voided | State::Rework | State::Scrapped => 3,
     }
 }
 
@@ -83,6 +94,37 @@ impl ProvenEntries {
         }
         file.write_all(&bytes)?;
         file.sync_data()
+    }
+
+    /// Where this silicon stands under this serial, from this attempt on, as far as it was proven to
+    /// this station: what another did with it since is not known here.
+    pub(crate) fn newest(
+        &self,
+        serial: &Serial,
+        device_id: &DeviceId,
+        from: Attempt,
+    ) -> io::Result<Option<(Attempt, State)>> {
+        let mut newest: Option<(Attempt, State)> = None;
+        self.each(|kept| {
+            // Most are of others, and are not taken apart.
+            if !kept.entry.contains(serial.as_str()) {
+                return Ok(());
+            }
+            let entry = Entry::from_bytes(kept.entry.as_bytes()); // or of a newer server
+            let step = entry.as_ref().ok().and_then(|entry| entry.event.step());
+            if let Some((step, state)) = step
+                && (&step.serial, &step.device_id) == (serial, device_id)
+                && step.attempt >= from
+            {
+                // A repeat is proven late.
+                let before = newest.map(|(attempt, state)| (attempt, far(state)));
+                if before <= Some((step.attempt, far(state))) {
+                    newest = Some((step.attempt, state));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(newest)
     }
 
     /// Hands out all that are kept, the oldest first.

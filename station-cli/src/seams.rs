@@ -36,11 +36,11 @@ pub enum Stage {
     Greet,
     /// Asking the server for a credential.
     Issue,
-    /// Writing it.
+    /// Writing it; of a native unit that knows install, all of write, reset and proof.
     Load,
-    /// Resetting the unit.
+    /// Resetting the unit, where the station asks for that.
     Reset,
-    /// Reading back.
+    /// Reading back, where the station does it or asks for it.
     Prove,
     /// Handing the receipt over.
     Confirm,

@@ -5,6 +5,7 @@
 //! Nothing in it may wait for a slot, a server or a printer. Whatever dies here, the journal knows
 //! what was in work, and the next start asks for it.
 
+mod burst;
 mod card;
 mod clock;
 mod codes;
@@ -33,7 +34,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use traveler::OrderId;
@@ -46,7 +46,6 @@ use crate::home::Home;
 use crate::lease::Standing;
 use crate::printer::PrinterArgs;
 use crate::settle::Desk;
-use crate::sync::sync;
 
 pub(crate) use mask::Check;
 
@@ -54,11 +53,12 @@ use codes::Codes;
 use ends::Ends;
 use events::Events;
 use floor::{Do, Floor, SlotEvent};
+use lookout::Outlook;
 use scan::Scan;
 use scanner::{Line, Quiet};
 use show::Show;
 use slots::{ScannerAt, Slots};
-use start::{alone, ask, floor, link, workers};
+use start::{alone, ask, does_not_begin, floor, link, settle, workers};
 use words::{Language, Words};
 use worker::{News, Order, Worker};
 
@@ -114,25 +114,20 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
         quiet.obey_keys();
     }
     let server = Server::of(&home)?;
-    // A server that is away is no reason not to begin: the journal says what has to come back.
-    let _ = sync(&home, &server, Patience(SYNC_WITHIN), None).await;
-    put_all_away(&home);
     let link = link(&home, &server, &args.order).await?;
+    settle(&home, &server, &link).await;
+    put_all_away(&home);
     let asked = ask(&home, server, &link, &args.order).await;
 
     let words = Words::of(args.language.unwrap_or(slots.language));
     let json = args.format.format == Format::Json;
-    if let Err(error) = &asked {
-        // No screen for it: that would be gone at once, and its reason stands below it.
-        let mut events = Events::open(json, args.events.as_deref())?;
-        events.tell(
-            Duration::ZERO,
-            "end",
-            &json!({ "code": exit_code(error), "open": 0 }),
-        );
-        events.end();
-    }
-    let asked = asked?;
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(failure) => {
+            let events = Events::open(json, args.events.as_deref())?;
+            return Ok(does_not_begin(&failure, &args.order, &words, events));
+        }
+    };
     let show = Show::open(&args, &home, words, slots.sound.clone(), json)?;
     let (news, heard) = mpsc::unbounded_channel();
     watch_panics(news.clone());
@@ -140,6 +135,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
     let (of, to) = (args.order.clone(), news.clone());
     lookout::start(Arc::clone(&home), of, Arc::clone(&link), to, end)
         .context("the lookout cannot be started")?;
+    let outlook = Outlook::at_start(&home, &args.order, &link)?;
     let mut floor = floor(&args.order, &slots);
     if let Err(reason) = asked {
         floor.unasked(reason);
@@ -162,7 +158,7 @@ pub(crate) async fn run(args: ShiftArgs) -> anyhow::Result<u8> {
         home,
         show,
     };
-    let code = shift.work(heard).await;
+    let code = shift.work(heard, outlook).await;
     let _ = std::panic::take_hook();
     if let Err(error) = &code {
         // Whoever reads the events learns it too.
@@ -199,10 +195,16 @@ struct Shift {
 }
 
 impl Shift {
-    async fn work(&mut self, mut news: mpsc::UnboundedReceiver<News>) -> anyhow::Result<u8> {
+    async fn work(
+        &mut self,
+        mut news: mpsc::UnboundedReceiver<News>,
+        outlook: Outlook,
+    ) -> anyhow::Result<u8> {
         let open = self.home.journal().open().map_err(Failure::from)?;
         self.floor.replay(&open);
         self.show.begin(self.now(), self.slots.slots.len());
+        // What the start found is seen with the first picture, not after another look.
+        self.hear(News::Outlook(outlook));
         let mut scans = scanner::listen(&self.slots.scanner);
         let mut frames = interval(FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -238,7 +240,10 @@ impl Shift {
 
     fn scanned(&mut self, line: Line) {
         let scan = match line {
-            Line::Scan(text) => self.slots.reading.tell(&text),
+            Line::Scan { text, behind } => match self.slots.reading.tell(&text) {
+                scan if behind => scan.behind(),
+                scan => scan,
+            },
             Line::TooLong => Scan::Unknown,
             Line::Etx => return,
             Line::Here(here) => {

@@ -1,4 +1,5 @@
-//! A seal that two people break at the bench: rework, scrap, and what is left alone.
+//! A sealed unit at the bench: two people break its seal for rework or scrap, what is left alone, and
+//! how it is known again.
 
 #[cfg(test)]
 #[expect(
@@ -175,5 +176,51 @@ mod tests {
         let failure = broken(&line, UNIT, true).await.unwrap_err();
         assert_eq!(failure.advice().reason, "NO_SERVER");
         assert_eq!(line.outbox("A47"), "");
+    }
+
+    /// Finished, heard by the server, and put in again while that is away: nobody waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_finished_unit_is_known_again_without_the_server() {
+        let mut line = offline(&["A47", "A48"]).await;
+        line.run("A47").await;
+        line.server.books().away = false;
+        upload(&line).await.unwrap();
+        assert_eq!(
+            (line.state("A47"), line.outbox("A47")),
+            (Some(State::Sealed), String::new())
+        );
+        line.server.books().away = true;
+        let report = line.run("A48").await;
+        assert_eq!(
+            (report.reason, report.exit_code()),
+            (Some("SAME_UNIT"), 2),
+            "{report}"
+        );
+        assert_eq!((line.held(), line.journal().len()), (vec!["A48".into()], 0));
+        // Of one that another bench sealed nobody knows now, and of one that two gave up everybody.
+        let proven = line.home.dir().join("proven.jsonl");
+        let known = std::fs::read_to_string(&proven).unwrap();
+        std::fs::remove_file(&proven).unwrap();
+        let report = line.run("A48").await;
+        assert_eq!(
+            (report.reason, report.exit_code()),
+            (Some("NOT_KNOWN_NOW"), 2),
+            "{report}"
+        );
+        std::fs::write(&proven, known).unwrap();
+        line.server.books().away = false;
+        broken(&line, UNIT, true).await.unwrap();
+        line.server.books().away = true;
+        let report = line.run("A48").await;
+        assert_eq!(report.reason, Some("LOCKED_WITHDRAWN"), "{report}");
+        line.server.books().away = false;
+        let report = line.run("A48").await;
+        assert_eq!(
+            report.reason,
+            Some("LOCKED_WITHDRAWN"),
+            "as the server says"
+        );
+        assert_eq!(line.held(), ["A48"], "no second secret");
+        line.check();
     }
 }

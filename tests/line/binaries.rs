@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 use serde_json::Value;
 
 /// No command of these tests takes longer, on the slowest machine.
@@ -171,6 +172,22 @@ pub(crate) fn until<T>(within: Duration, mut look: impl FnMut() -> Option<T>) ->
         }
         std::thread::park_timeout(TICK);
     }
+}
+
+/// The processes that a process has started from its first thread, and not waited for.
+pub(crate) fn children_of(process: &Child) -> Vec<Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", process.id()); // proc(5)
+    let numbers = std::fs::read_to_string(path).unwrap();
+    let pids = numbers.split_whitespace().map(|one| one.parse().unwrap());
+    pids.map(|one| Pid::from_raw(one).unwrap()).collect()
+}
+
+/// Whether a process ends, some time after what it ran for. Dead is enough, where nobody collects what
+/// is left of it (state Z of proc(5)).
+pub(crate) fn ends(process: Pid) -> bool {
+    let stat = format!("/proc/{}/stat", process.as_raw_nonzero());
+    let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+    until(WITHIN, || (!runs()).then_some(())).is_some()
 }
 
 /// What a file holds, as far as it is text.

@@ -8,19 +8,21 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::binaries::{Done, WITHIN, binaries, end_of, run, run_with, text_of, until};
+use crate::binaries::{
+    Done, WITHIN, binaries, children_of, end_of, ends, run, run_with, text_of, until,
+};
 use crate::site::{Count, LABELLED, Site, text};
 use crate::units::{flash, scan};
 
 /// A program that runs beside the script, as with `&` in a shell; never longer than its test.
-struct Beside {
+pub(crate) struct Beside {
     child: Child,
     out: PathBuf,
 }
 
 impl Beside {
     /// Starts it, and waits until it has said its first line on stdout.
-    fn start(program: &Path, arguments: &[&str], out: PathBuf) -> Beside {
+    pub(crate) fn start(program: &Path, arguments: &[&str], out: PathBuf) -> Beside {
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -36,12 +38,12 @@ impl Beside {
         beside
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&text_of(&self.out)).unwrap()
     }
 
     /// As Control-C would; gives the exit code.
-    fn interrupt(mut self) -> Option<i32> {
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
         end_of(&mut self.child)
     }
@@ -326,4 +328,27 @@ fn a_load_seals_every_unit_and_says_what_it_cost() {
     // With a rate, 40 units take what the clock says and not less.
     let paced = load(&["--rate", "40"]).ok().json();
     assert!(paced["seconds"].as_f64().unwrap() >= 39.0 / 40.0, "{paced}");
+}
+
+#[test]
+fn a_load_that_is_killed_leaves_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("load");
+    let mut load = Command::new(&binaries().line_sim)
+        .args(["load", "--units", "1000000", "--data"])
+        .arg(&data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let listens = || data.join("provisioner/listening").exists().then_some(());
+    assert!(until(WITHIN, listens).is_some(), "no server");
+    let others = children_of(&load);
+    assert!(others.len() > 1, "a server and its guard");
+    load.kill().unwrap();
+    assert_eq!(end_of(&mut load), None);
+    for process in others {
+        assert!(ends(process), "{process:?} runs");
+    }
 }

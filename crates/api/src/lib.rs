@@ -13,8 +13,8 @@ mod reason;
 pub use break_seal::BreakSealCall;
 pub use in_use::InUse;
 pub use parse::{
-    BadRequest, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, ReprintCall, ResumeCall,
-    ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
+    BadRequest, ConfirmCall, IssueCall, LEASES_PER_CALL, LeaseCall, RETURNS_PER_CALL, ReprintCall,
+    ResumeCall, ReturnLeaseCall, SealCall, SignedReceipt, SpendCall, Target, VoidCall,
 };
 pub use reason::{DOMAIN, Reason};
 

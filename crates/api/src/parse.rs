@@ -10,7 +10,7 @@ use traveler::{
 
 mod lease;
 
-pub use lease::{LEASES_PER_CALL, LeaseCall, ReturnLeaseCall, SpendCall};
+pub use lease::{LEASES_PER_CALL, LeaseCall, RETURNS_PER_CALL, ReturnLeaseCall, SpendCall};
 
 use crate::v1;
 

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
-use traveler::DeviceId;
 
 use crate::bench::{self, Bench};
 use crate::load::{self, Plan};
 use crate::printer::verb;
-use crate::unit::{SimUnit, SimUnitConfig};
-use crate::{demo, shift, softhsm};
+use crate::unit::verb::UnitArgs;
+use crate::{demo, shift, softhsm, unit};
 
 /// Runs a production line on this machine: no hardware, no network, no root.
 #[derive(Debug, Parser)]
@@ -114,23 +113,7 @@ enum Verb {
         out: PathBuf,
     },
     /// One simulated unit on a pty, until it is interrupted. Prints the port to open.
-    Unit {
-        /// The unit's flash; made when absent.
-        #[arg(long, value_name = "FILE")]
-        flash: PathBuf,
-        /// The silicon's own id, 8 to 64 hexadecimal digits.
-        #[arg(long, value_name = "HEX", default_value = "5100000000000001")]
-        device_id: DeviceId,
-        /// What it says it is.
-        #[arg(long, default_value = demo::MODEL)]
-        model: String,
-        /// Its hardware revision.
-        #[arg(long, default_value = demo::REVISION)]
-        revision: String,
-        /// Let the server mint a key, as for silicon that cannot make its own.
-        #[arg(long)]
-        no_key: bool,
-    },
+    Unit(UnitArgs),
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -205,34 +188,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             };
             runtime.block_on(shift::shift(plan, cli.format))
         }
-        Verb::Unit {
-            flash,
-            device_id,
-            model,
-            revision,
-            no_key,
-        } => {
-            let mut config = SimUnitConfig::new(flash, device_id, &model);
-            config.revision = Some(revision);
-            config.own_key = !no_key;
-            runtime.block_on(one_unit(config, cli.format))
-        }
+        Verb::Unit(unit) => runtime.block_on(unit::verb::run(unit, cli.format)),
     }
-}
-
-async fn one_unit(config: SimUnitConfig, format: Format) -> Result<ExitCode> {
-    let device_id = config.device_id.to_string();
-    let unit = SimUnit::spawn(config)?;
-    let port = unit
-        .port()
-        .map(|port| port.display().to_string())
-        .unwrap_or_default();
-    let fact = serde_json::json!({ "port": port, "device_id": device_id });
-    print(format, &fact, &format!("{port}\n"));
-    say("the unit is powered; interrupt to cut its power");
-    tokio::signal::ctrl_c().await?;
-    unit.stop()?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints one fact in the form that was asked for.

@@ -7,6 +7,7 @@
 mod bench;
 pub mod cli;
 mod demo;
+mod guard;
 mod load;
 mod outcomes;
 mod printer;

@@ -270,6 +270,8 @@ impl Measured<'_> {
             };
             json!({ "p50": at(0.5), "p99": at(0.99), "p99_9": at(0.999), "max": at(1.0) })
         };
+        let written = after.written_kb.zip(before.written_kb);
+        let written = written.map(|(after, before)| after - before);
         let fact = json!({
             "ok": good,
             "units": plan.units,
@@ -285,7 +287,7 @@ impl Measured<'_> {
                 (after.entries - before.entries) as f64
                     / (after.batches - before.batches).max(1) as f64
             ),
-            "written_kb_per_unit": round(per_unit(after.written_kb - before.written_kb)),
+            "written_kb_per_unit": written.map(|kb| round(per_unit(kb))),
             "resident_mb": round(after.resident_kb as f64 / 1_024.0),
             "resident_peak_mb": round(after.peak_kb as f64 / 1_024.0),
             "sealed": sealed,
@@ -312,7 +314,7 @@ fn text(fact: &Value) -> String {
         "units      {} sealed of {} in {} s by {} clients: {} units/s\n\
          a unit     {}\n\
          its issue  {}\n\
-         server     {} ms of CPU a unit, {} kB written a unit, {} MB resident (peak {} MB)\n\
+         server     {} ms of CPU a unit, {} written a unit, {} MB resident (peak {} MB)\n\
          syncs      {} a unit: each batch is one, with {} entries in it\n\
          log        {} findings\n",
         fact["sealed"],
@@ -323,7 +325,9 @@ fn text(fact: &Value) -> String {
         spread("unit_ms"),
         spread("issue_ms"),
         fact["server_cpu_ms_per_unit"],
-        fact["written_kb_per_unit"],
+        fact["written_kb_per_unit"]
+            .as_f64()
+            .map_or_else(|| "unknown kB".to_owned(), |kb| format!("{kb} kB")),
         fact["resident_mb"],
         fact["resident_peak_mb"],
         fact["batches_per_unit"],

@@ -2,6 +2,15 @@
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    line_sim::cli::main(std::env::args_os())
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+fn main() -> std::io::Result<ExitCode> {
+    // No core file of it, nor of what it starts, with the passwords of its units. That others look into
+    // it is not forbidden: `station-cli doctor` says which process holds a port.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)?;
+    Ok(line_sim::cli::main(std::env::args_os()))
 }

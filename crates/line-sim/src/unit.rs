@@ -9,12 +9,14 @@
 
 mod chip;
 pub mod console;
+mod console_flash;
 mod console_port;
 mod image;
 mod life;
 mod pace;
 mod port;
 mod terminal;
+pub(crate) mod verb;
 
 use std::io;
 use std::os::unix::net::UnixStream;

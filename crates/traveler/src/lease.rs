@@ -4,12 +4,21 @@
 //! attempt at a unit: it has no device id and no state. `leased` opens it; `spent` says which unit
 //! it met and makes it an attempt like any other; `lease_voided` ends it without one.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, Digest, Fingerprint, GateRecord, KeyId, Mac, OperatorId, OrderId, Serial, Sku, Slot,
     StationName, Step, Timestamp,
 };
+
+/// Leases that one station may hold: what a bench uses up in a night, and what is exposed at most
+/// when it is stolen.
+pub const LEASES_HELD_MAX: u32 = 256;
+
+/// How long a lease may last, in seconds: a minute to half a day.
+pub const LEASE_LASTS_S: RangeInclusive<u32> = 60..=43_200;
 
 /// What identifies one lease: a [`Step`] without silicon.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -24,7 +24,7 @@ pub use ceremony::{Ceremony, CeremonyKey};
 pub use entry::{Change, Entry, Event, Step};
 pub use id::{DeviceId, Mac, OperatorId, OrderId, ParseIdError, Serial, Sku, Slot, StationName};
 pub use issued::{GateRecord, Issued, LabelProof};
-pub use lease::{LeaseStep, Leased, Spent};
+pub use lease::{LEASE_LASTS_S, LEASES_HELD_MAX, LeaseStep, Leased, Spent};
 pub use recovered::{Blocked, JournalUsed, LogRecovered, LostCheckpoint, Recovered};
 pub use rotation::IssuingRotation;
 pub use state::{Attempt, State};

@@ -65,7 +65,7 @@ impl Holder {
             order: order.to_owned(),
             serials,
             recipient: self.key.recipient().unwrap().to_bytes().to_vec(),
-            valid_s: 60,
+            valid_s: 3_600,
             operator: "OP-7".into(),
             seen_size: size,
         })
@@ -181,7 +181,7 @@ async fn a_leased_credential_meets_its_unit_and_is_sealed_like_any_other() {
         ["BM-000003", "BM-000001", "BM-000002"],
         "in the order asked"
     );
-    assert!((1..=60_000).contains(&(reply.expires_unix_ms - reply.now_unix_ms)));
+    assert!((1..=3_600_000).contains(&(reply.expires_unix_ms - reply.now_unix_ms)));
     assert_eq!(leased_and_returned(&town, &order).await, (3, 3, 0, 1));
 
     // Each is proven before it counts, and opens for nobody but the one who holds the key.

@@ -25,8 +25,9 @@ const FAULTS: [Fault; 6] = [
 ];
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How soon after its return the token has to be in use again.
-const BACK_WITHIN: Duration = Duration::from_secs(2);
+/// How soon after its return the token has to be in use again, on a machine with much else to do;
+/// `line-sim bench outage` has the figure.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 fn unit(number: u32) -> Unit {
     Unit {
@@ -152,13 +153,13 @@ async fn health_says_that_the_token_is_gone_and_that_it_is_back() {
     let refused = bench.issue(&order, &unit(1)).await;
     assert_eq!(reason(refused), Reason::HsmUnavailable);
     until(false).await;
+    // Nobody waits for the token's own time-out any more.
+    let asked = Instant::now();
     for _ in 0..20 {
-        let one = unit(1);
-        let refused = bench.issue(&order, &one);
-        // Sooner than the token's own time-out, which nobody waits for any more.
-        let refused = tokio::time::timeout(Duration::from_secs(4), refused).await;
-        assert_eq!(reason(refused.unwrap()), Reason::HsmUnavailable);
+        let refused = bench.issue(&order, &unit(1)).await;
+        assert_eq!(reason(refused), Reason::HsmUnavailable);
     }
+    assert!(asked.elapsed() < 20 * Duration::from_secs(2));
     town.fault(Fault::None);
     until(true).await;
     bench.issue(&order, &unit(1)).await.unwrap();

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::time::Duration;
 
-use api::{LEASES_PER_CALL, Reason, v1};
+use api::{LEASES_PER_CALL, RETURNS_PER_CALL, Reason, v1};
 use credential::LeaseKey;
 use traveler::{Attempt, Digest, Event, OperatorId, OrderId, Serial, Timestamp};
 
@@ -25,8 +25,6 @@ use crate::settle::Desk;
 use crate::told::is_of_the_station;
 use crate::way::way;
 
-/// As many as one call gives back (api: `ReturnLeaseRequest`).
-const RETURNS_PER_CALL: usize = 256;
 /// One call mints and signs for 32 units. It is not repeated: that would void what it has just brought.
 const LEASE_WITHIN: Duration = Duration::from_secs(60);
 

@@ -19,7 +19,7 @@ use crate::outbox::Upload;
 use crate::shift::{Check, check_of};
 
 /// As many as a station may hold: a rule of the ledger, said before the network is asked.
-const UNITS_MAX: u16 = 256;
+const UNITS_MAX: u32 = traveler::LEASES_HELD_MAX;
 /// Longest list of serials that is read, in bytes.
 const LIST_MAX: u64 = 64 * 1024;
 
@@ -70,7 +70,7 @@ fn valid(text: &str) -> Result<u32, String> {
     let seconds = number.parse::<u32>().ok();
     let seconds = seconds.and_then(|number| number.checked_mul(factor));
     seconds
-        .filter(|seconds| (60..=43_200).contains(seconds))
+        .filter(|seconds| traveler::LEASE_LASTS_S.contains(seconds))
         .ok_or_else(|| format!("{text} is not within 60s to 12h, as 90m or 2h"))
 }
 
@@ -291,7 +291,7 @@ fn listed(file: &Path) -> Result<Vec<Serial>> {
         all.push(serial);
     }
     ensure!(
-        (1..=usize::from(UNITS_MAX)).contains(&all.len()),
+        (1..=UNITS_MAX as usize).contains(&all.len()),
         "{name} has {} serials, a lease takes 1 to {UNITS_MAX}",
         all.len()
     );

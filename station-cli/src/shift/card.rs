@@ -117,6 +117,7 @@ pub(crate) fn of(reason: Option<&str>, outcome: Outcome) -> Card {
         "UNKNOWN_UNIT" => card(219, Action, Stay),
         "BAD_REQUEST" => card(220, Action, Stay),
         "NOTHING_OPEN" => card(221, Action, Stay),
+        "NOT_KNOWN_NOW" => card(223, Action, Stay).called("ASIDE"),
         // Green: a good unit. Where it is not known to be locked the journal calls it back.
         "SEALED_ALREADY" => card(222, Tone::Pass, Journal),
         // 3xx: the label.

@@ -14,12 +14,22 @@ pub(super) fn used(used: &Used) -> String {
     format!("{} {}", used.station, on_the_wall(used.since, now, &Local))
 }
 
+/// When a lease ends, within hours: `02:00`.
+pub(super) fn until(end: Timestamp) -> String {
+    time_of_day(end, &Local).unwrap_or_else(|| end.to_string())
+}
+
+fn time_of_day(at: Timestamp, zone: &impl TimeZone) -> Option<String> {
+    let utc = DateTime::from_timestamp_millis(at.unix_ms())?;
+    let at = utc.with_timezone(zone);
+    Some(format!("{:02}:{:02}", at.hour(), at.minute()))
+}
+
 fn on_the_wall(at: Timestamp, now_ms: i64, zone: &impl TimeZone) -> String {
     let local = |ms| DateTime::from_timestamp_millis(ms).map(|utc| utc.with_timezone(zone));
-    let Some(at) = local(at.unix_ms()) else {
+    let (Some(time), Some(at)) = (time_of_day(at, zone), local(at.unix_ms())) else {
         return at.to_string();
     };
-    let time = format!("{:02}:{:02}", at.hour(), at.minute());
     match local(now_ms).is_some_and(|now| now.date_naive() == at.date_naive()) {
         true => time,
         false => format!("{:02}-{:02} {time}", at.month(), at.day()),
@@ -44,5 +54,9 @@ mod tests {
         assert_eq!(shown(8, 1), "20:02");
         assert_eq!(shown(8, 5), "11-26 20:02", "past midnight there");
         assert_eq!(shown(13, 1), "01:02");
+        // A lease is of hours: its end needs no day.
+        let zone = FixedOffset::east_opt(14 * 3_600).unwrap();
+        let end = time_of_day(Timestamp::from_unix_ms(noon), &zone);
+        assert_eq!(end.as_deref(), Some("02:02"));
     }
 }

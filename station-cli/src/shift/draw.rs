@@ -20,6 +20,9 @@ pub(super) struct Picture<'a> {
 
 /// The narrowest tile that says anything.
 const NARROW: usize = 18;
+/// Frames for which notices that have no room beside each other are shown before it is the next ones'
+/// turn: 3 s.
+const TURN: usize = 15;
 /// Lines of who, what and what was said.
 const LINES: usize = 2;
 
@@ -89,17 +92,41 @@ fn head(picture: &Picture<'_>, words: &Words, width: usize) -> String {
         banner.order
     );
     let plain = Style::new().for_stderr().bold();
-    let Some((tone, said)) = &banner.notice else {
-        return plain.apply_to(fit(&what, width)).to_string();
+    let notices = banner.notices.iter().map(|(tone, said)| {
+        let notice = format!(" {} {} ", glyph::small(*tone), fill(words, said));
+        (*tone, truncate_str(&notice, width, "").into_owned())
+    });
+    let notices: Vec<(Tone, String)> = notices.collect();
+    let beside = width.saturating_sub(measure_text_width(&what) + 1);
+    let pages = pages(&notices, beside);
+    let page = match pages.len() {
+        0 => &[][..],
+        count => pages[picture.frame / TURN % count],
     };
-    let notice = format!(" {} {} ", glyph::small(*tone), fill(words, said));
-    let notice = truncate_str(&notice, width, "").into_owned();
-    let left = width - measure_text_width(&notice);
-    format!(
-        "{}{}",
-        plain.apply_to(fit(&what, left)),
-        paint(*tone).bold().apply_to(notice)
-    )
+    let used: usize = page.iter().map(|(_, text)| measure_text_width(text)).sum();
+    let mut line = plain.apply_to(fit(&what, width - used)).to_string();
+    for (tone, notice) in page {
+        line.push_str(&paint(*tone).bold().apply_to(notice).to_string());
+    }
+    line
+}
+
+/// Notices that are shown side by side: as many as fit `beside` who and what, and always one.
+fn pages(notices: &[(Tone, String)], beside: usize) -> Vec<&[(Tone, String)]> {
+    let mut pages = Vec::new();
+    let (mut from, mut used) = (0, 0);
+    for (at, (_, text)) in notices.iter().enumerate() {
+        let wide = measure_text_width(text);
+        if at > from && used + wide > beside {
+            pages.push(&notices[from..at]);
+            (from, used) = (at, 0);
+        }
+        used += wide;
+    }
+    if from < notices.len() {
+        pages.push(&notices[from..]);
+    }
+    pages
 }
 
 fn said(banner: &Banner, words: &Words, width: usize) -> String {
@@ -118,6 +145,7 @@ pub(super) fn fill(words: &Words, said: &Said) -> String {
         return format!("{} - {}", words.say(said.key), words.say(&said.serial));
     }
     let text = words.fill(said.key, &said.serial, said.slot);
+    let text = text.replace("{time}", &said.time);
     match said.key {
         // These are about a unit; which one is not part of the sentence.
         "WITHDRAWN" | "SCRAPPED" => format!("{} {text}", said.serial),
@@ -287,6 +315,7 @@ mod tests {
                 key: "PUT_IN",
                 serial: "...00014".to_owned(),
                 slot,
+                time: String::new(),
             }),
             number: if tone == Tone::Fail { 105 } else { 0 },
             serial: format!("CAM2-{slot:05}"),
@@ -315,18 +344,19 @@ mod tests {
             key: "SCAN_SERIAL",
             serial: String::new(),
             slot: 0,
+            time: String::new(),
         };
         let banner = Banner {
             order: "WO-0001".to_owned(),
             operator: None,
             said: said.clone(),
-            notice: Some((
+            notices: vec![(
                 Tone::Offline,
                 Said {
                     key: "OFFLINE",
                     ..said
                 },
-            )),
+            )],
         };
         let picture = Picture {
             station: "bench-1",
@@ -354,6 +384,62 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// A unit that nobody puts back must not hide how many are left, nor until when.
+    #[test]
+    fn what_everybody_has_to_know_is_seen_side_by_side_or_in_turn() {
+        let said = |key, serial: &str, slot| Said {
+            time: "02:00".to_owned(),
+            ..Said::text(key, serial.to_owned(), slot)
+        };
+        let banner = Banner {
+            order: "WO-0001".to_owned(),
+            operator: Some("B-7".to_owned()),
+            said: said("SCAN_SERIAL", "", 0),
+            notices: vec![
+                (Tone::Action, said("PUT_BACK_IN", "...00004", 1)),
+                (Tone::Offline, said("OFFLINE_UNTIL", "3", 37)),
+                (Tone::Fail, said("ON_HOLD", "...00047", 0)),
+            ],
+        };
+        for (language, all) in [
+            (
+                Language::En,
+                [
+                    "PUT BACK ...00004 IN SLOT 1",
+                    "OFFLINE 37 LEFT UNTIL 02:00, 3 TO UPLOAD",
+                    "HOLD ...00047: CALL LEAD",
+                ],
+            ),
+            (
+                Language::ZhCn,
+                [
+                    "\u{628a} ...00004 \u{653e}\u{56de}\u{5de5}\u{4f4d} 1",
+                    "\u{5269}37 \u{81f3}02:00",
+                    "\u{6263}\u{7559}...00047",
+                ],
+            ),
+        ] {
+            let words = Words::of(language);
+            let shown = |width, frame| -> Vec<usize> {
+                let picture = Picture {
+                    station: "bench-1",
+                    banner: &banner,
+                    tiles: &[],
+                    frame,
+                };
+                let line = head(&picture, &words, width);
+                assert_eq!(measure_text_width(&line), width, "{line}");
+                (0..3).filter(|nth| line.contains(all[*nth])).collect()
+            };
+            let all_shown: Vec<usize> = (0..TURN * 3).flat_map(|frame| shown(80, frame)).collect();
+            for nth in 0..3 {
+                let frames = all_shown.iter().filter(|shown| **shown == nth).count();
+                assert!(frames >= TURN, "{language:?} {nth}: {frames}");
+            }
+            assert_eq!(shown(160, 1), [0, 1, 2], "there is room");
         }
     }
 

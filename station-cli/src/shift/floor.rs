@@ -29,7 +29,7 @@ use crate::seams::Stage;
 use crate::shift::card;
 use crate::shift::lookout::Outlook;
 
-use slot::{Held, Slot, State};
+use slot::{ASKED, Held, Slot, State};
 pub(crate) use view::{Banner, Said, Tile};
 
 /// How long a scanned slot stays meant by what is scanned next.
@@ -74,6 +74,16 @@ pub(crate) enum Presence {
     Unit(DeviceId),
     /// This unit, and it holds a credential for good.
     Locked(DeviceId),
+}
+
+impl Presence {
+    /// The silicon that stands there.
+    fn unit(&self) -> Option<&DeviceId> {
+        match self {
+            Presence::Unit(there) | Presence::Locked(there) => Some(there),
+            _ => None,
+        }
+    }
 }
 
 /// What a slot reports.
@@ -341,6 +351,9 @@ impl Floor {
         };
         for at in 0..self.slots.len() {
             let slot = &self.slots[at];
+            if self.belongs_to(at).is_some() {
+                continue;
+            }
             if self.stopped.is_some() || slot.locked.is_some() || (self.ending && !slot.is_busy()) {
                 continue;
             }
@@ -363,8 +376,9 @@ impl Floor {
                 away,
                 ..
             } = &mut slot.state
-                && away.take_if(|(_, then)| *then <= now).is_some()
+                && let Some((_, then)) = away.as_mut().filter(|(_, then)| *then <= now)
             {
+                *then = ASKED; // it is away until it answers
                 self.todo.push(Do::Withdraw {
                     slot: at,
                     serial: serial.clone(),
@@ -385,6 +399,7 @@ impl Floor {
         operator: OperatorId,
         now: Duration,
     ) {
+        self.seen_here_alone(at, now);
         let slot = &mut self.slots[at];
         let away = slot.away();
         slot.presence = Presence::Unknown;
@@ -400,8 +415,33 @@ impl Floor {
         });
     }
 
+    /// The unit of slot `at` may have stood in another a moment ago, which has to look again.
+    fn seen_here_alone(&mut self, at: usize, now: Duration) {
+        let Some(unit) = self.slots[at].presence.unit().cloned() else {
+            return;
+        };
+        let others = self.slots.iter_mut().enumerate();
+        for (_, slot) in others.filter(|(nth, slot)| *nth != at && slot.stranger() == Some(&unit)) {
+            slot.presence = Presence::Unknown;
+            if let State::Waiting { since, .. } = &mut slot.state {
+                *since = now;
+            }
+        }
+    }
+
     fn sound(&mut self, sound: Sound) {
         self.todo.push(Do::Sound(sound));
+    }
+
+    /// The slot that the unit in slot `at` was begun in: it belongs back there, whatever is scanned.
+    fn belongs_to(&self, at: usize) -> Option<usize> {
+        let unit = self.slots[at].stranger()?;
+        self.slots.iter().position(|slot| slot.wants_back(unit))
+    }
+
+    /// Whether slot `at` takes a new serial.
+    fn takes_serial(&self, at: usize) -> bool {
+        self.slots[at].is_free() && self.belongs_to(at).is_none()
     }
 
     /// The first unit that somebody has to bring back.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use traveler::{OrderId, Timestamp};
 
 use super::card::Tone;
+use super::clock;
 use super::floor::Said;
 use super::worker::News;
 use crate::calls::{Patience, Patient, Server};
@@ -31,6 +32,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const ASK_EVERY: Duration = Duration::from_secs(2);
 /// Between two notes that time has passed.
 const TIME_EVERY: Duration = Duration::from_secs(60);
+/// So many units on hold are named in turn; the end of the shift names all.
+const HOLDS: usize = 3;
 /// One look for it. A server that is slower is gone on without; it hears everything afterwards.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -39,31 +42,64 @@ const ASK_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Outlook {
     pub(crate) away: bool,
     pub(crate) held: Standing,
+    /// When the first of those left expires, by the clock on the bench's wall.
+    pub(crate) until: Option<String>,
     /// The server will have nothing to do with this station any more.
     pub(crate) revoked: bool,
 }
 
 impl Outlook {
+    /// How it stands before anybody has looked out: as the start found it.
+    pub(super) fn at_start(home: &Home, order: &OrderId, link: &Link) -> Result<Outlook, Failure> {
+        Ok(Outlook::of(
+            Standing::of(home, Some(order))?,
+            link.is_away(),
+        ))
+    }
+
+    fn of(held: Standing, away: bool) -> Outlook {
+        let until = held.expires.map(clock::until);
+        Outlook {
+            away,
+            held,
+            until,
+            revoked: false,
+        }
+    }
+
     /// A message with what is left and what is to be uploaded.
     pub(crate) fn said(&self, key: &'static str) -> Said {
         let left = u32::try_from(self.held.left).unwrap_or(u32::MAX);
         Said::text(key, self.held.to_upload.to_string(), left)
     }
 
-    /// What everybody has to know of it, and how bad it is.
-    pub(crate) fn notice(&self) -> Option<(Tone, Said)> {
-        // How many are left first: what is on hold says so at its slot too.
+    /// How many are left without the server, and until when.
+    pub(crate) fn left(&self) -> Said {
+        match &self.until {
+            Some(time) => Said {
+                time: time.clone(),
+                ..self.said("OFFLINE_UNTIL")
+            },
+            None => self.said("OFFLINE_LEFT"),
+        }
+    }
+
+    /// What everybody has to know of it, and how bad it is; the most pressing first.
+    pub(crate) fn notices(&self) -> Vec<(Tone, Said)> {
+        let mut notices = Vec::new();
         if self.away && self.held.leased {
             let tone = match self.held.left {
                 0 => Tone::Stop,
                 _ => Tone::Offline,
             };
-            return Some((tone, self.said("OFFLINE_LEFT")));
+            notices.push((tone, self.left()));
         }
-        if let Some(serial) = self.held.on_hold.first() {
-            return Some((Tone::Fail, Said::about("ON_HOLD", serial, 0)));
+        let held = self.held.on_hold.iter().take(HOLDS);
+        notices.extend(held.map(|serial| (Tone::Fail, Said::about("ON_HOLD", serial, 0))));
+        if notices.is_empty() && self.held.to_upload > 0 {
+            notices.push((Tone::Offline, self.said("UPLOADING")));
         }
-        (self.held.to_upload > 0).then(|| (Tone::Offline, self.said("UPLOADING")))
+        notices
     }
 }
 
@@ -144,9 +180,8 @@ impl Lookout {
         let held = Standing::of(&self.home, Some(&self.order))?;
         self.link.looked(held.leased || held.to_upload > 0);
         Ok(Outlook {
-            away: self.link.is_away(),
-            held,
             revoked: self.revoked,
+            ..Outlook::of(held, self.link.is_away())
         })
     }
 

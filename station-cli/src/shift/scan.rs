@@ -50,6 +50,8 @@ pub(crate) enum Scan {
     Command(Command),
     /// A label, whole, and the serial that it names.
     Label(Serial, Zeroizing<String>),
+    /// What takes a person of rank or undoes something, behind another line of the same code.
+    Hasty,
     /// Nothing of these.
     Unknown,
 }
@@ -106,6 +108,15 @@ impl Reading {
 }
 
 impl Scan {
+    /// What it is as a further line of one code. Whoever scanned that took it for a serial or a label:
+    /// one that somebody else printed must not act as a lead, nor give a command.
+    pub(crate) fn behind(self) -> Scan {
+        match self {
+            Scan::Lead(_) | Scan::Qa(_) | Scan::Command(_) => Scan::Hasty,
+            other => other,
+        }
+    }
+
     /// What it is, for machines.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -116,6 +127,7 @@ impl Scan {
             Scan::Slot(_) => "slot",
             Scan::Command(_) => "command",
             Scan::Label(..) => "label",
+            Scan::Hasty => "hasty",
             Scan::Unknown => "unknown",
         }
     }
@@ -185,6 +197,20 @@ pub(crate) mod tests {
         check(&own, "79927398713", "serial");
         check(&own, "~79927398714#", "unknown");
         check(&own, "~SLOT3#", "slot");
+    }
+
+    #[test]
+    fn one_code_is_no_lead_and_no_command() {
+        for (text, kind) in [
+            ("L-1", "hasty"),
+            ("Q-1", "hasty"),
+            ("SCRAP", "hasty"),
+            ("A47", "serial"),
+            ("SLOT2", "slot"),
+            ("BM1:A47:K7QDM2X9TR4W", "label"),
+        ] {
+            assert_eq!(reading().tell(text).behind().kind(), kind, "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::burst::{BY_HAND, Burst, Keys};
 use super::slots::ScannerAt;
 use crate::port::{Port, SerialPort};
 
@@ -28,16 +30,18 @@ const LONGEST: usize = 1_024;
 const WAITING: usize = 64;
 /// The control characters that some scanners put around a scan.
 const STX: u8 = 0x02;
-const ETX: u8 = 0x03;
-/// A Ctrl-C (which is an ETX) that follows a scan sooner is the scanner's.
-const BY_HAND: Duration = Duration::from_millis(200);
+pub(super) const ETX: u8 = 0x03;
 /// How often a serial scanner that was unplugged is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What comes from a scanner.
 pub(super) enum Line {
     /// One scan, without its end.
-    Scan(Zeroizing<String>),
+    Scan {
+        text: Zeroizing<String>,
+        /// Whether it is a further line of what came in one go: a code may hold several.
+        behind: bool,
+    },
     /// More than a scan can be; dropped.
     TooLong,
     /// An ETX that ends no scan: a scanner's second end, or a person's Ctrl-C.
@@ -61,10 +65,16 @@ pub(super) fn listen(at: &ScannerAt) -> mpsc::Receiver<Line> {
 }
 
 fn from_stdin(lines: &mpsc::Sender<Line>) {
-    let mut splitter = Splitter::default();
+    // Only what types is a scanner: a script's lines are lines, however fast they come.
+    let types = io::stdin().is_terminal();
+    let (mut splitter, mut burst) = (Splitter::default(), Burst::default());
     let mut bytes = Zeroizing::new([0; LONGEST]);
-    let mut scanned: Option<Instant> = None;
+    let (mut keys, began) = (Keys::default(), Instant::now());
     loop {
+        if keys.pressed() && !comes_within(BY_HAND) {
+            keys.heard();
+            let _ = kill_process(getpid(), Signal::INT);
+        }
         // Not by way of `Stdin`, whose buffer keeps what was scanned.
         let length = match rustix::io::read(io::stdin(), &mut *bytes) {
             Ok(0) => break,
@@ -72,23 +82,39 @@ fn from_stdin(lines: &mpsc::Sender<Line>) {
             Err(Errno::INTR) => continue,
             Err(_) => break,
         };
-        for line in splitter.push(&bytes[..length]) {
-            if matches!(line, Line::Etx) {
-                if io::stdin().is_terminal() && scanned.is_none_or(|at| at.elapsed() > BY_HAND) {
-                    let _ = kill_process(getpid(), Signal::INT);
-                }
-                continue;
+        let now = began.elapsed();
+        if types {
+            keys.read(&bytes[..length], now);
+        }
+        let together = types && burst.goes_on(now, splitter.in_line(), length == LONGEST);
+        for mut line in splitter.push(&bytes[..length], together) {
+            if let Line::Scan { behind, .. } = &mut line {
+                *behind &= types;
             }
-            scanned = Some(Instant::now());
             if lines.blocking_send(line).is_err() {
                 return;
             }
         }
     }
     // The last line of a script may have no end.
-    for line in splitter.push(b"\n") {
+    for line in splitter.push(b"\n", false) {
         let _ = lines.blocking_send(line);
     }
+}
+
+/// Whether there is something to read, or nothing more will come, before this time is over.
+fn comes_within(time: Duration) -> bool {
+    let stdin = io::stdin();
+    let mut wanted = [PollFd::new(&stdin, PollFlags::IN)];
+    let time = Timespec::try_from(time).ok();
+    // A signal that comes in between makes it begin anew, a few times.
+    for _ in 0..4 {
+        match poll(&mut wanted, time.as_ref()) {
+            Err(Errno::INTR) => {}
+            ready => return !matches!(ready, Ok(0)),
+        }
+    }
+    false
 }
 
 async fn from_port(mut port: SerialPort, lines: mpsc::Sender<Line>) {
@@ -103,10 +129,12 @@ async fn from_port(mut port: SerialPort, lines: mpsc::Sender<Line>) {
         if lines.send(Line::Here(true)).await.is_err() {
             return;
         }
-        let mut splitter = Splitter::default();
-        let mut bytes = Zeroizing::new([0; LONGEST]);
+        let (mut splitter, mut burst) = (Splitter::default(), Burst::default());
+        let (mut bytes, began) = (Zeroizing::new([0; LONGEST]), Instant::now());
         while let Ok(length @ 1..) = AsyncReadExt::read(&mut stream, &mut *bytes).await {
-            for line in splitter.push(&bytes[..length]) {
+            let full = length == LONGEST;
+            let together = burst.goes_on(began.elapsed(), splitter.in_line(), full);
+            for line in splitter.push(&bytes[..length], together) {
                 if lines.send(line).await.is_err() {
                     return;
                 }
@@ -123,11 +151,19 @@ struct Splitter {
     begun: Zeroizing<Vec<u8>>,
     /// Until the next end everything is dropped.
     too_long: bool,
+    /// Whether a line of what comes in one go has ended.
+    another: bool,
 }
 
 impl Splitter {
-    fn push(&mut self, bytes: &[u8]) -> Vec<Line> {
+    fn in_line(&self) -> bool {
+        self.too_long || !self.begun.is_empty()
+    }
+
+    /// Takes in what was read, `together` when it came in one go with what was read before.
+    fn push(&mut self, bytes: &[u8], together: bool) -> Vec<Line> {
         let mut lines = Vec::new();
+        self.another &= together;
         for byte in bytes {
             match byte {
                 b'\r' | b'\n' => lines.extend(self.end()),
@@ -151,15 +187,16 @@ impl Splitter {
     }
 
     fn end(&mut self) -> Option<Line> {
+        if !self.in_line() {
+            return None;
+        }
+        let behind = std::mem::replace(&mut self.another, true);
         if std::mem::take(&mut self.too_long) {
             return Some(Line::TooLong);
         }
-        if self.begun.is_empty() {
-            return None;
-        }
         let text = Zeroizing::new(String::from_utf8_lossy(&self.begun).into_owned());
         self.begun.zeroize();
-        Some(Line::Scan(text))
+        Some(Line::Scan { text, behind })
     }
 }
 
@@ -226,9 +263,9 @@ mod tests {
         let mut splitter = Splitter::default();
         let lines: Vec<String> = pushes
             .iter()
-            .flat_map(|bytes| splitter.push(bytes))
+            .flat_map(|bytes| splitter.push(bytes, false))
             .map(|line| match line {
-                Line::Scan(text) => text.to_string(),
+                Line::Scan { text, .. } => text.to_string(),
                 Line::TooLong => "too long".to_owned(),
                 Line::Etx => "etx".to_owned(),
                 Line::Here(_) => unreachable!("a splitter knows no scanner"),
@@ -252,6 +289,28 @@ mod tests {
         check(&[b"\x02A47\x03\x02A4", b"8\x03"], &["A47", "A48"]);
         check(&[b"A47\r\x03"], &["A47", "etx"]);
         check(&[b"\x03"], &["etx"]);
+    }
+
+    #[test]
+    fn the_further_lines_of_one_code_stand_behind_its_first() {
+        let mut splitter = Splitter::default();
+        let mut behind = |bytes: &[u8], together| {
+            let lines = splitter.push(bytes, together).into_iter();
+            let behind = lines.map(|line| matches!(line, Line::Scan { behind: true, .. }));
+            behind.collect::<Vec<_>>()
+        };
+        assert_eq!(behind(b"A47\nL-1\r\nSCR", false), [false, true]);
+        assert_eq!(behind(b"AP\n", true), [true]);
+        assert_eq!(behind(b"L-1", false), [false; 0]);
+        assert_eq!(behind(b"\r\n", true), [false]);
+        assert_eq!(behind(b"SLOT1\r", false), [false]);
+        let long = vec![b'A'; 5 * LONGEST];
+        assert_eq!(behind(&long, false), [false; 0]);
+        assert_eq!(
+            behind(b"\nL-1\n", true),
+            [false, true],
+            "dropped, and was one"
+        );
     }
 
     /// A terminal, and its other end.

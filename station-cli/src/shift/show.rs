@@ -23,6 +23,8 @@ use crate::report::Report;
 /// Frames in which the screen is drawn once.
 pub(super) struct Show {
     station: String,
+    /// The station's folder, as a person names it.
+    data: String,
     order: String,
     words: Words,
     wall: Option<Wall>,
@@ -40,6 +42,16 @@ pub(super) struct Show {
 /// Two pictures are at least so far apart.
 const FRAME: Duration = Duration::from_millis(90);
 
+/// What a person does with a server that is there, when a shift has left something.
+fn next_steps(held: &Standing) -> Vec<&'static str> {
+    let steps = [
+        (held.to_upload > 0, "sync"),
+        (held.left + held.expired > 0, "lease --return"),
+    ];
+    let steps = steps.into_iter().filter(|(needed, _)| *needed);
+    steps.map(|(_, step)| step).collect()
+}
+
 impl Show {
     pub(super) fn open(
         args: &ShiftArgs,
@@ -56,6 +68,7 @@ impl Show {
         };
         Ok(Show {
             station: home.station().to_string(),
+            data: home.dir().display().to_string(),
             order: args.order.to_string(),
             words,
             plain: (wall.is_none() && !json).then(|| Outlet::new(|line| say(&line))),
@@ -94,12 +107,11 @@ impl Show {
         });
         self.events.tell(now, "lease", &facts);
         if outlook.away || was_away {
-            let key = if outlook.away {
-                "OFFLINE_LEFT"
-            } else {
-                "LEASE_LEFT"
+            let said = match outlook.away {
+                true => outlook.left(),
+                false => outlook.said("LEASE_LEFT"),
             };
-            self.say(fill(&self.words, &outlook.said(key)));
+            self.say(fill(&self.words, &said));
         }
         for serial in &held.on_hold {
             if !before.held.on_hold.contains(serial) {
@@ -134,6 +146,10 @@ impl Show {
                 ..Outlook::default()
             };
             say(&fill(&self.words, &outlook.said("LEASE_LEFT")));
+            for command in next_steps(&outlook.held) {
+                let command = format!("station-cli {command} --data {}", self.data);
+                say(&fill(&self.words, &Said::text("NEXT_STEP", command, 0)));
+            }
         }
     }
 
@@ -233,5 +249,28 @@ impl Show {
             }
         }
         self.before = fresh;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_say_what_is_to_be_done() {
+        let held = |left, expired, to_upload| Standing {
+            left,
+            expired,
+            to_upload,
+            ..Standing::default()
+        };
+        assert_eq!(next_steps(&held(0, 0, 0)), [""; 0]);
+        assert_eq!(next_steps(&held(2, 0, 1)), ["sync", "lease --return"]);
+        assert_eq!(next_steps(&held(0, 1, 0)), ["lease --return"]);
+        for language in [Language::En, Language::ZhCn] {
+            let command = "station-cli sync --data bench-1";
+            let said = Said::text("NEXT_STEP", command.to_owned(), 0);
+            assert!(fill(&Words::of(language), &said).ends_with(command));
+        }
     }
 }

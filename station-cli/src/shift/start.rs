@@ -8,28 +8,33 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use fs4::fs_std::FileExt;
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use traveler::OrderId;
 
 use super::card::{self, Then};
+use super::events::Events;
 use super::floor::{Floor, Rules};
 use super::place::SlotPort;
 use super::slots::{SlotAt, Slots};
+use super::words::{Language, Words};
 use super::worker::{Kit, News, Worker, ask_way};
 use super::{FRAME, SYNC_WITHIN, ShiftArgs};
-use crate::calls::{Server, silent};
+use crate::calls::{CallError, Patience, Server, silent};
+use crate::cli::say;
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::lease::Standing;
 use crate::link::{Known, Link};
+use crate::sync::sync;
 use crate::unit::Way;
 
 /// A process that was killed is gone by then.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Asks for the order before anybody is told to put a unit in. `Err` is why it could not be asked for
-/// now, which every slot shows until it can: without an answer nobody knows how to speak to a unit.
+/// Asks for the order before anybody is told to put a unit in. `Err` within is why it could not be asked
+/// for now, which every slot shows until it can: without an answer nobody knows how to speak to a unit.
 ///
 /// # Errors
 /// The [`Failure`] with which nothing can be built here: an order that is unknown or closed, a station
@@ -39,26 +44,51 @@ pub(super) async fn ask(
     server: Server,
     link: &Arc<Link>,
     order: &OrderId,
-) -> anyhow::Result<Result<Way, &'static str>> {
+) -> Result<Result<Way, &'static str>, Failure> {
     let link = Arc::clone(link);
     let server = Known { server, link };
     let asked = timeout(SYNC_WITHIN, ask_way(home, &server, order)).await;
     let asked = asked.unwrap_or_else(|_| Err(silent().into()));
-    asked.map_or_else(|failure| refused(failure, order), |way| Ok(Ok(way)))
+    asked.map_or_else(passes, |way| Ok(Ok(way)))
 }
 
 /// Tells what passes from what does not.
-fn refused(failure: Failure, order: &OrderId) -> anyhow::Result<Result<Way, &'static str>> {
+fn passes(failure: Failure) -> Result<Result<Way, &'static str>, Failure> {
     let advice = failure.advice();
-    if card::of(Some(advice.reason), advice.outcome).then == Then::Wait {
-        return Ok(Err(advice.reason));
+    match card::of(Some(advice.reason), advice.outcome).then {
+        Then::Wait => Ok(Err(advice.reason)),
+        _ => Err(failure),
     }
-    let why = match advice.reason {
-        "UNKNOWN_ORDER" => format!("there is no order {order}"),
-        "WORK_ORDER_CLOSED" => format!("order {order} is closed"),
-        _ => advice.says.to_owned(),
-    };
-    Err(anyhow::Error::from(failure).context(format!("{why} - {}", advice.action)))
+}
+
+/// Says why a shift does not begin, and gives its exit code. No screen for it: that would be gone at
+/// once, and its reason stands below it.
+pub(super) fn does_not_begin(
+    failure: &Failure,
+    order: &OrderId,
+    words: &Words,
+    mut events: Events,
+) -> u8 {
+    let code = failure.advice().outcome.exit_code();
+    events.tell(Duration::ZERO, "end", &json!({ "code": code, "open": 0 }));
+    events.end();
+    say(&format!("station-cli: {}", refusal(failure, order, words)));
+    code
+}
+
+/// Why a shift does not begin, for whoever is there to read it.
+fn refusal(failure: &Failure, order: &OrderId, words: &Words) -> String {
+    let advice = failure.advice();
+    let (says, action) = (advice.says, advice.action);
+    // Of an order the server says the same in other words.
+    let own = matches!(advice.reason, "UNKNOWN_ORDER" | "WORK_ORDER_CLOSED");
+    match (words.language, advice.reason) {
+        (Language::ZhCn, reason) if own => format!("{order}: {}", words.say(reason)),
+        (Language::ZhCn, reason) => format!("{order}: {} ({failure})", words.say(reason)),
+        (Language::En, "UNKNOWN_ORDER") => format!("there is no order {order} - {action}"),
+        (Language::En, "WORK_ORDER_CLOSED") => format!("order {order} is closed - {action}"),
+        (Language::En, _) => format!("{says} - {action}: {failure}"),
+    }
 }
 
 /// Whether the server is there to begin with, when there is a lease to go on with.
@@ -72,9 +102,24 @@ pub(super) async fn link(
     link.looked(held.leased || held.to_upload > 0);
     if held.leased {
         let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
-        link.set_away(!matches!(answers, Ok(Ok(_))));
+        // One that refuses this station is there, and is asked why.
+        link.set_away(!matches!(
+            answers,
+            Ok(Ok(_) | Err(CallError::Refused { .. }))
+        ));
     }
     Ok(Arc::new(link))
+}
+
+/// What became of what a power cut left, as far as anybody can say: a server that is away is no reason
+/// not to begin. One that is known to be is not waited for a second time.
+pub(super) async fn settle(home: &Home, server: &Server, link: &Arc<Link>) {
+    let patience = match link.is_away() {
+        true => Patience::NONE,
+        false => Patience(SYNC_WITHIN),
+    };
+    let (server, link) = (server.clone(), Arc::clone(link));
+    let _ = sync(home, &Known { server, link }, patience, None).await;
 }
 
 /// Two shifts in one folder would each ask for the other's units. One that was killed a moment ago
@@ -130,8 +175,9 @@ pub(super) fn workers(
             // Each its own connection: it was made once already, so the keys are sound.
             server: Known {
                 server: Server::of(&home).expect("the station's keys were read a moment ago"),
-                link,
+                link: Arc::clone(&link),
             },
+            link,
             port: SlotPort::new(slot.place, slot.number, slot.baud),
             labels,
             lid: slot.lid,
@@ -151,12 +197,10 @@ mod tests {
     use api::Reason;
 
     use super::*;
-    use crate::calls::CallError;
-    use crate::cli::exit_code;
 
-    fn check(reason: Reason, code: Option<u8>, says: &str) {
+    fn refused(reason: Reason) -> Failure {
         let message = "as the server says".to_owned();
-        let failure = Failure::from(match reason {
+        Failure::from(match reason {
             Reason::HsmUnavailable => CallError::Unavailable {
                 reason: Some(reason),
                 message,
@@ -166,23 +210,48 @@ mod tests {
                 message,
                 in_use: None,
             },
-        });
-        match refused(failure, &OrderId::parse("WO-7").unwrap()) {
-            Ok(waits) => assert_eq!((None, waits.unwrap_err()), (code, says)),
-            Err(error) => {
-                assert_eq!(Some(exit_code(&error)), code);
-                assert!(format!("{error:#}").starts_with(says), "{error:#}");
-            }
-        }
+        })
     }
 
     #[test]
     fn only_what_passes_by_itself_is_waited_for() {
-        check(Reason::UnknownOrder, Some(2), "there is no order WO-7 - ");
-        check(Reason::WorkOrderClosed, Some(2), "order WO-7 is closed - ");
-        check(Reason::StationRevoked, Some(30), "");
-        check(Reason::HsmUnavailable, None, "HSM_UNAVAILABLE");
-        let away = refused(silent().into(), &OrderId::parse("WO-7").unwrap());
+        for reason in [
+            Reason::UnknownOrder,
+            Reason::WorkOrderClosed,
+            Reason::StationRevoked,
+        ] {
+            let stays = passes(refused(reason)).unwrap_err();
+            assert_eq!(stays.advice().reason, reason.as_str());
+        }
+        let waits = passes(refused(Reason::HsmUnavailable));
+        assert_eq!(waits.unwrap().unwrap_err(), "HSM_UNAVAILABLE");
+        let away = passes(silent().into());
         assert_eq!(away.unwrap().unwrap_err(), "NO_SERVER");
+    }
+
+    /// Once, and in the language of the bench; what only the server knows stays with it.
+    #[test]
+    fn why_a_shift_does_not_begin_is_said_in_its_language() {
+        let order = OrderId::parse("WO-7").unwrap();
+        let said = |language, reason| refusal(&refused(reason), &order, &Words::of(language));
+        let english = |reason| said(Language::En, reason);
+        assert_eq!(
+            english(Reason::UnknownOrder),
+            "there is no order WO-7 - check the order number"
+        );
+        assert_eq!(
+            english(Reason::WorkOrderClosed),
+            "order WO-7 is closed - take the next order"
+        );
+        assert_eq!(
+            english(Reason::StationRevoked),
+            "STATION REVOKED - stop this station, call the lead: as the server says"
+        );
+        let chinese = |reason| said(Language::ZhCn, reason);
+        let closed = chinese(Reason::WorkOrderClosed);
+        assert_eq!(closed, "WO-7: \u{5de5}\u{5355}\u{5df2}\u{5173}\u{95ed}");
+        let revoked = chinese(Reason::StationRevoked);
+        assert!(revoked.ends_with("(as the server says)"), "{revoked}");
+        assert!(!revoked.contains("REVOKED"), "{revoked}");
     }
 }

@@ -136,7 +136,9 @@ mod tests {
     fn a_message_is_read_in_passing() {
         let words = Words::of(Language::En);
         for (key, text) in &words.say {
-            let count = bare(text).split_whitespace().count();
+            let text = bare(text);
+            let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
+            let count = text.split_whitespace().filter(is_word).count();
             assert!((1..=5).contains(&count), "{key}: {text}");
         }
     }

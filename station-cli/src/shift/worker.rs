@@ -25,6 +25,7 @@ use super::lookout::Outlook;
 use crate::calls::{Patience, Provisioning};
 use crate::cli::put_away;
 use crate::home::Home;
+use crate::link::Link;
 use crate::offline::is_away;
 use crate::port::Port;
 use crate::provision::{Bench, Job, provision};
@@ -90,6 +91,8 @@ pub(super) struct Kit<S, P, L> {
     pub(super) labels: L,
     pub(super) lid: Option<PathBuf>,
     pub(super) patience: Patience,
+    /// Whether the server is there, as all slots know it.
+    pub(super) link: Arc<Link>,
     /// What the shift builds.
     pub(super) order: OrderId,
     /// Whose unit is looked for: the shift's, or that of the order of what was begun here.
@@ -251,12 +254,24 @@ where
         }
     }
 
+    /// How long the server is waited for: not at all once it is known to be away, nor for a unit whose
+    /// credential and record are here, which goes on without it.
+    fn patience(&self, serial: &Serial) -> Patience {
+        let (leases, outbox) = (self.home.leases(), self.home.outbox());
+        let leased = leases.of(serial).is_ok_and(|leased| leased.is_some());
+        let told_here = || outbox.of(serial).is_ok_and(|upload| upload.is_some());
+        match self.link.is_away() || leased || told_here() {
+            true => Patience::NONE,
+            false => self.patience,
+        }
+    }
+
     async fn reprint(&mut self, serial: Serial, operator: OperatorId) {
         let again = Again {
+            patience: self.patience(&serial),
             serial,
             reason: "asked for at the bench".to_owned(),
             operator,
-            patience: self.patience,
         };
         let done = reprint(&self.home, &self.server, &mut self.labels, &again).await;
         let done = done.map(drop).map_err(|failure| failure.advice().reason);
@@ -286,7 +301,7 @@ where
             order,
             serial: serial.clone(),
             operator: Some(operator),
-            patience: self.patience,
+            patience: self.patience(&serial),
             reconnect: RECONNECT,
         };
         let mut bench = Bench {
@@ -327,7 +342,7 @@ where
         second: Option<&Second>,
         scrap: bool,
     ) {
-        let (home, server, patience) = (&self.home, &self.server, self.patience);
+        let (home, server, patience) = (&self.home, &self.server, self.patience(serial));
         let done = match second {
             None => {
                 let done = withdraw(home, server, patience, (serial, operator), scrap).await;

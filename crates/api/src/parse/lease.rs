@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use traveler::{Attempt, Mac, OperatorId, OrderId, Serial, Slot, Timestamp};
+use traveler::{
+    Attempt, LEASE_LASTS_S, LEASES_HELD_MAX, Mac, OperatorId, OrderId, Serial, Slot, Timestamp,
+};
 
 use super::{BadRequest, TEXT_MAX, Target, at_most, exact, macs, optional};
 use crate::v1;
@@ -13,10 +15,7 @@ use crate::v1;
 pub const LEASES_PER_CALL: usize = 32;
 
 /// Most leases that one call returns: all that a station may hold.
-const RETURNS_MAX: usize = 256;
-
-/// How long a lease may last, in seconds: a minute to half a day.
-const VALID_S: std::ops::RangeInclusive<u32> = 60..=43_200;
+pub const RETURNS_PER_CALL: usize = LEASES_HELD_MAX as usize;
 
 /// How long a lease lasts when nobody says, in seconds: two hours.
 const VALID_S_DEFAULT: u32 = 7_200;
@@ -44,7 +43,7 @@ impl TryFrom<v1::LeaseRequest> for LeaseCall {
     fn try_from(request: v1::LeaseRequest) -> Result<LeaseCall, BadRequest> {
         let valid_s = match request.valid_s {
             0 => VALID_S_DEFAULT,
-            asked if VALID_S.contains(&asked) => asked,
+            asked if LEASE_LASTS_S.contains(&asked) => asked,
             got => {
                 return Err(BadRequest::Number {
                     field: "valid_s",
@@ -127,7 +126,7 @@ impl TryFrom<v1::ReturnLeaseRequest> for ReturnLeaseCall {
     type Error = BadRequest;
 
     fn try_from(request: v1::ReturnLeaseRequest) -> Result<ReturnLeaseCall, BadRequest> {
-        counted("leases", request.leases.len(), RETURNS_MAX, "1 to 256")?;
+        counted("leases", request.leases.len(), RETURNS_PER_CALL, "1 to 256")?;
         let leases = request
             .leases
             .iter()

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
 use super::program;
+use crate::guard::Guard;
 
 /// Where a server's keys are, when they are not in a software token of its own.
 #[derive(Clone, Default)]
@@ -33,9 +34,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// Clock ticks a second in /proc (USER_HZ, time(7): 100 on every architecture but alpha and ia64).
 const TICKS_PER_S: u64 = 100;
 
-/// One server; it never outlives this.
+/// One server; it never outlives this, nor this process.
 pub(crate) struct Process {
     child: Child,
+    _guard: Guard,
     pub(crate) site: Site,
     pub(crate) address: SocketAddr,
 }
@@ -54,8 +56,8 @@ pub(super) struct Figures {
     pub(super) cpu_ms: u64,
     pub(super) resident_kb: u64,
     pub(super) peak_kb: u64,
-    /// Sent to the disk (proc(5), `write_bytes`).
-    pub(super) written_kb: u64,
+    /// Sent to the disk (proc(5), `write_bytes`); a server keeps that from who is not root.
+    pub(super) written_kb: Option<u64>,
     /// Durable writes of the log: each is one transaction with one checkpoint and one sync.
     pub(super) batches: u64,
     pub(super) entries: u64,
@@ -78,17 +80,19 @@ impl Process {
             bail!("no site: {}", String::from_utf8_lossy(&init.stderr).trim());
         }
         let log = data.join("server.txt");
-        let child = Command::new(&program)
+        let mut serve = Command::new(&program);
+        serve
             .args(["serve", "--allow-simulated-hsm", "--listen", "127.0.0.1:0"])
             .args(["--log", "warn", "--data"])
             .arg(site.data())
             .envs(keys.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()?;
+            .stderr(File::create(&log)?);
+        let (guard, child) = Guard::start(&mut serve)?;
         let mut process = Process {
             child,
+            _guard: guard,
             site,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
@@ -122,19 +126,20 @@ impl Process {
         let ticks = field(14)
             .zip(field(15))
             .context("/proc says nothing of CPU time")?;
-        let (status, io) = (read("status")?, read("io")?);
+        let (status, io) = (read("status")?, read("io").ok());
         let number = |text: &str, name: &str| -> Result<u64> {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             let word = line.and_then(|line| line.split_whitespace().next());
             let number = word.and_then(|word| word.parse().ok());
             number.with_context(|| format!("/proc says nothing of {name}"))
         };
+        let written = io.map(|io| number(&io, "write_bytes:")).transpose()?;
         let reader = Reader::open(&self.site.ledger())?;
         Ok(Figures {
             cpu_ms: (ticks.0 + ticks.1) * 1_000 / TICKS_PER_S,
             resident_kb: number(&status, "VmRSS:")?,
             peak_kb: number(&status, "VmHWM:")?,
-            written_kb: number(&io, "write_bytes:")? / 1_024,
+            written_kb: written.map(|bytes| bytes / 1_024),
             batches: reader.batches()?,
             entries: reader.size()?,
         })

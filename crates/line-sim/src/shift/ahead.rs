@@ -65,15 +65,3 @@ impl Ahead {
         Ok(some.len())
     }
 }
-
-/// Units that were sealed while the server was away, by the station's own events.
-pub(super) fn sealed_offline(events: &Path) -> Result<usize> {
-    let text = std::fs::read_to_string(events)?;
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let sealed = |line: &serde_json::Value| {
-        line["event"] == "result" && line["outcome"] == "sealed" && line["offline"] == true
-    };
-    Ok(lines.filter(sealed).count())
-}

@@ -1,5 +1,6 @@
 //! The bench as the person at it sees it: slots with units in them, and what the tiles say.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::symlink;
@@ -9,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use traveler::{DeviceId, Mac};
 
+use super::stuck::Stuck;
 use crate::unit::{Fault, SimUnit, SimUnitConfig};
 
 /// One position of the bench.
@@ -63,6 +65,13 @@ pub(super) struct Bench {
     pub(super) heard: Vec<Heard>,
     /// How often the station has begun.
     pub(super) begun: u32,
+    /// Labels that are on their units.
+    pub(super) stuck: Stuck,
+    /// Whether the station that runs knows that the server is away.
+    pub(super) away: bool,
+    /// Units that were sealed, and how many of them while it was.
+    pub(super) sealed: BTreeSet<String>,
+    pub(super) sealed_offline: usize,
 }
 
 impl Bench {
@@ -76,6 +85,10 @@ impl Bench {
             positions: (0..slots).map(|_| Position::default()).collect(),
             heard: Vec::new(),
             begun: 0,
+            stuck: Stuck::default(),
+            away: false,
+            sealed: BTreeSet::new(),
+            sealed_offline: 0,
         }
     }
 
@@ -104,7 +117,15 @@ impl Bench {
             .as_u64()
             .and_then(|slot| usize::try_from(slot).ok());
         match event["event"].as_str() {
-            Some("shift") => self.begun += 1,
+            Some("shift") => {
+                self.begun += 1;
+                self.away = false;
+            }
+            Some("lease") => self.away = event["away"] == true,
+            Some("result") if event["outcome"] == "sealed" => {
+                self.sealed_offline += usize::from(event["offline"] == true);
+                self.sealed.insert(text("serial"));
+            }
             Some("scan") => self.heard.push(Heard {
                 accepted: event["accepted"] == true,
                 says: text("says"),

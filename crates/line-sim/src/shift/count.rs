@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::bench::Bench;
-use super::operator::{label, serial};
+use super::operator::serial;
+use super::stuck::{self, Held};
 use crate::load::program;
 use crate::search;
 
@@ -23,7 +24,7 @@ pub(super) struct Came {
     lost: Vec<String>,
     /// Pairs of units with one password.
     duplicates: Vec<String>,
-    /// Units whose label says another password than they hold.
+    /// Units whose label, the one that sticks on them, says another password than they hold.
     wrong_labels: Vec<String>,
     findings: bool,
     /// Files that hold a password and must not.
@@ -55,7 +56,7 @@ pub(super) fn count(
         order: ask(&["order", order])?.1,
         lost: Vec::new(),
         duplicates: Vec::new(),
-        wrong_labels: Vec::new(),
+        wrong_labels: stuck::wrong_labels(bench, units),
         findings: !ask(&["verify"])?.0,
         leaks: Vec::new(),
         searched: 0,
@@ -64,21 +65,14 @@ pub(super) fn count(
     for number in 1..=units {
         let serial = serial(number);
         let log = ask(&["unit", &serial]).map_or(Value::Null, |(_, log)| log);
-        let held = held(&bench.flash(number, ""));
-        let Some((held, attempt, password)) = held else {
+        let Some(held) = Held::read(&bench.flash(number, "")) else {
             came.lost.push(serial);
             continue;
         };
-        if log["state"] != "sealed" || log["attempt"] != attempt || held != serial {
+        if log["state"] != "sealed" || log["attempt"] != held.attempt || held.serial != serial {
             came.lost.push(serial.clone());
         }
-        let code = label(&data.join("labels"), &serial)?;
-        let wanted = Zeroizing::new(format!("BM1:{serial}:{}", password.as_str()));
-        // Behind it the number of a reprint.
-        let own = |code: &str| code.trim_end().split(" R").next() == Some(wanted.as_str());
-        if code.is_none_or(|code| !own(&code)) {
-            came.wrong_labels.push(serial.clone());
-        }
+        let password = held.password;
         if let Some((_, other)) = owners
             .iter()
             .find(|(one, _)| one.as_str() == password.as_str())
@@ -89,10 +83,11 @@ pub(super) fn count(
     }
     // What stood in another's place must hold nobody's.
     for number in 1..=units {
-        let Some((_, _, password)) = held(&bench.flash(number, "-other")) else {
+        let Some(other) = Held::read(&bench.flash(number, "-other")) else {
             continue;
         };
-        let same = |(one, _): &&(Zeroizing<String>, String)| one.as_str() == password.as_str();
+        let same =
+            |(one, _): &&(Zeroizing<String>, String)| one.as_str() == other.password.as_str();
         if let Some((_, owner)) = owners.iter().find(same) {
             came.duplicates
                 .push(format!("{} (other) and {owner}", serial(number)));
@@ -100,18 +95,15 @@ pub(super) fn count(
     }
     let secrets: Vec<Zeroizing<String>> = owners.into_iter().map(|(secret, _)| secret).collect();
     ensure!(!secrets.is_empty(), "no unit holds a password");
-    let homes = [data.join("units"), data.join("labels")];
-    (came.leaks, came.searched) = search::holders(data, &homes, &secrets)?;
+    (came.leaks, came.searched) = leaks(data, &secrets)?;
     Ok(came)
 }
 
-/// Serial, attempt and password that a flash file says.
-fn held(path: &Path) -> Option<(String, u64, Zeroizing<String>)> {
-    let text = Zeroizing::new(std::fs::read(path).ok()?);
-    let file: Value = serde_json::from_slice(&text).ok()?;
-    let password = file["password"].as_str()?.to_owned();
-    let serial = file["serial"].as_str()?.to_owned();
-    Some((serial, file["attempt"].as_u64()?, Zeroizing::new(password)))
+/// Files that hold a password and must not, and how many were looked into. Left out are the units and
+/// what the printer put out; not the station's own folder of labels, where those of sealed units end.
+fn leaks(data: &Path, secrets: &[Zeroizing<String>]) -> Result<(Vec<PathBuf>, u64)> {
+    let homes = [data.join("units"), data.join("labels")];
+    Ok(search::holders(data, &homes, secrets)?)
 }
 
 impl Came {
@@ -196,6 +188,31 @@ fn listed(some: &[impl Debug]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_that_stays_in_the_stations_own_folder_is_a_leak() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        let secrets = [Zeroizing::new("K7QDM2X9TR4W".to_owned())];
+        for name in ["units/1.json", "labels/CAM2-00001.zpl", "bench-1/journal/x"] {
+            let path = data.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(
+                path,
+                if name.ends_with("/x") {
+                    ""
+                } else {
+                    "K7QDM2X9TR4W"
+                },
+            )
+            .unwrap();
+        }
+        assert_eq!(leaks(data, &secrets).unwrap(), (vec![], 1));
+        let own = data.join("bench-1/labels/CAM2-00001.zpl");
+        std::fs::create_dir(own.parent().unwrap()).unwrap();
+        std::fs::write(&own, "^FDBM1:CAM2-00001:K7QDM2X9TR4W^FS").unwrap();
+        assert_eq!(leaks(data, &secrets).unwrap(), (vec![own], 2));
+    }
 
     #[test]
     fn people_read_how_many() {

@@ -1,11 +1,11 @@
 //! What goes wrong at the bench, and what the person there does about it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::operator::{Later, Operator};
+use super::operator::{Later, Operator, TICK};
 use super::trouble::Trouble;
 
 /// A cable that was pulled stays out so long.
@@ -17,25 +17,34 @@ impl Operator<'_> {
     /// Pulls the cable of a unit that is still where it was.
     pub(super) fn pull(&mut self, at: usize, number: u32) -> Result<()> {
         let there = self.bench.positions[at].unit.as_ref();
-        if there.is_none_or(|unit| unit.number != number || unit.pulled) {
-            return Ok(());
+        match there.filter(|unit| unit.number == number) {
+            None => return Ok(()),
+            Some(unit) if unit.pulled => {
+                self.after(TICK, Later::Pull(at, number)); // once it is plugged in again
+                return Ok(());
+            }
+            Some(_) => self.bench.cable(at, false)?,
         }
-        self.bench.cable(at, false)?;
         self.after(PULLED, Later::Plug(at));
         self.meet("cables pulled");
         Ok(())
     }
 
-    /// `kill -9`, and the power is back.
+    /// `kill -9`, and the power is back; a unit that was in work is not, until somebody sees to it.
     pub(super) fn power_cut(&mut self) -> Result<()> {
         let station = Pid::from_raw(self.terminal.process()?).context("a process has a number")?;
         kill_process(station, Signal::KILL)?;
+        self.bench.look()?;
+        let missing = self.under_way();
+        if let Some(at) = missing {
+            self.bench.cable(at, false)?;
+        }
         for position in &mut self.bench.positions {
             position.tile = Default::default();
         }
         self.meet("power cuts");
         self.terminal.restart()?;
-        self.arrive()
+        self.arrive(missing)
     }
 
     /// The other's label is stuck on this one: the station refuses both, and asks for each one's own.
@@ -46,9 +55,9 @@ impl Operator<'_> {
         if self.scan_slot(one.0)?.says != "SCAN_LABEL" {
             return Ok(false);
         }
-        let heard = self.scan(&theirs)?;
+        let heard = self.scan_label(one.1, &theirs)?;
         if heard.accepted {
-            bail!("swapped labels, and the station says {}", heard.says);
+            return Ok(true); // it stays where it is, and is counted
         }
         if heard.says != "LABELS_SWAPPED" {
             return Ok(false); // the other waits for none any more: it is swapped with the next
@@ -86,7 +95,8 @@ impl Operator<'_> {
             }
             Some(Trouble::NetworkCut) => {
                 kill_process(self.server, Signal::STOP)?;
-                self.after(self.cut, Later::Network);
+                let due = Instant::now() + self.cut;
+                self.after(self.cut, Later::Network(due));
                 self.meet("network cuts");
             }
             Some(Trouble::PowerCut) => {

@@ -24,6 +24,18 @@ pub(super) const TICK: Duration = Duration::from_millis(40);
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// A slot notices by then that it is empty.
 pub(super) const LOOK: Duration = Duration::from_millis(300);
+/// The network stays away so much longer than it was cut, when nothing has come of it yet.
+const LONGER: Duration = Duration::from_secs(60);
+/// What stands on a screen that is kept, once it is drawn.
+const DRAWN: [(&str, &str); 7] = [
+    ("put-back", "PUT BACK"),
+    ("offline", " LEFT"),
+    ("paper-out", "CHECK PAPER AND PRINTER"),
+    ("wrong-product", "WRONG PRODUCT"),
+    ("swapped", "E-205"),
+    ("same-unit", "SAME UNIT"),
+    ("labels-swapped", "<->"),
+];
 
 /// One person, with the shelf of units before them.
 pub(super) struct Operator<'a> {
@@ -60,7 +72,8 @@ pub(super) enum Later {
     Pull(usize, u32),
     Plug(usize),
     Paper,
-    Network,
+    /// The network is back; it was to be by then.
+    Network(Instant),
     PowerCut,
 }
 
@@ -73,7 +86,7 @@ impl Operator<'_> {
     /// Works until every unit is done.
     pub(super) fn work(&mut self, within: Duration) -> Result<()> {
         let give_up = Instant::now() + within;
-        self.arrive()?;
+        self.arrive(None)?;
         while !self.is_done() {
             self.bench.look()?;
             self.happens()?;
@@ -100,8 +113,8 @@ impl Operator<'_> {
         self.shelf.is_empty() && empty && self.later.is_empty()
     }
 
-    /// Waits for the station and shows the badge.
-    pub(super) fn arrive(&mut self) -> Result<()> {
+    /// Waits for the station and shows the badge; `missing` is the slot whose unit it has to ask for.
+    pub(super) fn arrive(&mut self, missing: Option<usize>) -> Result<()> {
         let begun = self.bench.begun;
         let give_up = Instant::now() + 3 * ANSWER;
         while self.bench.begun == begun {
@@ -111,9 +124,9 @@ impl Operator<'_> {
             self.halt.pause(TICK)?;
             self.bench.look()?;
         }
-        self.halt.pause(4 * TICK)?;
-        if self.terminal.screen()?.contains("PUT BACK") {
+        if let Some(at) = missing {
             self.picture("put-back")?;
+            self.after(TICK, Later::Plug(at));
         }
         self.scan("B-7").map(drop)
     }
@@ -136,7 +149,12 @@ impl Operator<'_> {
                     std::fs::remove_file(&self.labels)?;
                     std::fs::rename(self.labels.with_extension("away"), &self.labels)?;
                 }
-                Later::Network => {
+                // A cut in which the station has just begun again, or no unit came to its end, would
+                // have shown nothing.
+                Later::Network(due) if !self.went_on() && now < due + LONGER => {
+                    self.after(TICK, Later::Network(due));
+                }
+                Later::Network(_) => {
                     self.picture("offline")?;
                     kill_process(self.server, Signal::CONT)?;
                 }
@@ -154,25 +172,46 @@ impl Operator<'_> {
         self.later.push((Instant::now() + wait, what));
     }
 
+    /// Whether the station knows that the server is away, and a unit has passed all the same.
+    fn went_on(&self) -> bool {
+        self.bench.away && self.bench.sealed_offline > 0
+    }
+
     /// Whether a unit has an attempt under way.
     fn in_the_middle(&self) -> bool {
+        self.under_way().is_some()
+    }
+
+    /// The first slot whose unit has an attempt under way.
+    pub(super) fn under_way(&self) -> Option<usize> {
         let stages = ["load", "reset", "prove", "confirm", "label"];
         let under_way = |stage: &str| stages.contains(&stage);
         self.bench
             .positions
             .iter()
-            .any(|one| under_way(&one.tile.stage))
+            .position(|one| under_way(&one.tile.stage))
     }
 
     pub(super) fn meet(&mut self, what: &'static str) {
         *self.met.entry(what).or_default() += 1;
     }
 
-    /// Keeps what is on the screen now; the newest of each name.
+    /// Keeps what is on the screen once it is drawn, or what is there instead; the newest of each
+    /// name.
     pub(super) fn picture(&self, name: &str) -> Result<()> {
-        self.halt.pause(4 * TICK)?; // until it is drawn
-        let path = self.screens.join(format!("{name}.txt"));
-        Ok(std::fs::write(path, self.terminal.screen()?)?)
+        let drawn = DRAWN.iter().find(|(screen, _)| *screen == name);
+        let give_up = Instant::now() + ANSWER;
+        let screen = loop {
+            self.halt.pause(TICK)?;
+            let screen = self.terminal.screen()?;
+            if drawn.is_none_or(|(_, words)| screen.contains(words)) || Instant::now() > give_up {
+                break screen;
+            }
+        };
+        Ok(std::fs::write(
+            self.screens.join(format!("{name}.txt")),
+            screen,
+        )?)
     }
 
     /// Scans, and waits for what the station makes of it.
@@ -338,7 +377,7 @@ impl Operator<'_> {
         if self.scan_slot(at)?.says != "SCAN_LABEL" {
             return Ok(false);
         }
-        Ok(self.scan(&text)?.accepted)
+        Ok(self.scan_label(number, &text)?.accepted)
     }
 
     fn waiting_for_label(&self, but: usize) -> Option<(usize, u32)> {

@@ -43,8 +43,14 @@ impl Operator<'_> {
             self.not_before = Instant::now() + LOOK; // no slot has noticed yet that it is empty
             return Ok(());
         };
-        if self.bench.positions[at].unit.is_some() {
-            bail!("{} is to go where a unit is", serial(number));
+        if let Some(there) = self.bench.positions[at].unit.as_ref() {
+            // Its cable was pulled when it had passed: to the station it is out.
+            let (before, out) = (there.number, there.pulled);
+            if !out || !self.bench.sealed.contains(&serial(before)) {
+                bail!("{} is to go where a unit is", serial(number));
+            }
+            self.bench.take_out(at)?;
+            self.done.insert(before);
         }
         self.shelf.pop_front();
         self.insert(at, number)
@@ -96,11 +102,20 @@ impl Operator<'_> {
         if !self.trouble_before(number)? {
             return Ok(());
         }
-        if !self.scan(&serial(number))?.accepted {
+        let given = self.scan(&serial(number))?;
+        if !given.accepted {
             self.not_before = Instant::now() + LOOK; // no other slot is free
             return Ok(());
         }
         let heard = self.scan_slot(at)?;
+        // A unit that was out for a moment goes on where it was begun; the next one is scanned for
+        // this slot then.
+        if let (true, "SLOT", Some(begun)) = (heard.accepted, heard.says.as_str(), given.slot)
+            && self.bench.positions[begun].unit.is_none()
+        {
+            self.shelf.pop_front();
+            return self.insert(begun, number);
+        }
         if heard.accepted || heard.says != "TAKE_OUT" {
             bail!("a unit was left in, and the station says {}", heard.says);
         }

@@ -11,18 +11,24 @@ use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// One tmux server with one window. It ends with this.
+use crate::guard::Guard;
+
+/// One tmux server with one window. It ends with this, and with this process.
 pub(super) struct Terminal {
     socket: String,
     command: String,
+    _guard: Guard,
 }
 
 impl Terminal {
     /// Opens a window of this size and runs a command line of a shell in it.
     pub(super) fn open(size: (u16, u16), command: &str) -> Result<Terminal> {
+        let socket = format!("birthmark-shift-{}", std::process::id());
+        let guard = Guard::that_runs(&["tmux", "-L", &socket, "kill-server"])?;
         let terminal = Terminal {
-            socket: format!("birthmark-shift-{}", std::process::id()),
+            socket,
             command: format!("exec {command}"),
+            _guard: guard,
         };
         let (wide, high) = (size.0.to_string(), size.1.to_string());
         let fresh = [
@@ -84,7 +90,8 @@ impl Terminal {
     /// The exit code of the program, once it has ended; 128 and the signal when one ended it, as a
     /// shell has it.
     pub(super) fn ended(&self) -> Result<Option<u8>> {
-        code_of(&self.ask("#{pane_dead},#{pane_dead_status},#{pane_dead_signal}")?)
+        let said = self.ask("#{pane_dead},#{pane_dead_status},#{pane_dead_signal}")?;
+        Ok(code_of(&said))
     }
 
     fn ask(&self, what: &str) -> Result<String> {
@@ -133,16 +140,14 @@ impl Terminal {
     }
 }
 
-/// Of whether it is dead, its exit code and its signal: of these tmux leaves empty what is not so.
-fn code_of(said: &str) -> Result<Option<u8>> {
+/// Of whether it is dead, its exit code and its signal: of these tmux leaves empty what is not so,
+/// and both where its terminal is closed and the process is not collected yet.
+fn code_of(said: &str) -> Option<u8> {
     let mut said = said.split(',');
-    if said.next() != Some("1") {
-        return Ok(None);
-    }
+    said.next().filter(|dead| *dead == "1")?;
     let mut number = || said.next().and_then(|text| text.parse::<u8>().ok());
     let (status, signal) = (number(), number());
-    let code = status.or(signal.and_then(|signal| signal.checked_add(128)));
-    code.context("tmux knows no exit code").map(Some)
+    status.or(signal.and_then(|signal| signal.checked_add(128)))
 }
 
 impl Drop for Terminal {
@@ -171,9 +176,9 @@ mod tests {
             ("1,0,", Some(0)),
             ("1,30,", Some(30)),
             ("1,,9", Some(137)),
+            ("1,,", None),
         ] {
-            assert_eq!(code_of(said).unwrap(), code, "{said}");
+            assert_eq!(code_of(said), code, "{said}");
         }
-        assert!(code_of("1,,").is_err());
     }
 }

@@ -67,6 +67,8 @@ pub struct ConsoleUnit {
     pub faults: Faults,
     seed: u64,
     device_id: u64,
+    /// What it says it is.
+    pub model: String,
     /// Survives.
     flash: BTreeMap<String, String>,
     /// Does not.
@@ -93,6 +95,7 @@ impl ConsoleUnit {
             faults: Faults::default(),
             seed: seed | 1,
             device_id,
+            model: "CAM2".to_owned(),
             flash: BTreeMap::new(),
             memory: BTreeMap::new(),
             boots: 0,
@@ -105,6 +108,19 @@ impl ConsoleUnit {
         };
         unit.boot();
         unit
+    }
+
+    /// All that its flash holds, by name.
+    #[must_use]
+    pub fn flash(&self) -> &BTreeMap<String, String> {
+        &self.flash
+    }
+
+    /// Powers it up with what an earlier one of its life has stored.
+    pub fn wake(&mut self, flash: BTreeMap<String, String>) {
+        self.flash = flash;
+        self.said.clear();
+        self.boot();
     }
 
     /// What its flash holds under a name: `password`, `serial`, `attempt`, `state`.

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::console::ConsoleUnit;
+use super::console_flash::ConsoleFlash;
 use super::pace::Pace;
 use super::port::{FREE_EVERY, Port, nanoseconds};
 
@@ -26,6 +27,14 @@ impl SimConsole {
     /// # Errors
     /// When the system has no pty or no thread for it.
     pub fn spawn(unit: ConsoleUnit) -> io::Result<SimConsole> {
+        SimConsole::keeping(unit, None)
+    }
+
+    /// The same, with what it stores in a file before it says that it is stored.
+    pub(super) fn keeping(
+        unit: ConsoleUnit,
+        flash: Option<ConsoleFlash>,
+    ) -> io::Result<SimConsole> {
         let port = Port::open(Pace::new(None, Arc::default()))?;
         let path = port.path().to_owned();
         let (bell, heard) = UnixStream::pair()?;
@@ -34,7 +43,7 @@ impl SimConsole {
             .name("console".to_owned())
             .spawn({
                 let unit = Arc::clone(&unit);
-                move || live(port, &unit, heard)
+                move || live(port, &unit, flash, heard)
             })?;
         Ok(SimConsole {
             path,
@@ -48,6 +57,21 @@ impl SimConsole {
     #[must_use]
     pub fn port(&self) -> &Path {
         &self.path
+    }
+
+    /// Cuts the power for good.
+    ///
+    /// # Errors
+    /// What ended the unit, when it had ended before.
+    ///
+    /// # Panics
+    /// When the unit's thread did.
+    pub(super) fn stop(mut self) -> io::Result<()> {
+        let _ = self.bell.write_all(&[1]); // it may be dead already: the join says why
+        match self.thread.take() {
+            Some(thread) => thread.join().expect("a unit's thread ends by returning"),
+            None => Ok(()),
+        }
     }
 
     /// The unit itself, as someone with a debugger sees it.
@@ -66,7 +90,12 @@ impl Drop for SimConsole {
 }
 
 /// Answers until the bell rings.
-fn live(mut port: Port, unit: &Mutex<ConsoleUnit>, mut bell: UnixStream) -> io::Result<()> {
+fn live(
+    mut port: Port,
+    unit: &Mutex<ConsoleUnit>,
+    mut flash: Option<ConsoleFlash>,
+    mut bell: UnixStream,
+) -> io::Result<()> {
     let mut bytes = [0; 512];
     loop {
         let events = {
@@ -89,6 +118,9 @@ fn live(mut port: Port, unit: &Mutex<ConsoleUnit>, mut bell: UnixStream) -> io::
         let said = {
             let mut unit = unit.lock().unwrap_or_else(PoisonError::into_inner);
             unit.hear(&bytes[..length]);
+            if let Some(flash) = &mut flash {
+                flash.save(unit.flash())?;
+            }
             unit.say()
         };
         port.write(&said)?;

@@ -238,7 +238,7 @@ fn new_file(config: &SimUnitConfig) -> Result<FlashFile, SimError> {
     })
 }
 
-fn damaged(path: &Path, what: &str) -> SimError {
+pub(super) fn damaged(path: &Path, what: &str) -> SimError {
     SimError::Damaged {
         path: path.to_owned(),
         what: what.to_owned(),
@@ -246,7 +246,7 @@ fn damaged(path: &Path, what: &str) -> SimError {
 }
 
 /// Whoever reads the file sees the old one or the new one, never half.
-fn replace(path: &Path, json: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, json: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");

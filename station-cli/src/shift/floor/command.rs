@@ -25,8 +25,8 @@ impl Floor {
                 }
             }
             Command::Retry => self.retry(now),
-            Command::Rework => self.withdraw(false),
-            Command::Scrap => self.withdraw(true),
+            Command::Rework => self.withdraw(false, now),
+            Command::Scrap => self.withdraw(true, now),
             Command::Reprint => self.reprint(now),
             Command::Cancel => self.cancel(),
         }
@@ -100,7 +100,7 @@ impl Floor {
 
     /// What is under way is withdrawn by a lead. What is sealed is opened again, or scrapped, by a
     /// lead and a second person: both badges were scanned a moment ago.
-    fn withdraw(&mut self, scrap: bool) -> Answer {
+    fn withdraw(&mut self, scrap: bool, now: Duration) -> Answer {
         let at =
             self.target(|slot| matches!(slot.state, State::Held { .. } | State::Done { .. }))?;
         let slot = &self.slots[at];
@@ -148,6 +148,7 @@ impl Floor {
             scrap,
             operator: lead.badge,
             second,
+            since: now,
             away: None,
         };
         Ok(("WITHDRAWING", Some(at)))

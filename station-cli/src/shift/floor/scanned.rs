@@ -47,6 +47,7 @@ impl Floor {
                 Err(("SCAN_BADGE", None))
             }
             Scan::Unknown => Err(("WRONG_CODE", None)),
+            Scan::Hasty => Err(("SCAN_AGAIN", None)),
             Scan::Slot(number) => self.slot_scanned(number, now),
             Scan::Serial(serial) => self.serial_scanned(serial, now),
             Scan::Label(serial, text) => self.label_scanned(&serial, text),
@@ -99,7 +100,7 @@ impl Floor {
             return answer;
         }
         let focus = self.focus.take().map(|(at, _)| at);
-        if let Some(at) = focus.filter(|at| self.slots[*at].is_free()) {
+        if let Some(at) = focus.filter(|at| self.takes_serial(*at)) {
             return Ok(self.give(at, serial, now));
         }
         // Who names a slot puts the unit there, whatever else is said.
@@ -195,8 +196,8 @@ impl Floor {
 
     /// The slot for a serial: the one with a new unit in it, else the first that is empty.
     fn choose(&self) -> Result<usize, &'static str> {
-        let free = |(at, slot): (usize, &Slot)| slot.is_free().then_some(at);
-        let free: Vec<usize> = self.slots.iter().enumerate().filter_map(free).collect();
+        let all = 0..self.slots.len();
+        let free: Vec<usize> = all.filter(|at| self.takes_serial(*at)).collect();
         let with_unit = |at: &&usize| matches!(self.slots[**at].presence, Presence::Unit(_));
         let filled: Vec<&usize> = free.iter().filter(with_unit).collect();
         match filled.as_slice() {
@@ -223,6 +224,9 @@ impl Floor {
         }
         if self.slots[at].wants_label() {
             return Ok(("SCAN_LABEL", Some(at)));
+        }
+        if let Some(home) = self.belongs_to(at) {
+            return Err(("PUT_BACK_IN", Some(home)));
         }
         // Where anything was put in since, it is that unit's serial.
         let empty = |slot: &Slot| {

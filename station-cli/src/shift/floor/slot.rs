@@ -12,6 +12,9 @@ use crate::shift::card::{self, Card, Then};
 /// Number of the card of two units that were swapped.
 const SWAPPED: u16 = 205;
 
+/// Of something that was away: it is being asked now.
+pub(super) const ASKED: Duration = Duration::MAX;
+
 /// One position of the bench.
 pub(super) struct Slot {
     pub(super) number: u32,
@@ -81,6 +84,7 @@ pub(super) enum State {
         serial: Serial,
         order: OrderId,
         tries: u32,
+        since: Duration,
     },
     /// The server is being told that the unit will not come back.
     Withdrawing {
@@ -91,7 +95,8 @@ pub(super) enum State {
         operator: OperatorId,
         /// And who with them, where it is a seal that is broken.
         second: Option<Second>,
-        /// What was away, and when it is asked again.
+        since: Duration,
+        /// What was away, and when it is asked again; [`ASKED`] while it is.
         away: Option<(Card, Duration)>,
     },
 }
@@ -176,6 +181,19 @@ impl Slot {
             _ => false,
         };
         free && self.locked.is_none()
+    }
+
+    /// The silicon at its port, when nothing is done with it yet.
+    pub(super) fn stranger(&self) -> Option<&DeviceId> {
+        match &self.state {
+            State::Free | State::Waiting { .. } => self.presence.unit(),
+            _ => None,
+        }
+    }
+
+    /// Whether it was begun with this silicon, and waits for it.
+    pub(super) fn wants_back(&self, unit: &DeviceId) -> bool {
+        matches!(&self.state, State::Held { until: Held::Unit(Some(wanted)), .. } if wanted == unit)
     }
 
     /// The unit it has to do with.

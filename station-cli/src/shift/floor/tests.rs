@@ -1,6 +1,7 @@
 //! A shift without a terminal, a port or a clock.
 
 mod away;
+mod back;
 mod doubt;
 mod labels;
 
@@ -368,7 +369,7 @@ fn a_server_or_a_printer_that_is_away_is_asked_again() {
     bench.start(1, "A47");
     bench.end(1, Some("NO_SERVER"), Outcome::Rework, true);
     bench.tile(1, Tone::Offline, "OFFLINE", Some("NO_SERVER"));
-    let (tone, said) = bench.floor.banner().notice.unwrap();
+    let (tone, said) = bench.floor.banner().notices.remove(0);
     assert_eq!((tone, said.key), (Tone::Offline, "OFFLINE"));
     bench.later(4);
     assert_eq!(bench.done(), [""; 0]);
@@ -404,6 +405,8 @@ fn a_label_is_printed_again_under_its_next_number() {
     bench.scan("REPRINT", true, "REPRINTING");
     bench.end(1, Some("NO_SCAN"), Outcome::Loaded, true);
     assert_eq!(bench.done(), ["no label 1", "reprint 1 A47 B-7"]);
+    bench.later(7);
+    assert_eq!(bench.floor.tiles(bench.now)[0].seconds, 7);
     bench.hear(1, SlotEvent::Reprinted(Err("PRINTER")));
     bench.tile(1, Tone::Action, "PRINTER", Some("PRINTER"));
     // One that came out after all, as the scanner shows, needs no other.
@@ -438,7 +441,7 @@ fn after_a_power_cut_the_slot_waits_for_its_unit_alone() {
         open("A47", "/p2", "00000002"),
         open("A40", "/p9", "00000003"),
     ]);
-    let (tone, said) = bench.floor.banner().notice.unwrap();
+    let (tone, said) = bench.floor.banner().notices.remove(0);
     assert_eq!(
         (tone, said.key, said.slot),
         (Tone::Action, "PUT_BACK_IN", 2)
@@ -462,6 +465,8 @@ fn after_a_power_cut_the_slot_waits_for_its_unit_alone() {
     bench.scan("L-1", true, "LEAD_HERE");
     bench.scan("SCRAP", true, "WITHDRAWING");
     assert_eq!(bench.done(), ["withdraw 2 A47 L-1 true"]);
+    bench.later(9);
+    assert_eq!(bench.floor.tiles(bench.now)[1].seconds, 9);
     bench.hear(2, SlotEvent::Withdrawn(Ok(())));
     bench.tile(2, Tone::Fail, "FAIL", Some("SCRAPPED"));
     bench.gone(2);

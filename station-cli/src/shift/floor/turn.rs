@@ -122,6 +122,7 @@ impl Floor {
                     serial,
                     order,
                     tries,
+                    since: now,
                 };
             }
             None => self.conclude(at, of, tries, turned, now),
@@ -134,6 +135,7 @@ impl Floor {
             serial,
             order,
             tries,
+            ..
         } = &self.slots[at].state
         else {
             return;

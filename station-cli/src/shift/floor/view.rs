@@ -16,6 +16,8 @@ pub(crate) struct Said {
     pub(crate) key: &'static str,
     pub(crate) serial: String,
     pub(crate) slot: u32,
+    /// Until when it is so, as it is shown.
+    pub(crate) time: String,
 }
 
 impl Said {
@@ -28,7 +30,13 @@ impl Said {
     }
 
     pub(crate) fn text(key: &'static str, serial: String, slot: u32) -> Said {
-        Said { key, serial, slot }
+        let time = String::new();
+        Said {
+            key,
+            serial,
+            slot,
+            time,
+        }
     }
 }
 
@@ -66,8 +74,9 @@ pub(crate) struct Banner {
     pub(crate) operator: Option<String>,
     /// What was said last.
     pub(crate) said: Said,
-    /// What everybody has to know, and how bad it is.
-    pub(crate) notice: Option<(Tone, Said)>,
+    /// What everybody has to know, and how bad it is; the most pressing first. None hides another for
+    /// long: the screen shows as many as it has room for, and the others in turn.
+    pub(crate) notices: Vec<(Tone, Said)>,
 }
 
 impl Floor {
@@ -82,6 +91,13 @@ impl Floor {
             {
                 said.key = "SCAN_SLOT_FIRST";
             }
+            if let Some(home) = self.belongs_to(at).filter(|_| slot.locked.is_none()) {
+                let home = &self.slots[home];
+                let serial = home.serial().map(|serial| short(serial.as_str()));
+                (tile.tone, tile.word, tile.number) = (Tone::Action, "PUT_BACK", 209);
+                let serial = serial.unwrap_or_default();
+                tile.says = Some(Said::text("PUT_BACK_IN", serial, home.number));
+            }
             tile
         };
         self.slots.iter().enumerate().map(tile).collect()
@@ -89,29 +105,39 @@ impl Floor {
 
     /// Who and what, and what everybody has to know.
     pub(crate) fn banner(&self) -> Banner {
-        let offline = |slot: &Slot| slot.away().is_some_and(|card| card.tone == Tone::Offline);
-        let notice = if let Some(reason) = self.stopped {
-            Some((Tone::Stop, Said::text("STOPPED", reason.to_owned(), 0)))
-        } else if let Some((serial, number)) = self.to_put_back() {
-            Some((Tone::Action, Said::about("PUT_BACK_IN", &serial, number)))
-        } else if self.scanner_lost {
-            Some((Tone::Action, Said::plain("SCANNER_LOST")))
-        } else if let Some(notice) = self.outlook.notice() {
-            Some(notice)
-        } else if self.slots.iter().any(offline) {
-            Some((Tone::Offline, Said::plain("OFFLINE")))
-        } else if self.clock_is_wrong {
-            Some((Tone::Action, Said::plain("CLOCK")))
-        } else {
-            let first = self.elsewhere.first();
-            first.map(|serial| (Tone::Action, Said::about("PUT_BACK_NOWHERE", serial, 0)))
-        };
         Banner {
             order: self.rules.order.to_string(),
             operator: self.operator.as_ref().map(ToString::to_string),
             said: self.said.clone(),
-            notice,
+            notices: self.notices(),
         }
+    }
+
+    fn notices(&self) -> Vec<(Tone, Said)> {
+        if let Some(reason) = self.stopped {
+            // Until a lead has looked nothing else is to be done.
+            return vec![(Tone::Stop, Said::text("STOPPED", reason.to_owned(), 0))];
+        }
+        let mut notices = Vec::new();
+        if let Some((serial, number)) = self.to_put_back() {
+            notices.push((Tone::Action, Said::about("PUT_BACK_IN", &serial, number)));
+        }
+        if self.scanner_lost {
+            notices.push((Tone::Action, Said::plain("SCANNER_LOST")));
+        }
+        let outlook = self.outlook.notices();
+        let offline = |slot: &Slot| slot.away().is_some_and(|card| card.tone == Tone::Offline);
+        if outlook.is_empty() && self.slots.iter().any(offline) {
+            notices.push((Tone::Offline, Said::plain("OFFLINE")));
+        }
+        notices.extend(outlook);
+        if self.clock_is_wrong {
+            notices.push((Tone::Action, Said::plain("CLOCK")));
+        }
+        let elsewhere = self.elsewhere.first();
+        let elsewhere = elsewhere.map(|serial| Said::about("PUT_BACK_NOWHERE", serial, 0));
+        notices.extend(elsewhere.map(|said| (Tone::Action, said)));
+        notices
     }
 }
 
@@ -187,12 +213,14 @@ impl Slot {
                     tile.says = say("CALL_LEAD");
                 }
             }
-            State::Reprinting { .. } => {
+            State::Reprinting { since, .. } => {
                 (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+                tile.seconds = now.saturating_sub(*since).as_secs();
                 tile.says = say("REPRINTING");
             }
-            State::Withdrawing { .. } => {
+            State::Withdrawing { since, .. } => {
                 (tile.tone, tile.word) = (Tone::Running, "RUNNING");
+                tile.seconds = now.saturating_sub(*since).as_secs();
                 tile.says = say("WITHDRAWING");
                 if let Some(card) = self.away() {
                     (tile.tone, tile.number) = (card.tone, card.number);

@@ -124,6 +124,7 @@ fn kit(
         port: FakePort { panics },
         lid: None,
         patience: Patience(Duration::ZERO),
+        link: Arc::default(),
         by: order.clone(),
         order,
         way: Some(None), // known: these servers are for turns
@@ -227,6 +228,33 @@ fn a_slot_that_panics_or_hangs_holds_up_no_other() {
     for worker in [hanging, panicking, away] {
         drop(worker.orders);
         worker.thread.unwrap().join().unwrap();
+    }
+}
+
+/// Who scans REPRINT or SCRAP while everybody knows that the server is away gets an answer at once.
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_server_that_is_known_to_be_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = home(&folder.path().join("a"));
+    let serial = Serial::parse("A47").unwrap();
+    let operator = OperatorId::parse("B-7").unwrap();
+    for (away, patient) in [(false, true), (true, false)] {
+        let (news, mut heard) = mpsc::unbounded_channel();
+        let mut kit = kit(0, &home, Fake::Away, false, news);
+        kit.patience = Patience(Duration::from_secs(15));
+        kit.link.looked(true);
+        kit.link.set_away(away);
+        let began = tokio::time::Instant::now();
+        kit.withdraw(&serial, &operator, None, true).await;
+        kit.reprint(serial.clone(), operator.clone()).await;
+        assert_eq!(began.elapsed() > Duration::from_secs(20), patient);
+        let said = std::iter::from_fn(|| heard.try_recv().ok());
+        let refused = |news: News| match news {
+            News::Slot(_, SlotEvent::Withdrawn(done) | SlotEvent::Reprinted(done)) => done.err(),
+            _ => None,
+        };
+        let said: Vec<_> = said.filter_map(refused).collect();
+        assert_eq!(said, ["NO_SERVER"; 2]);
     }
 }
 

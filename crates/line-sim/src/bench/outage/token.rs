@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
+use crate::guard::Guard;
 use crate::load::process::Keys;
 use crate::load::program;
 use crate::softhsm;
@@ -72,13 +73,13 @@ pub(super) struct Token {
 }
 
 enum Place {
-    Simulator(Child),
+    Simulator(Guard, Child),
     Softhsm,
 }
 
 impl Drop for Token {
     fn drop(&mut self) {
-        if let Place::Simulator(child) = &mut self.place {
+        if let Place::Simulator(_, child) = &mut self.place {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -128,10 +129,10 @@ impl Token {
                 format!("pkcs11:{}?token=hsm-sim", module.display())
             }
         };
-        let child = serve(&folder)?;
+        let (guard, child) = serve(&folder)?;
         let token = Token {
             keys,
-            place: Place::Simulator(child),
+            place: Place::Simulator(guard, child),
             folder,
         };
         token.answers().await?;
@@ -165,11 +166,11 @@ impl Token {
     pub(super) async fn fail(&mut self, fault: Fault) -> Result<()> {
         match fault {
             Fault::Kill => {
-                if let Place::Simulator(child) = &mut self.place {
+                if let Place::Simulator(guard, child) = &mut self.place {
                     child.kill()?;
                     child.wait()?;
                     sleep(AWAY).await;
-                    *child = serve(&self.folder)?;
+                    (*guard, *child) = serve(&self.folder)?;
                 }
                 self.answers().await
             }
@@ -196,14 +197,14 @@ impl Token {
     /// Ends it in good order.
     pub(super) fn stop(&mut self) -> Result<()> {
         self.signal(Signal::TERM)?;
-        if let Place::Simulator(child) = &mut self.place {
+        if let Place::Simulator(_, child) = &mut self.place {
             child.wait()?;
         }
         Ok(())
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        if let Place::Simulator(child) = &self.place {
+        if let Place::Simulator(_, child) = &self.place {
             kill_process(Pid::from_child(child), signal)?;
         }
         Ok(())
@@ -234,20 +235,20 @@ impl Token {
     }
 }
 
-fn serve(folder: &Path) -> Result<Child> {
+fn serve(folder: &Path) -> Result<(Guard, Child)> {
     let (socket, store) = (folder.join("socket"), folder.join("store"));
     let log = std::fs::File::options()
         .create(true)
         .append(true)
         .open(folder.join("hsm-sim.txt"))?;
-    Command::new(program("hsm-sim", None)?)
+    let mut serve = Command::new(program("hsm-sim", None)?);
+    serve
         .args(["serve", "--socket"])
         .arg(socket)
         .arg("--store")
         .arg(store)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
-        .spawn()
-        .context("cannot run hsm-sim")
+        .stderr(log);
+    Guard::start(&mut serve).context("cannot run hsm-sim")
 }

@@ -25,7 +25,7 @@ impl ConsoleUnit {
             "AT" => return Some("OK".to_owned()),
             // An IMEI has 15 decimal digits.
             "AT+CGSN" => return ok(&format!("{:015}", self.device_id % 1_000_000_000_000_000)),
-            "AT+CGMM" => return ok("+CGMM: \"CAM2\""),
+            "AT+CGMM" => return ok(&format!("+CGMM: \"{}\"", self.model)),
             "AT+CGMR" => return ok("+CGMR: \"1.0\""),
             "AT+FSAVE" => {
                 if !self.is_locked() {
@@ -79,7 +79,7 @@ impl ConsoleUnit {
                 self.reset();
                 None
             }
-            ["settings", "read", "string", "factory/model"] => Some("CAM2".to_owned()),
+            ["settings", "read", "string", "factory/model"] => Some(self.model.clone()),
             ["settings", "read", "string", name] => {
                 let name = name.trim_start_matches("factory/");
                 Some(self.read(name).unwrap_or_else(|| "-".to_owned()))
@@ -107,7 +107,7 @@ impl ConsoleUnit {
         match words.as_slice() {
             [""] => Some(String::new()),
             ["printenv", "serial#"] => Some(format!("serial#={:016x}", self.device_id)),
-            ["printenv", "board_name"] => Some("board_name=CAM2".to_owned()),
+            ["printenv", "board_name"] => Some(format!("board_name={}", self.model)),
             ["version"] => Some("U-Boot 2023.01 (Jan 09 2023)".to_owned()),
             ["printenv", name] => Some(match self.read(name.trim_start_matches("factory_")) {
                 Some(value) => format!("{name}={value}"),
@@ -180,7 +180,7 @@ impl ConsoleUnit {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["cat", "/etc/factory/id"] => Some(format!("{:016x}", self.device_id)),
-            ["cat", "/etc/factory/model"] => Some("CAM2".to_owned()),
+            ["cat", "/etc/factory/model"] => Some(self.model.clone()),
             ["uname", "-r"] => Some("6.1.0-sim".to_owned()),
             ["cat", "/etc/factory/state", ..] => {
                 Some(self.read("state").unwrap_or_else(|| "blank".to_owned()))

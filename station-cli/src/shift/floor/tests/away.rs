@@ -12,14 +12,14 @@ fn outlook(away: bool, left: usize, to_upload: usize) -> Outlook {
             to_upload,
             ..Standing::default()
         },
-        revoked: false,
+        ..Outlook::default()
     }
 }
 
 #[track_caller]
 fn check(bench: &Bench, expected: Option<(Tone, &str, &str, u32)>) {
-    let notice = bench.floor.banner().notice;
-    let found = notice.as_ref();
+    let notices = bench.floor.banner().notices;
+    let found = notices.first();
     let found = found.map(|(tone, said)| (*tone, said.key, said.serial.as_str(), said.slot));
     assert_eq!(found, expected);
 }
@@ -38,6 +38,48 @@ fn everybody_sees_how_many_are_left_and_what_is_to_be_uploaded() {
     check(&bench, Some((Tone::Offline, "UPLOADING", "12", 0)));
     bench.floor.looks_out(outlook(false, 0, 0));
     check(&bench, None);
+}
+
+/// Nobody has to guess how long what is left may be used.
+#[test]
+fn everybody_sees_until_when_what_is_left_may_be_used() {
+    let mut bench = Bench::staffed();
+    let until = Outlook {
+        until: Some("02:00".to_owned()),
+        ..outlook(true, 37, 3)
+    };
+    bench.floor.looks_out(until);
+    check(&bench, Some((Tone::Offline, "OFFLINE_UNTIL", "3", 37)));
+    assert_eq!(bench.floor.banner().notices[0].1.time, "02:00");
+}
+
+#[test]
+fn what_presses_more_hides_nothing() {
+    let mut bench = Bench::staffed();
+    bench.floor.replay(&[open("A47", "/p2", "00000002")]);
+    bench.floor.replay(&[
+        open("A47", "/p2", "00000002"),
+        open("A40", "/p9", "00000003"),
+    ]);
+    let mut held = outlook(true, 3, 0);
+    held.held.on_hold = ["A50", "A51"].map(|it| Serial::parse(it).unwrap()).into();
+    bench.floor.looks_out(held);
+    bench.floor.scanner_is_here(false);
+    bench.floor.clock_is_wrong(true);
+    let notices = bench.floor.banner().notices;
+    let keys: Vec<&str> = notices.iter().map(|(_, said)| said.key).collect();
+    assert_eq!(
+        keys,
+        [
+            "PUT_BACK_IN",
+            "SCANNER_LOST",
+            "OFFLINE_LEFT",
+            "ON_HOLD",
+            "ON_HOLD",
+            "CLOCK",
+            "PUT_BACK_NOWHERE",
+        ]
+    );
 }
 
 #[test]

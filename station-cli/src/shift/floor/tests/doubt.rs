@@ -299,6 +299,10 @@ fn a_unit_that_was_never_begun_can_be_given_up() {
     assert_eq!(bench.done(), [""; 0]);
     bench.later(1);
     assert_eq!(bench.done(), ["withdraw 1 A49 L-1 true"]);
+    // It is away until it has answered, and asked once at a time.
+    bench.later(60);
+    assert_eq!(bench.done(), [""; 0]);
+    bench.tile(1, Tone::Offline, "OFFLINE", Some("WITHDRAWING"));
     bench.hear(1, SlotEvent::Withdrawn(Ok(())));
     bench.tile(1, Tone::Fail, "FAIL", Some("SCRAPPED"));
 }
@@ -418,8 +422,9 @@ fn a_scanner_that_is_lost_is_seen_and_heard_once() {
     assert!(!bench.floor.scanner_is_here(false));
     bench.note();
     assert_eq!(bench.done, ["Action"]);
-    let notice = bench.floor.banner().notice.map(|(_, said)| said.key);
-    assert_eq!(notice, Some("SCANNER_LOST"));
+    let notices = bench.floor.banner().notices;
+    let keys: Vec<&str> = notices.iter().map(|(_, said)| said.key).collect();
+    assert_eq!(keys, ["SCANNER_LOST"]);
     assert!(bench.floor.scanner_is_here(true));
-    assert_eq!(bench.floor.banner().notice, None);
+    assert_eq!(bench.floor.banner().notices, []);
 }
