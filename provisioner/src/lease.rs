@@ -132,7 +132,9 @@ impl Line {
             let before = self.read(|ledger| ledger.lease(serial))?;
             let before = before.filter(LeaseRow::is_held);
             if let Some(row) = before.as_ref().filter(|row| row.seq >= call.seen) {
-                return Err(AppendError::Refused(overtaken(row, call.seen)).into()); // spares the draws
+                // This only spares the draws.
+                let overtaken = Refused::Overtaken(row.serial.clone());
+                return Err(AppendError::Refused(overtaken).into());
             }
             match before {
                 Some(row) if row.station == *station => lost.push(Event::LeaseVoided {
@@ -359,15 +361,6 @@ pub(crate) fn held(row: LeaseRow) -> Refused {
         serial: row.serial,
         station: row.station,
         expires: row.expires,
-    }
-}
-
-/// The same of a call that was read too late.
-fn overtaken(row: &LeaseRow, seen: u64) -> Refused {
-    Refused::Overtaken {
-        serial: row.serial.clone(),
-        seq: row.seq,
-        seen,
     }
 }
 

@@ -213,7 +213,7 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::LeaseOver { .. } | R::LeaseRuns { .. } | R::WrongCause(_) => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
-        R::Overtaken { .. } => (Code::Aborted, Reason::WrongState),
+        R::Overtaken(_) => (Code::Aborted, Reason::WrongState),
         R::LeasedKey(_) => (Code::AlreadyExists, Reason::UnitInUse),
         R::UnknownUnit(_) | R::UnknownLease(_) => (Code::NotFound, Reason::UnknownUnit),
         R::WrongState { .. } | R::WrongAttempt { .. } | R::OtherOrder { .. } | R::OnePerson(_) => {
@@ -227,7 +227,7 @@ pub(crate) fn refusal(refused: &Refused) -> Status {
         R::NotStopped(_) | R::NotAuthorised { .. } | R::RotatesAlone => {
             (Code::FailedPrecondition, Reason::WrongState)
         }
-        R::Blocked { .. } | R::UnitMayExist { .. } => (Code::AlreadyExists, Reason::DuplicateUnit),
+        R::Blocked { .. } | R::UnitMayExist(_) => (Code::AlreadyExists, Reason::DuplicateUnit),
         R::Recovery(_) | R::Unproven { .. } => (Code::FailedPrecondition, Reason::WrongState),
         R::OtherStation { .. } => (Code::FailedPrecondition, Reason::OtherStation),
         R::BundleMismatch { .. } => (Code::FailedPrecondition, Reason::ReceiptMismatch),

@@ -59,13 +59,11 @@ where
             }
             // A server that is away leaves it unsettled; so does another process that has it.
             let settled = match journal.claim(&open.serial) {
-                Ok(mut claim) => {
-                    match self.desk.settle_if_ended(&mut claim).await {
-                        // It was put aside: its silicon is known, and gets nothing more.
-                        Err(Failure::Hold { .. }) => true,
-                        asked => asked.is_ok() && claim.open().is_none(),
-                    }
-                }
+                Ok(mut claim) => match self.desk.settle_if_ended(&mut claim).await {
+                    // It was put aside: its silicon is known, and gets nothing more.
+                    Err(Failure::Hold { .. }) => true,
+                    asked => asked.is_ok() && claim.open().is_none(),
+                },
                 Err(_) => false,
             };
             if !settled {

@@ -48,6 +48,20 @@ impl Damaged {
     }
 }
 
+/// A damaged record is a matter of its unit alone.
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        match error {
+            JournalError::SetAside { ref serial, .. } => Failure::Hold {
+                serial: serial.clone(),
+                reason: DAMAGED.to_owned(),
+                message: error.to_string(),
+            },
+            error => Failure::Journal(error),
+        }
+    }
+}
+
 /// All that cannot be used of lease and outbox.
 pub(crate) fn damaged(home: &Home) -> Result<Vec<Damaged>, Failure> {
     let mut all = home.leases().damaged()?;

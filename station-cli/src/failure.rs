@@ -11,7 +11,6 @@ use wire::WireError;
 use wire::console::ConsoleError;
 
 use crate::calls::CallError;
-use crate::damaged::DAMAGED;
 use crate::drive::UnitError;
 use crate::exec::ToolError;
 use crate::journal::JournalError;
@@ -366,20 +365,6 @@ impl Failure {
                 row(Loaded, "NO_SCAN", "LABEL NOT SCANNED", "run again and scan the label"),
             Failure::WrongLabel(_) =>
                 row(Loaded, "WRONG_LABEL", "WRONG LABEL", "find this unit's label, run again and scan"),
-        }
-    }
-}
-
-/// A damaged record is a matter of its unit alone.
-impl From<JournalError> for Failure {
-    fn from(error: JournalError) -> Failure {
-        match error {
-            JournalError::SetAside { ref serial, .. } => Failure::Hold {
-                serial: serial.clone(),
-                reason: DAMAGED.to_owned(),
-                message: error.to_string(),
-            },
-            error => Failure::Journal(error),
         }
     }
 }

@@ -341,10 +341,11 @@ pub(crate) fn read_all<T: DeserializeOwned>(dir: &Path) -> Result<Vec<T>, Journa
     read_each(dir)?.into_iter().map(|(_, read)| read).collect()
 }
 
+/// A record by its name, or why it cannot be used.
+type Each<T> = (Serial, Result<T, JournalError>);
+
 /// Each `SERIAL.json` of a folder, or why it cannot be used.
-pub(crate) fn read_each<T: DeserializeOwned>(
-    dir: &Path,
-) -> Result<Vec<(Serial, Result<T, JournalError>)>, JournalError> {
+pub(crate) fn read_each<T: DeserializeOwned>(dir: &Path) -> Result<Vec<Each<T>>, JournalError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::journal::{Claim, JournalError, Open, Withdraw};
 use crate::offline::is_away;
-use crate::outbox::Hold;
+use crate::outbox::{Hold, Upload};
 use crate::settle::{Desk, Fate, Standing};
 
 pub(crate) use verb::{SyncArgs, run};
@@ -156,6 +156,13 @@ pub async fn sync<S: Provisioning>(
         };
         all.push(synced(open, state));
     }
+    list_uploads(home, to_tell, &mut all)?;
+    list_damaged(home, &mut all)?;
+    Ok(all)
+}
+
+/// What became of what was to be told.
+fn list_uploads(home: &Home, to_tell: Vec<Upload>, all: &mut Vec<Synced>) -> Result<(), Failure> {
     for upload in to_tell {
         let left = home.outbox().of(&upload.serial)?;
         let (state, hold) = match left.map(|left| left.hold) {
@@ -177,6 +184,11 @@ pub async fn sync<S: Provisioning>(
             }),
         }
     }
+    Ok(())
+}
+
+/// Whatever else is known of a unit: that its record is damaged comes first.
+fn list_damaged(home: &Home, all: &mut Vec<Synced>) -> Result<(), Failure> {
     for one in damaged(home)? {
         let hold = Some(one.hold());
         match all.iter_mut().find(|listed| listed.serial == one.serial) {
@@ -191,7 +203,7 @@ pub async fn sync<S: Provisioning>(
             }),
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Withdraws what is under way for one serial; `scrap` ends the unit with it.

@@ -373,7 +373,7 @@ fn a_damaged_record_sets_its_unit_aside_and_no_other() {
     // The log does not call it an expiry, and there is never a second unit of the name.
     let site = &bench.plant.site;
     let unit = site.provisioner(&["audit", "unit", "L-00001"]).ok().out;
-    assert!(unit.contains("MAY EXIST"), "{unit}");
+    assert!(unit.contains("\"cause\":\"unit_lost\""), "{unit}");
     bench
         .lease(1, &["--from", "L-00001"])
         .refused(2, "take the next serial");

@@ -268,7 +268,7 @@ fn one_code_is_no_lead_gives_no_command_and_ends_no_shift() {
     let events = |event: &str| -> Vec<Value> {
         let text = text_of(&out);
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let all = whole.lines().map(|line| serde_json::from_str(line));
+        let all = whole.lines().map(serde_json::from_str);
         let all = all.map(Result::<Value, _>::unwrap);
         all.filter(|line| line["event"] == event).collect()
     };

@@ -183,9 +183,7 @@ pub enum Refused {
         expires: Timestamp,
     },
     /// The station holds as many as it may.
-    #[error(
-        "station {station} holds {held} leased credentials, the most there may be: return some"
-    )]
+    #[error("station {station} holds {held} leases, the most there may be: return some")]
     LeasesHeld {
         /// The station.
         station: StationName,
@@ -193,10 +191,7 @@ pub enum Refused {
         held: u32,
     },
     /// Too many of the order ended without a unit.
-    #[error(
-        "{returned} leased credentials of order {order} ended without a unit, {most} at most: a person \
-         has to look why"
-    )]
+    #[error("{returned} leases of order {order} ended without a unit, {most} at most: look why")]
     LeasesReturned {
         /// The order.
         order: OrderId,
@@ -206,29 +201,11 @@ pub enum Refused {
         most: u32,
     },
     /// A call that was sent before the newest try at the serial began, and came in after it.
-    #[error(
-        "serial {serial}: its try of entry {seq} began since the station asked, which had seen {seen} \
-         entries: ask again"
-    )]
-    Overtaken {
-        /// The serial.
-        serial: Serial,
-        /// The entry that began the newer try.
-        seq: u64,
-        /// How many entries the station had seen.
-        seen: u64,
-    },
+    #[error("serial {0}: a newer try began since the station asked: ask again")]
+    Overtaken(Serial),
     /// A unit with the serial may exist that no record is good for.
-    #[error(
-        "serial {serial} may be on a unit that was put aside without a record (entry {seq}): use another \
-         serial"
-    )]
-    UnitMayExist {
-        /// The serial.
-        serial: Serial,
-        /// The entry that says so.
-        seq: u64,
-    },
+    #[error("serial {0} may be on a unit that was put aside without a record: use another serial")]
+    UnitMayExist(Serial),
     /// The serial was never leased.
     #[error("serial {0} was never leased")]
     UnknownLease(Serial),

@@ -94,28 +94,24 @@ fn a_lease_takes_its_place_and_a_spent_one_is_an_attempt_like_any_other() {
 fn a_call_of_before_the_newest_try_leases_nothing() {
     let mut line = Line::new();
     let asked = |attempt, seen| leased_with("BM-1", attempt, |it| it.seen = Some(seen));
-    let overtaken = |seq, seen| Refused::Overtaken {
-        serial: serial("BM-1"),
-        seq,
-        seen,
-    };
+    let overtaken = || Refused::Overtaken(serial("BM-1"));
     let first = line.ok(asked(1, 1));
     let again = |seen| {
         let lost = lease_voided("BM-1", 1, ReplyLost);
         change(vec![lost, asked(2, seen)])
     };
     let late = line.append(again(first)).unwrap_err();
-    assert_eq!(late, overtaken(first, first));
+    assert_eq!(late, overtaken());
     counts(&line, [1, 1, 0, 9]);
     // Who had seen it may have lost the reply.
     let second = line.append(again(first + 1)).unwrap().last;
     // Also when the newer one is over, and when it became an attempt.
     line.ok(lease_voided("BM-1", 2, LeaseReturned));
-    refused(&mut line, asked(3, second), overtaken(second, second));
+    refused(&mut line, asked(3, second), overtaken());
     line.ok(asked(3, second + 1));
     let met = line.ok(spent("BM-1", 3));
     line.ok(voided("BM-1", 3));
-    refused(&mut line, asked(4, met), overtaken(met, met));
+    refused(&mut line, asked(4, met), overtaken());
     line.ok(asked(4, met + 1));
     line.check();
 }
@@ -328,22 +324,19 @@ fn a_station_cannot_mint_without_end_by_returning() {
 /// It was refused when it was told of: a unit and a label of that serial may lie in a bin.
 #[test]
 fn a_serial_whose_unit_may_exist_is_given_out_no_more() {
-    let no = |unit: &str, seq| Refused::UnitMayExist {
-        serial: serial(unit),
-        seq,
-    };
+    let no = |unit: &str| Refused::UnitMayExist(serial(unit));
     let mut line = Line::new();
     line.ok(leased("BM-1", 1));
-    let lost = line.ok(lease_voided("BM-1", 1, UnitLost));
+    line.ok(lease_voided("BM-1", 1, UnitLost));
     counts(&line, [0, 0, 1, 10]);
     // Also when it had ended before, and whoever asks.
     line.ok(leased("BM-2", 1));
     later(&mut line, LASTS, lease_voided("BM-2", 1, LeaseExpired)).unwrap();
-    let late = line.ok(lease_voided("BM-2", 1, UnitLost));
+    line.ok(lease_voided("BM-2", 1, UnitLost));
     counts(&line, [0, 0, 2, 10]);
-    for (unit, seq) in [("BM-1", lost), ("BM-2", late)] {
-        refused(&mut line, leased(unit, 2), no(unit, seq));
-        refused(&mut line, issue(unit, 2), no(unit, seq));
+    for unit in ["BM-1", "BM-2"] {
+        refused(&mut line, leased(unit, 2), no(unit));
+        refused(&mut line, issue(unit, 2), no(unit));
         refused(&mut line, spent(unit, 1), over(unit, 1, "unit_lost"));
         let again = lease_voided(unit, 1, UnitLost);
         refused(&mut line, again, over(unit, 1, "unit_lost"));

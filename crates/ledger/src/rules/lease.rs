@@ -6,10 +6,13 @@
 //! nobody, and a lease that nobody returned is voided only once its time is over, or its station is
 //! revoked. Whoever lies about the time gains nothing: the number of leases is bounded as well.
 
+mod bounds;
+
 use traveler::{
-    Attempt, Digest, Entry, Fingerprint, LeaseStep, Leased, OrderId, Spent, State, StationName,
-    Step, VoidCause,
+    Attempt, Digest, Entry, Fingerprint, LeaseStep, Leased, OrderId, Spent, State, Step, VoidCause,
 };
+
+use bounds::{few_held, few_lapsed, not_overtaken};
 
 use super::place::{less, take_free_place, within_allowance};
 use super::recovered::not_blocked;
@@ -21,13 +24,6 @@ use crate::Refused;
 use crate::rows::{
     DeviceRow, IssueRow, KeyRow, LeaseCountRow, LeaseRow, Row, StationState, UnitRow,
 };
-
-/// Leases that one station may hold: what a bench uses up in a night, and what is exposed at most
-/// when it is stolen.
-const HELD_MAX: u32 = 256;
-
-/// How often an order may be leased whole and returned: every shift for a year.
-const RETURNS: u32 = 1_000;
 
 /// How long a lease may last, in milliseconds: a minute to half a day.
 const LASTS_MS: std::ops::RangeInclusive<i64> = 60_000..=43_200_000;
@@ -281,10 +277,7 @@ pub(super) fn no_unit_of<E>(lease: Option<&LeaseRow>) -> Result<(), Stop<E>> {
     let lost = |row: &&LeaseRow| row.spent_seq.is_none() && row.voided == Some(VoidCause::UnitLost);
     match lease.filter(lost) {
         None => Ok(()),
-        Some(row) => refuse(Refused::UnitMayExist {
-            serial: row.serial.clone(),
-            seq: row.voided_seq.unwrap_or(row.seq),
-        }),
+        Some(row) => refuse(Refused::UnitMayExist(row.serial.clone())),
     }
 }
 
@@ -325,30 +318,6 @@ fn own<V: View>(view: &V, lease: &LeaseStep) -> Result<LeaseRow, Stop<V::Error>>
     Ok(row)
 }
 
-/// The station knew of every try at the serial when it asked.
-///
-/// A call can be read long after its station gave it up and asked again. Without this it would void
-/// what the second call brought, while the station gives that to units. What a lost reply brought is
-/// seen by the second call: its station looks at the log before it asks again.
-fn not_overtaken<E>(
-    leased: &Leased,
-    earlier: Option<&LeaseRow>,
-    before: Option<&UnitRow>,
-) -> Result<(), Stop<E>> {
-    let Some(seen) = leased.seen else {
-        return Ok(()); // of before this was asked for
-    };
-    let newest = earlier.map(|row| row.seq);
-    let newest = newest.max(before.map(|unit| unit.issued_seq));
-    match newest.filter(|seq| *seq >= seen) {
-        None => Ok(()),
-        Some(seq) => {
-            let serial = leased.lease.serial.clone();
-            refuse(Refused::Overtaken { serial, seq, seen })
-        }
-    }
-}
-
 fn held_by(row: &LeaseRow) -> Refused {
     Refused::Leased {
         serial: row.serial.clone(),
@@ -378,48 +347,4 @@ fn free_key<V: View>(view: &V, key: &Digest) -> Result<(), Stop<V::Error>> {
 fn count<V: View>(view: &V, order: &OrderId) -> Result<LeaseCountRow, Stop<V::Error>> {
     let row = view.lease_count(order)?;
     Ok(row.unwrap_or_else(|| LeaseCountRow::none(order.clone())))
-}
-
-/// Who steals a station has no more than this.
-fn few_held<V: View>(view: &V, station: &StationName) -> Result<(), Stop<V::Error>> {
-    let held = view.held(station)?;
-    if held >= HELD_MAX {
-        let station = station.clone();
-        return refuse(Refused::LeasesHeld { station, held });
-    }
-    Ok(())
-}
-
-/// A station whose leases keep ending without a unit, and without a word of it, would mint without end
-/// what nobody can account for.
-///
-/// What its holder gave back in time is accounted for: that no unit has it is the holder's word, on
-/// record. So a bench that leases for each night and returns each morning never gets there. A rogue one
-/// that leases and returns as fast as it can does, at [`RETURNS`].
-fn few_lapsed<V: View>(
-    view: &V,
-    count: &LeaseCountRow,
-    quantity: u32,
-    allowance: u32,
-) -> Result<(), Stop<V::Error>> {
-    let most = quantity.saturating_add(allowance);
-    if count.returned <= most {
-        return Ok(()); // whatever ended them
-    }
-    let no = |returned, most| {
-        let order = count.order.clone();
-        refuse(Refused::LeasesReturned {
-            order,
-            returned,
-            most,
-        })
-    };
-    let all = most.saturating_mul(RETURNS);
-    if count.returned > all {
-        return no(count.returned, all);
-    }
-    match view.lapsed(&count.order)? {
-        lapsed if lapsed > most => no(lapsed, most),
-        _ => Ok(()),
-    }
 }
