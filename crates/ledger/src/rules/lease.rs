@@ -9,7 +9,8 @@
 mod bounds;
 
 use traveler::{
-    Attempt, Digest, Entry, Fingerprint, LeaseStep, Leased, OrderId, Spent, State, Step, VoidCause,
+    Attempt, Digest, Entry, Fingerprint, LEASE_LASTS_S, LeaseStep, Leased, OrderId, Spent, State,
+    Step, VoidCause,
 };
 
 use bounds::{few_held, few_lapsed, not_overtaken};
@@ -25,9 +26,6 @@ use crate::rows::{
     DeviceRow, IssueRow, KeyRow, LeaseCountRow, LeaseRow, Row, StationState, UnitRow,
 };
 
-/// How long a lease may last, in milliseconds: a minute to half a day.
-const LASTS_MS: std::ops::RangeInclusive<i64> = 60_000..=43_200_000;
-
 /// Mints ahead.
 pub(super) fn lease<V: View>(
     view: &V,
@@ -42,7 +40,8 @@ pub(super) fn lease<V: View>(
     }
     not_blocked(view, &lease.serial, None)?;
     let lasts = leased.expires.unix_ms() - entry.time.unix_ms();
-    if !LASTS_MS.contains(&lasts) {
+    let ms = |seconds: &u32| i64::from(*seconds) * 1_000;
+    if !(ms(LEASE_LASTS_S.start())..=ms(LEASE_LASTS_S.end())).contains(&lasts) {
         let (serial, expires) = (lease.serial.clone(), leased.expires);
         return refuse(Refused::LeaseBounds { serial, expires });
     }

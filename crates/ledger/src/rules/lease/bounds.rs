@@ -1,14 +1,10 @@
 //! How much may be leased, and by which calls: what keeps a station from minting without end.
 
-use traveler::{Leased, StationName};
+use traveler::{LEASES_HELD_MAX, Leased, StationName};
 
 use super::super::{Stop, View, refuse};
 use crate::Refused;
 use crate::rows::{LeaseCountRow, LeaseRow, UnitRow};
-
-/// Leases that one station may hold: what a bench uses up in a night, and what is exposed at most
-/// when it is stolen.
-const HELD_MAX: u32 = 256;
 
 /// How often an order may be leased whole and returned: every shift for a year.
 const RETURNS: u32 = 1_000;
@@ -37,7 +33,7 @@ pub(super) fn not_overtaken<E>(
 /// Who steals a station has no more than this.
 pub(super) fn few_held<V: View>(view: &V, station: &StationName) -> Result<(), Stop<V::Error>> {
     let held = view.held(station)?;
-    if held >= HELD_MAX {
+    if held >= LEASES_HELD_MAX {
         let station = station.clone();
         return refuse(Refused::LeasesHeld { station, held });
     }
