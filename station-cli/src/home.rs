@@ -7,7 +7,7 @@
 //! site-root.pem    the one root this station trusts
 //! checkpoint       the newest log this station has seen
 //! proven.jsonl     what was proven to it, and proven.older.jsonl
-//! lost/            records that a recovered server lost, accepted by a lead
+//! lost/            records that a lead put aside: lost by a recovered server, on hold, damaged
 //! journal/         one file for each attempt under way
 //! lease/           credentials for the hours without a network, encrypted
 //! outbox/          what the server has yet to hear of them

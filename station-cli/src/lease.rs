@@ -3,7 +3,8 @@
 //! ```text
 //! lease/SERIAL.json       one credential, encrypted to this station's lease key; who got it
 //! lease/ORDER.order.json  what the order builds, as the server said when it gave the lease
-//! lease/key-N             the key of one lease, erased with the last credential of it
+//! lease/key-N             the key of one lease, erased with the last credential of it; all are kept
+//!                         as long as a damaged file may need one
 //! lease/time              the latest time anybody told or that was acted on here
 //! ```
 //!

@@ -80,10 +80,10 @@ impl<S: Provisioning> Desk<'_, S> {
     ) -> Result<Failure, Failure> {
         let serial = serial.clone();
         match self.home.seen().newest_of(&serial, device_id, held)? {
-            Some((attempt, State::Sealed)) if attempt == held => {
+            Some((step, State::Sealed)) if step.attempt == held => {
                 Ok(Failure::SameUnit { held: Some(serial) })
             }
-            Some((attempt, state)) if attempt > held || !state.is_open() => {
+            Some((step, state)) if step.attempt > held || !state.is_open() => {
                 Ok(Failure::LockedWithdrawn { serial })
             }
             _ if self.calls.is_away() => Ok(Failure::NotKnownNow { serial }),

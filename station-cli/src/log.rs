@@ -82,7 +82,7 @@ impl<'a> Seen<'a> {
         serial: &Serial,
         device_id: &DeviceId,
         from: Attempt,
-    ) -> Result<Option<(Attempt, State)>, LogError> {
+    ) -> Result<Option<(Step, State)>, LogError> {
         let newest = self.proven().newest(serial, device_id, from);
         newest.map_err(|e| self.io(e))
     }

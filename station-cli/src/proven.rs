@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use fs4::fs_std::FileExt;
 use serde::{Deserialize, Serialize};
 use tlog::EntryProof;
-use traveler::{Attempt, DeviceId, Entry, Serial, State};
+use traveler::{Attempt, DeviceId, Entry, Serial, State, Step};
 
 /// Bytes after which a new file is begun and the one before the last is dropped: a unit takes
 /// about 5 kB, so at least the last 3,000 units are kept.
@@ -101,23 +101,26 @@ impl ProvenEntries {
         serial: &Serial,
         device_id: &DeviceId,
         from: Attempt,
-    ) -> io::Result<Option<(Attempt, State)>> {
-        let mut newest: Option<(Attempt, State)> = None;
+    ) -> io::Result<Option<(Step, State)>> {
+        let mut newest: Option<(Step, State)> = None;
         self.each(|kept| {
             // Most are of others, and are not taken apart.
             if !kept.entry.contains(serial.as_str()) {
                 return Ok(());
             }
             let entry = Entry::from_bytes(kept.entry.as_bytes()); // or of a newer server
-            let step = entry.as_ref().ok().and_then(|entry| entry.event.step());
+            let event = entry.as_ref().ok().map(|entry| entry.event.happened());
+            let step = event.and_then(|event| event.step());
             if let Some((step, state)) = step
                 && (&step.serial, &step.device_id) == (serial, device_id)
                 && step.attempt >= from
             {
                 // A repeat is proven late.
-                let before = newest.map(|(attempt, state)| (attempt, far(state)));
+                let before = newest
+                    .as_ref()
+                    .map(|(step, state)| (step.attempt, far(*state)));
                 if before <= Some((step.attempt, far(state))) {
-                    newest = Some((step.attempt, state));
+                    newest = Some((step.clone(), state));
                 }
             }
             Ok(())

@@ -5,12 +5,11 @@
 //! hears it when it has heard the seal. What it refuses then is a record on hold.
 
 use api::v1;
-use traveler::{DeviceId, Entry, OperatorId, Serial, State};
+use traveler::{Attempt, DeviceId, OperatorId, Serial, State};
 
 use crate::calls::{CallError, Patience, Patient, Provisioning};
 use crate::failure::Failure;
 use crate::home::Home;
-use crate::journal::io_error;
 use crate::offline::is_away;
 use crate::outbox::{About, Told};
 use crate::remembered::When;
@@ -130,20 +129,9 @@ impl<S: Provisioning> Desk<'_, S> {
             let ours = sealed && upload.device_id == *unit;
             return Ok(ours.then(|| upload.about()));
         }
-        let mut newest = None;
-        let read = self.home.seen().proven().each(|kept| {
-            // What cannot be read was proven by other software, and says nothing here.
-            if let Ok(entry) = Entry::from_bytes(kept.entry.as_bytes())
-                && let Some((step, state)) = entry.event.happened().step()
-                && step.serial == *serial
-            {
-                newest = Some((step.clone(), state));
-            }
-            Ok(())
-        });
-        read.map_err(io_error(self.home.dir()))?;
+        let newest = self.home.seen().newest_of(serial, unit, Attempt::FIRST)?;
         let sealed = newest.filter(|(step, state)| {
-            (&step.device_id, *state, &step.station) == (unit, State::Sealed, self.home.station())
+            (*state, &step.station) == (State::Sealed, self.home.station())
         });
         Ok(sealed.map(|(step, _)| About {
             serial: step.serial,

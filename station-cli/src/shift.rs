@@ -268,6 +268,7 @@ impl Shift {
                 match &event {
                     SlotEvent::Died => self.codes.died(),
                     SlotEvent::Withdrawn(done) => self.codes.withdrawn(at, *done),
+                    SlotEvent::Kept => self.codes.withdrawn(at, Ok(())), // the server hears of it
                     _ => {}
                 }
                 self.floor.hear(at, event, now);

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use line_sim::unit::SimUnit;
@@ -172,56 +172,86 @@ fn a_line_that_breaks_is_no_mistake_of_who_started_it() {
     assert_eq!(fact["broke"], "the station has ended", "{fact}");
 }
 
+/// A shift of one slot that a script runs: scans on standard input, events on standard output.
+struct Scripted {
+    site: Site,
+    order: String,
+    station: PathBuf,
+    child: Child,
+    scanner: Option<ChildStdin>,
+    unit: SimUnit,
+}
+
+impl Scripted {
+    /// With the unit in the slot, which these scans begin.
+    fn begin(scans: &[u8]) -> Scripted {
+        let site = Site::start();
+        site.apply(PLAIN).ok();
+        let order = site.order("PLUG-1", 2, 2);
+        let station = site.station("bench-1");
+        let port = site.path("port");
+        let slots = format!(
+            "[scan]\nserial = \"P-#####\"\nleads = [\"L-1\"]\nqa = [\"Q-1\"]\n\
+             [[slot]]\nnumber = 1\npath = \"{}\"\n",
+            text(&port)
+        );
+        std::fs::write(station.join("slots.toml"), slots).unwrap();
+        let mut child = Command::new(&binaries().station_cli)
+            .args(["run", "--format", "json", "--order", &order, "--data"])
+            .arg(&station)
+            .stdin(Stdio::piped())
+            .stdout(File::create(site.path("logs/out")).unwrap())
+            .stderr(File::create(site.path("logs/err")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut scanner = child.stdin.take().unwrap();
+        scanner.write_all(scans).unwrap();
+        let unit = SimUnit::spawn(silicon(1, "PLUG1", &site.path("units/1.json"))).unwrap();
+        symlink(unit.port().unwrap(), &port).unwrap();
+        Scripted {
+            site,
+            order,
+            station,
+            child,
+            scanner: Some(scanner),
+            unit,
+        }
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let text = text_of(&self.site.path("logs/out"));
+        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let lines = whole.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// The first event of which this is so.
+    fn awaits(&self, what: impl Fn(&Value) -> bool) -> Value {
+        let found = until(WITHIN, || self.lines().into_iter().find(&what));
+        found.unwrap_or_else(|| panic!("{:#?}", self.lines()))
+    }
+
+    /// The input ends, and the shift with it; gives its exit code and the site.
+    fn ends(mut self) -> (Option<i32>, Vec<Value>, Site) {
+        drop(self.scanner.take());
+        let code = end_of(&mut self.child);
+        let lines = self.lines();
+        self.unit.stop().unwrap();
+        (code, lines, self.site)
+    }
+}
+
 #[test]
 fn a_shift_is_a_step_inside_a_script() {
-    let site = Site::start();
-    site.apply(PLAIN).ok();
-    let order = site.order("PLUG-1", 2, 2);
-    let station = site.station("bench-1");
-    let port = site.path("port");
-    let slots = format!(
-        "[scan]\nserial = \"P-#####\"\n[[slot]]\nnumber = 1\npath = \"{}\"\n",
-        text(&port)
-    );
-    std::fs::write(station.join("slots.toml"), slots).unwrap();
-    let out = site.path("logs/out");
-    let mut child = Command::new(&binaries().station_cli)
-        .args(["run", "--format", "json", "--order", &order, "--data"])
-        .arg(&station)
-        .stdin(Stdio::piped())
-        .stdout(File::create(&out).unwrap())
-        .stderr(File::create(site.path("logs/err")).unwrap())
-        .spawn()
-        .unwrap();
-    let mut scanner = child.stdin.take().unwrap();
-    scanner.write_all(b"P-00001\nB-7\nP-00001\n").unwrap();
-    let unit = SimUnit::spawn(silicon(1, "PLUG1", &site.path("units/1.json"))).unwrap();
-    symlink(unit.port().unwrap(), &port).unwrap();
-    let lines = || -> Vec<Value> {
-        let text = text_of(&out);
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        whole
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    };
-    let result = until(WITHIN, || {
-        lines().into_iter().find(|line| line["event"] == "result")
-    });
-    drop(scanner); // the input ends, and the shift with it
-    assert_eq!(
-        end_of(&mut child),
-        Some(0),
-        "{}",
-        text_of(&site.path("logs/err"))
-    );
-    unit.stop().unwrap();
-    let result = result.expect("a result");
+    let shift = Scripted::begin(b"P-00001\nB-7\nP-00001\n");
+    let result = shift.awaits(|line| line["event"] == "result");
+    let order = shift.order.clone();
+    let (code, all, site) = shift.ends();
+    assert_eq!(code, Some(0), "{}", text_of(&site.path("logs/err")));
     assert_eq!(
         (&result["outcome"], &result["slot"]),
         (&json!("sealed"), &json!(1))
     );
-    let all = lines();
     let scans: Vec<&Value> = all.iter().filter(|line| line["event"] == "scan").collect();
     let said: Vec<_> = scans
         .iter()
@@ -232,6 +262,26 @@ fn a_shift_is_a_step_inside_a_script() {
     assert_eq!(said, [(&no, &first), (&yes, &hello), (&yes, &put)]);
     assert_eq!(all.last().unwrap()["event"], "end");
     assert_eq!(site.count(&order).sealed, 1);
+}
+
+/// The step says at once what the server hears later.
+#[test]
+fn a_shift_in_which_two_people_scrap_a_unit_without_a_server_ends_with_20() {
+    let mut shift = Scripted::begin(b"B-7\nP-00001\n");
+    shift.awaits(|line| line["event"] == "result" && line["outcome"] == "sealed");
+    shift.site.kill();
+    let scanner = shift.scanner.as_mut().unwrap();
+    scanner.write_all(b"L-1\nQ-1\nSLOT1\nSCRAP\n").unwrap();
+    shift.awaits(|line| line["event"] == "tile" && line["says"] == "SCRAPPED");
+    let (order, station) = (shift.order.clone(), shift.station.clone());
+    let (code, all, mut site) = shift.ends();
+    assert_eq!(code, Some(20), "{all:#?}");
+    let end = all.last().unwrap();
+    assert_eq!((&end["code"], &end["to_upload"]), (&json!(20), &json!(1)));
+    site.serve();
+    let sync = ["sync", "--data", &text(&station)];
+    run(&binaries().station_cli, &sync).ok();
+    assert_eq!(site.count(&order).scrapped, 1);
 }
 
 /// A terminal: the scanner's end, and the station's.

@@ -87,7 +87,8 @@ impl Outlook {
     /// What everybody has to know of it, and how bad it is; the most pressing first.
     pub(crate) fn notices(&self) -> Vec<(Tone, Said)> {
         let mut notices = Vec::new();
-        if self.away && self.held.leased {
+        let gone_on = self.away && self.held.leased;
+        if gone_on {
             let tone = match self.held.left {
                 0 => Tone::Stop,
                 _ => Tone::Offline,
@@ -96,7 +97,7 @@ impl Outlook {
         }
         let held = self.held.on_hold.iter().take(HOLDS);
         notices.extend(held.map(|serial| (Tone::Fail, Said::about("ON_HOLD", serial, 0))));
-        if notices.is_empty() && self.held.to_upload > 0 {
+        if !gone_on && self.held.to_upload > 0 {
             notices.push((Tone::Offline, self.said("UPLOADING")));
         }
         notices
@@ -178,7 +179,7 @@ impl Lookout {
 
     fn look(&self) -> Result<Outlook, Failure> {
         let held = Standing::of(&self.home, Some(&self.order))?;
-        self.link.looked(held.leased || held.to_upload > 0);
+        self.link.looked(held.leased);
         Ok(Outlook {
             revoked: self.revoked,
             ..Outlook::of(held, self.link.is_away())

@@ -45,7 +45,7 @@ const FRAME: Duration = Duration::from_millis(90);
 /// What a person does with a server that is there, when a shift has left something.
 fn next_steps(held: &Standing) -> Vec<&'static str> {
     let steps = [
-        (held.to_upload > 0, "sync"),
+        (held.to_upload > 0 || !held.on_hold.is_empty(), "sync"), // it names what is on hold, and why
         (held.left + held.expired > 0, "lease --return"),
     ];
     let steps = steps.into_iter().filter(|(needed, _)| *needed);

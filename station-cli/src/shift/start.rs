@@ -99,7 +99,7 @@ pub(super) async fn link(
 ) -> anyhow::Result<Arc<Link>> {
     let link = Link::default();
     let held = Standing::of(home, Some(order))?;
-    link.looked(held.leased || held.to_upload > 0);
+    link.looked(held.leased);
     if held.leased {
         let answers = timeout(SYNC_WITHIN, server.show_clock()).await;
         // One that refuses this station is there, and is asked why.

@@ -104,6 +104,10 @@ impl Floor {
         let at =
             self.target(|slot| matches!(slot.state, State::Held { .. } | State::Done { .. }))?;
         let slot = &self.slots[at];
+        let before = match &slot.state {
+            State::Done { card, reason, .. } => Some((*card, *reason)),
+            _ => None,
+        };
         let (serial, order, sealed) = match &slot.state {
             State::Held { serial, order, .. }
             | State::Done {
@@ -148,6 +152,7 @@ impl Floor {
             scrap,
             operator: lead.badge,
             second,
+            before,
             since: now,
             away: None,
         };

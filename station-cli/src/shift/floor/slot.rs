@@ -95,6 +95,8 @@ pub(super) enum State {
         operator: OperatorId,
         /// And who with them, where it is a seal that is broken.
         second: Option<Second>,
+        /// What its tile said before.
+        before: Option<(Card, Option<&'static str>)>,
         since: Duration,
         /// What was away, and when it is asked again; [`ASKED`] while it is.
         away: Option<(Card, Duration)>,

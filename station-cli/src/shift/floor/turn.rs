@@ -290,6 +290,7 @@ impl Floor {
             order,
             scrap,
             second,
+            before,
             away,
             ..
         } = &mut self.slots[at].state
@@ -304,6 +305,23 @@ impl Floor {
             }
         }
         let (serial, order) = (serial.clone(), order.clone());
+        // Nobody has decided anything: it is the unit that it was.
+        if let (Err("ONLY_ONLINE"), Some(second), Some((card, reason))) = (&done, &second, *before)
+        {
+            let unit = Some(second.unit.clone());
+            self.said = Said::about("ONLY_ONLINE", &serial, self.slots[at].number);
+            self.slots[at].state = State::Done {
+                serial,
+                order,
+                card,
+                reason,
+                used: None,
+                unit,
+                open: false,
+                out: false,
+            };
+            return self.sound(Sound::Action);
+        }
         let (key, reason, open) = match done {
             Ok(()) if *scrap => ("SCRAPPED", Some("SCRAPPED"), false),
             Ok(()) => ("WITHDRAWN", Some("WITHDRAWN"), false),

@@ -127,7 +127,10 @@ impl Floor {
         }
         let outlook = self.outlook.notices();
         let offline = |slot: &Slot| slot.away().is_some_and(|card| card.tone == Tone::Offline);
-        if outlook.is_empty() && self.slots.iter().any(offline) {
+        let said = outlook
+            .iter()
+            .any(|(_, said)| said.key.starts_with("OFFLINE"));
+        if !said && self.slots.iter().any(offline) {
             notices.push((Tone::Offline, Said::plain("OFFLINE")));
         }
         notices.extend(outlook);

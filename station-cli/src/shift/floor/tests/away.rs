@@ -145,8 +145,15 @@ fn a_seal_of_another_station_waits_for_the_server() {
     bench.scan("Q-1", true, "QA_HERE");
     bench.scan("SCRAP", true, "WITHDRAWING");
     bench.hear(1, SlotEvent::Withdrawn(Err("ONLY_ONLINE")));
-    bench.tile(1, Tone::Fail, "FAIL", Some("ONLY_ONLINE"));
+    bench.tile(1, Tone::Pass, "PASS", Some("PASS"));
     assert_eq!(bench.floor.banner().said.key, "ONLY_ONLINE");
+    // Later, as it says.
+    bench.floor.looks_out(outlook(false, 3, 0));
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.scan("SCRAP", true, "WITHDRAWING");
+    bench.hear(1, SlotEvent::Withdrawn(Ok(())));
+    bench.tile(1, Tone::Fail, "FAIL", Some("SCRAPPED"));
 }
 
 #[test]
