@@ -187,7 +187,8 @@ pub(super) fn void<V: View>(
 ) -> Verdict<V::Error> {
     let row = own(view, lease)?;
     let held = row.is_held();
-    if !held && !(cause == VoidCause::UnitLost && may_come_to_light(view, &row)?) {
+    let late = cause == VoidCause::UnitLost && may_come_to_light(view, &row)?;
+    if !held && !late {
         return refuse(over(&row));
     }
     if at == At::Now {
