@@ -313,10 +313,12 @@ impl Line {
                 true => VoidCause::UnitLost,
                 false => VoidCause::LeaseReturned,
             };
-            let may = |row: &LeaseRow| match call.unit_lost {
-                true => row.spent_seq.is_none() && row.voided != Some(cause),
-                false => row.is_held(),
-            };
+            // Behind a later attempt the serial is somebody else's, and the ledger's rule says no.
+            let late = call.unit_lost
+                && self
+                    .read(|ledger| ledger.unit(serial))?
+                    .is_none_or(|unit| unit.attempt < *attempt);
+            let may = |row: &LeaseRow| row.is_held() || (late && row.has_expired());
             if let Some(row) = own.filter(may) {
                 let lease = lease_step(&row, call.operator.clone());
                 events.push(Event::LeaseVoided { lease, cause });

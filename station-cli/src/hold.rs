@@ -22,7 +22,7 @@ use crate::told::Drained;
 
 /// What a person has decided.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Decided {
+pub enum Decided {
     /// The server is told again.
     Again,
     /// The unit is put aside.
@@ -32,8 +32,9 @@ pub(crate) enum Decided {
 /// Does what a person has decided about a record on hold.
 ///
 /// # Errors
-/// [`Failure::NothingOpen`] when it is not on hold; [`Failure::Hold`] when it is again.
-pub(crate) async fn settle<S: Provisioning>(
+/// [`Failure::NothingOpen`] when it is not on hold; [`Failure::Hold`] when it is again; whatever else
+/// failed, it is on hold still.
+pub async fn settle<S: Provisioning>(
     home: &Home,
     server: &S,
     patience: Patience,
@@ -76,10 +77,11 @@ pub(crate) async fn settle<S: Provisioning>(
         let spends = upload.spends();
         desk.put_aside(serial, upload.attempt, spends).await?;
     }
-    // Crash here: it is on hold still, and settled again; the server answers the same.
-    outbox.lay_aside(serial, &home.dir().join("lost"))?;
+    // The journal first: its record, with nothing on hold beside it, would seem lost by the server.
+    claim.settle()?;
     home.leases().erase(serial)?;
-    Ok(claim.settle()?)
+    // Crash up to here: it is on hold still, and settled again; the server answers the same.
+    Ok(outbox.lay_aside(serial, &home.dir().join("lost"))?)
 }
 
 impl<S: Provisioning> Desk<'_, S> {
@@ -149,16 +151,22 @@ impl<S: Provisioning> Desk<'_, S> {
                 self.put_aside(serial, attempt, true).await?;
             }
         }
-        // Crash here: it is on hold still, and settled again; the server answers the same.
+        // The journal first: its record, with nothing on hold beside it, would seem lost by the server.
+        claim.settle()?;
         let lost = home.dir().join("lost");
+        if home.leases().of(serial).is_ok() {
+            home.leases().erase(serial)?; // one that cannot be read is evidence
+        }
         if readable.is_some() {
             outbox.lay_aside(serial, &lost)?;
         }
+        // Crash before the last of them: it is on hold still, and settled again; the server answers the
+        // same.
         for file in files {
             file.lay_aside(&lost)?;
         }
-        home.leases().erase(serial)?;
-        Ok(claim.settle()?)
+        // Nobody could say before whether its key is idle.
+        Ok(home.leases().erase(serial)?)
     }
 
     fn leased_last(&self, serial: &Serial) -> Result<Option<(OrderId, Attempt)>, Failure> {

@@ -75,6 +75,7 @@ pub use enroll::{EnrolError, enroll};
 pub use exec::ToolError;
 pub use failure::{Advice, Failure, Outcome};
 pub use greet::greet;
+pub use hold::{Decided, settle};
 pub use home::{Home, HomeError};
 pub use journal::{Claim, Issued, Journal, JournalError, Open, Reached, Ticket, Withdraw};
 pub use lease::{Ask, give_back, lease};

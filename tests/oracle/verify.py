@@ -10,7 +10,7 @@ that an auditor can read it in a sitting and need not believe the program that m
 
 Of what the entries say it judges one thing, since a lease is used where nobody can look: each
 credential was recorded once, spent once at most and by who held it, and never after it was voided
-for good. What else the entries must keep to, the program's own `audit verify` judges.
+for good; and none was recorded for a serial whose last one may be in a unit without a record. What else the entries must keep to, the program's own `audit verify` judges.
 
 Exit code 0 good, 1 not as it was signed, 2 unusable arguments: what is named is not there, or is no
 such thing.
@@ -206,6 +206,7 @@ class Credentials:
         need(password not in self.passwords, "an earlier entry has its password")
         held = self.leases.get(serial)
         need(held is None or held["end"], "it is leased, and nobody has ended that")
+        need(not held or held["end"] != "unit_lost", "a unit with its last lease may exist")
         need(told["attempt"] > self.newest.get(serial, 0), "it is no later attempt")
         self.passwords.add(password)
         self.newest[serial] = told["attempt"]
@@ -233,7 +234,10 @@ class Credentials:
 
     def lease_voided(self, told):
         lease = self.lease_of(told)
-        need(lease["end"] is None, "its lease was over: %s" % lease["end"])
+        # Of one that expired its holder may say later that a unit got it, while it is the last try.
+        last = self.newest[told["serial"]] == told["attempt"]
+        late = told["cause"] == "unit_lost" and lease["end"] == "lease_expired" and last
+        need(lease["end"] is None or late, "its lease was over: %s" % lease["end"])
         lease["end"] = told["cause"]
 
 

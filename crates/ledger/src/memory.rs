@@ -39,7 +39,7 @@ pub(crate) struct Memory {
     newest_lease: HashMap<Serial, u64>,
     leased_keys: HashMap<Digest, Serial>,
     held: HashMap<StationName, u32>,
-    lapsed: HashMap<OrderId, u32>,
+    lapsed: HashMap<(OrderId, StationName), u32>,
 }
 
 /// The rows of one table, in the order in which they came to be.
@@ -198,7 +198,8 @@ impl Memory {
             _ => {}
         }
         let had = self.leases.get(&row.seq).is_some_and(LeaseRow::lapsed);
-        let lapsed = self.lapsed.entry(row.order.clone()).or_default();
+        let whose = (row.order.clone(), row.station.clone());
+        let lapsed = self.lapsed.entry(whose).or_default();
         match (had, row.lapsed()) {
             (false, true) => *lapsed += 1,
             (true, false) => *lapsed = lapsed.saturating_sub(1),
@@ -304,8 +305,9 @@ impl View for Memory {
         Ok(self.held.get(station).copied().unwrap_or(0))
     }
 
-    fn lapsed(&self, order: &OrderId) -> Result<u32, Infallible> {
-        Ok(self.lapsed.get(order).copied().unwrap_or(0))
+    fn lapsed(&self, order: &OrderId, station: &StationName) -> Result<u32, Infallible> {
+        let whose = (order.clone(), station.clone());
+        Ok(self.lapsed.get(&whose).copied().unwrap_or(0))
     }
 
     fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Infallible> {

@@ -256,6 +256,12 @@ impl LeaseRow {
         self.voided.is_none() && self.spent_seq.is_none()
     }
 
+    /// Whether its time ended it, and nobody has said since what became of it.
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        self.voided == Some(VoidCause::LeaseExpired) && self.spent_seq.is_none()
+    }
+
     /// Whether it met no unit and its holder did not give it back.
     pub(crate) fn lapsed(&self) -> bool {
         let given_back = self.voided == Some(VoidCause::LeaseReturned);

@@ -62,8 +62,9 @@ pub(crate) trait View {
     fn leased_key(&self, public_key_sha256: &Digest) -> Result<Option<Serial>, Self::Error>;
     /// How many leases a station holds.
     fn held(&self, station: &StationName) -> Result<u32, Self::Error>;
-    /// How many leases of an order ended without a unit and without being given back.
-    fn lapsed(&self, order: &OrderId) -> Result<u32, Self::Error>;
+    /// How many leases that a station had of an order ended without a unit and without being given
+    /// back.
+    fn lapsed(&self, order: &OrderId, station: &StationName) -> Result<u32, Self::Error>;
     /// What an order's leases add up to; none when it never had one.
     fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Self::Error>;
 }

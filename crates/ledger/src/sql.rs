@@ -170,12 +170,13 @@ impl View for SqlView<'_> {
         Ok(statement.query_row([station.as_str()], |row| row.get(0))?)
     }
 
-    fn lapsed(&self, order: &OrderId) -> Result<u32, Error> {
+    fn lapsed(&self, order: &OrderId, station: &StationName) -> Result<u32, Error> {
         // Word for word what the index is made over, else it is not used.
         let sql = "SELECT count(*) FROM leases WHERE order_id = ?1 AND voided IS NOT NULL \
-            AND voided <> 'lease_returned' AND spent_seq IS NULL";
+            AND voided <> 'lease_returned' AND spent_seq IS NULL AND station = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(statement.query_row([order.as_str()], |row| row.get(0))?)
+        let params = [order.as_str(), station.as_str()];
+        Ok(statement.query_row(params, |row| row.get(0))?)
     }
 
     fn lease_count(&self, order: &OrderId) -> Result<Option<LeaseCountRow>, Error> {

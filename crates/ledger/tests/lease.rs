@@ -290,6 +290,9 @@ fn leases_that_nobody_gave_back_are_bounded_and_those_given_back_are_not() {
         most: 13,
     };
     refused(&mut line, leased("BM-1", 35), refusal);
+    // What one bench lets lapse is no other's bound.
+    let elsewhere = leased_with("BM-2", 1, |it| it.lease.station = station("bench-2"));
+    line.ok(elsewhere);
     line.ok(issue("BM-1", 35)); // a unit that is there is issued to all the same
     line.check();
 }
@@ -329,7 +332,7 @@ fn a_serial_whose_unit_may_exist_is_given_out_no_more() {
     line.ok(leased("BM-1", 1));
     line.ok(lease_voided("BM-1", 1, UnitLost));
     counts(&line, [0, 0, 1, 10]);
-    // Also when it had ended before, and whoever asks.
+    // Also when its time had ended it, and whoever asks.
     line.ok(leased("BM-2", 1));
     later(&mut line, LASTS, lease_voided("BM-2", 1, LeaseExpired)).unwrap();
     line.ok(lease_voided("BM-2", 1, UnitLost));
@@ -346,6 +349,47 @@ fn a_serial_whose_unit_may_exist_is_given_out_no_more() {
     line.ok(spent("BM-3", 1));
     let spent = lease_voided("BM-3", 1, UnitLost);
     refused(&mut line, spent, over("BM-3", 1, "spent"));
+    line.check();
+}
+
+/// Else who steals a station takes serials away from everybody, for good.
+#[test]
+fn nobody_says_of_a_lease_that_he_gave_back_that_a_unit_has_it() {
+    let mut line = Line::new();
+    line.ok(leased("BM-1", 1));
+    line.ok(lease_voided("BM-1", 1, LeaseReturned));
+    let lost = || lease_voided("BM-1", 1, UnitLost);
+    refused(&mut line, lost(), over("BM-1", 1, "lease_returned"));
+    line.ok(issue("BM-1", 2));
+    refused(&mut line, lost(), over("BM-1", 1, "lease_returned"));
+    line.check();
+}
+
+/// It is another bench's unit by now, which may have to be built anew, or reworked.
+#[test]
+fn nothing_comes_to_light_of_a_lease_behind_a_later_attempt() {
+    let mut line = Line::new();
+    for unit in ["BM-1", "BM-2", "BM-3"] {
+        line.ok(leased(unit, 1));
+        later(&mut line, LASTS, lease_voided(unit, 1, LeaseExpired)).unwrap();
+        line.ok(issue(unit, 2));
+    }
+    line.ok(voided("BM-2", 2));
+    line.ok(loaded("BM-3", 2));
+    line.ok(sealed("BM-3", 2));
+    for unit in ["BM-1", "BM-2", "BM-3"] {
+        let lost = lease_voided(unit, 1, UnitLost);
+        refused(&mut line, lost, over(unit, 1, "lease_expired"));
+    }
+    line.ok(issue("BM-2", 3));
+    line.ok(rework("BM-3", 2));
+    line.ok(issue("BM-3", 3));
+    // An earlier attempt is none that it could harm.
+    line.ok(issue("BM-4", 1));
+    line.ok(voided("BM-4", 1));
+    line.ok(leased("BM-4", 2));
+    later(&mut line, LASTS, lease_voided("BM-4", 2, LeaseExpired)).unwrap();
+    line.ok(lease_voided("BM-4", 2, UnitLost));
     line.check();
 }
 

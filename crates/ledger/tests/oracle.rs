@@ -11,7 +11,7 @@ use std::process::Command;
 use line::lease::*;
 use line::*;
 use tlog::{Checkpoint, Hash, leaf_hash, sign_note};
-use traveler::VoidCause::{LeaseExpired, LeaseReturned, RecordLost, ReplyLost};
+use traveler::VoidCause::{LeaseExpired, LeaseReturned, RecordLost, ReplyLost, UnitLost};
 use traveler::{Blocked, Entry, Event, Recovered};
 
 /// An export of these events behind the first entry, with tiles and signature as they must be.
@@ -143,6 +143,44 @@ fn a_voided_lease_is_spent_only_when_it_had_expired() {
     check(&[void(LeaseReturned)], Some("never leased"));
     let anew = [lease(), void(LeaseExpired), issue("BM-1", 2), spend()];
     check(&anew, Some("a later attempt was issued"));
+}
+
+/// Its record was damaged, or refused: a person settled it, perhaps long after its time was over.
+#[test]
+fn a_unit_that_may_exist_comes_to_light_late_and_its_serial_is_given_out_no_more() {
+    let lease = || leased("BM-1", 1);
+    let void = |cause| lease_voided("BM-1", 1, cause);
+    check(&[lease(), void(UnitLost)], None);
+    check(&[lease(), void(LeaseExpired), void(UnitLost)], None);
+    check(
+        &[again(lease()), void(LeaseExpired), again(void(UnitLost))],
+        None,
+    );
+    for cause in [LeaseReturned, ReplyLost, RecordLost, UnitLost] {
+        let over = format!("its lease was over: {}", cause.as_str());
+        check(&[lease(), void(cause), void(UnitLost)], Some(&over));
+    }
+    let late = |cause| [lease(), void(LeaseExpired), void(cause)];
+    check(&late(LeaseReturned), Some("over: lease_expired"));
+    let spent_late = [lease(), void(LeaseExpired), spent("BM-1", 1)];
+    let behind = |more: &[Event]| [&spent_late[..], more].concat();
+    check(&behind(&[void(UnitLost)]), Some("over: spent"));
+    let taken = [
+        lease(),
+        void(LeaseExpired),
+        issue("BM-1", 2),
+        void(UnitLost),
+    ];
+    check(&taken, Some("over: lease_expired"));
+    let lost = [lease(), void(LeaseExpired), void(UnitLost)];
+    for next in [leased("BM-1", 2), issue("BM-1", 2)] {
+        let given_out = [&lost[..], &[next]].concat();
+        check(&given_out, Some("a unit with its last lease may exist"));
+    }
+    check(
+        &[&lost[..], &[spent("BM-1", 1)]].concat(),
+        Some("unit_lost"),
+    );
 }
 
 #[test]

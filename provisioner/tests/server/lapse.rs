@@ -1,6 +1,6 @@
 //! A lease whose time is over: voided by the clock, and taken still when its unit was built in time.
 
-use api::v1;
+use api::{Reason, v1};
 use hsm::{Hsm, HsmError, Key, Pin, Randomness, SoftToken, Storage};
 use ledger::Ledger;
 use provisioner::config::{Config, HsmPlace};
@@ -12,7 +12,7 @@ use traveler::{
 };
 
 use crate::lease::{ASKED, Holder, leased_and_returned, unit};
-use crate::site::Town;
+use crate::site::{Town, reason};
 
 /// The log's key of a site whose server is stopped.
 struct LogKey(SoftToken, VerifierKey);
@@ -146,6 +146,67 @@ async fn a_lease_expires_and_a_late_report_is_taken() {
     }
     let count = town.count(&order).await;
     assert_eq!((count.sealed, count.open, count.voided), (2, 0, 0));
+}
+
+/// A record that is settled late says that a unit may exist: of what expired, and only while nobody
+/// else has built the serial. What was given back was given back: else who steals a station takes
+/// serials away from every other bench.
+#[tokio::test]
+async fn no_late_word_takes_a_serial_from_another_bench() {
+    let town = Town::start().await;
+    let order = town.order(4).await;
+    Holder::at(&town, "bench-1").await;
+    let now = now_ms();
+    let (site, dir) = town.stop().await;
+    let (at, name) = (site.clone(), order.clone());
+    let forged = tokio::task::spawn_blocking(move || {
+        leased_long_ago(&at, &name, "BM-000001", now, 601);
+        leased_long_ago(&at, &name, "BM-000002", now, 601);
+    });
+    forged.await.unwrap();
+    let town = Town::again(site, dir).await;
+    let mut asked = 0;
+    while town.count(&order).await.returned < 2 && asked < ASKED {
+        asked += 1;
+    }
+    assert_eq!(leased_and_returned(&town, &order).await, (0, 0, 2, 4));
+    let mut holder = Holder::at(&town, "bench-1").await;
+    let units = [1, 2, 3].map(unit);
+    let [lost, second, third] = &units;
+    holder.lease(&order, &[third]).await.unwrap();
+    assert_eq!(holder.give_back(&[(third, 1)]).await.unwrap(), 1);
+
+    let mut other = town.bench("bench-2").await;
+    for unit in [second, third] {
+        assert_eq!(other.issue(&order, unit).await.unwrap().attempt, 2);
+    }
+    let target = |unit: &crate::site::Unit| v1::LeaseTarget {
+        serial: unit.serial.clone(),
+        attempt: 1,
+    };
+    let late = v1::ReturnLeaseRequest {
+        leases: units.iter().map(target).collect(),
+        operator: "L-1".into(),
+        unit_lost: true,
+    };
+    for voided in [1, 0] {
+        let reply = holder.bench.client.return_lease(late.clone()).await;
+        assert_eq!(reply.unwrap().into_inner().voided, voided);
+    }
+    let said = town.entries();
+    let said = said.last().unwrap();
+    assert_eq!(
+        (&said["serial"], &said["cause"]),
+        (&lost.serial.clone().into(), &"unit_lost".into())
+    );
+    assert_eq!(
+        reason(other.issue(&order, lost).await),
+        Reason::DuplicateUnit
+    );
+    // The other bench goes on: it lost a reply, or its unit has to be built once more.
+    for unit in [second, third] {
+        assert_eq!(other.issue(&order, unit).await.unwrap().attempt, 3);
+    }
 }
 
 /// Milliseconds since 1970.

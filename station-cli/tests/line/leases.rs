@@ -181,9 +181,7 @@ impl Books {
             let row = self.leases.get(&serial).cloned();
             let row = row.ok_or(refused(Reason::UnknownUnit))?;
             match row.state {
-                LeaseState::Void if !request.unit_lost => {}
-                LeaseState::Void => self.void_lease(&row, VoidCause::UnitLost),
-                LeaseState::Spent => return Err(refused(Reason::WrongState)),
+                LeaseState::Void | LeaseState::Spent => {}
                 LeaseState::Unspent => {
                     self.void_lease(
                         &row,

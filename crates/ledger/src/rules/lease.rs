@@ -61,7 +61,7 @@ pub(super) fn lease<V: View>(
     if at == At::Now {
         not_overtaken(leased, earlier.as_ref(), before.as_ref())?;
         few_held(view, &lease.station)?;
-        few_lapsed(view, &count, order.quantity, order.allowance)?;
+        few_lapsed(view, &lease.station, &count, &order)?;
     }
     take_free_place(&mut order)?;
     order.open += 1;
@@ -187,10 +187,7 @@ pub(super) fn void<V: View>(
 ) -> Verdict<V::Error> {
     let row = own(view, lease)?;
     let held = row.is_held();
-    // Whatever ended it: that a unit got it may come to light much later.
-    let late = cause == VoidCause::UnitLost
-        && row.spent_seq.is_none()
-        && row.voided != Some(VoidCause::UnitLost);
+    let late = cause == VoidCause::UnitLost && may_come_to_light(view, &row)?;
     if !held && !late {
         return refuse(over(&row));
     }
@@ -222,6 +219,14 @@ pub(super) fn void<V: View>(
         Row::Order(order),
         Row::Lease(ended),
     ])
+}
+
+/// Whether its holder may say, now that its time is over, that a unit got it. One that it gave back, it
+/// said no unit has; and behind a later attempt the serial is somebody else's by now, whose unit
+/// nobody may keep from being built, or from its rework.
+fn may_come_to_light<V: View>(view: &V, row: &LeaseRow) -> Result<bool, Stop<V::Error>> {
+    let unit = view.unit(&row.serial)?;
+    Ok(row.has_expired() && unit.is_none_or(|unit| unit.attempt < row.attempt))
 }
 
 /// Who holds a lease ends it; when its time is over or its station is revoked, anybody does.

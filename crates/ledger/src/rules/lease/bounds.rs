@@ -4,7 +4,7 @@ use traveler::{LEASES_HELD_MAX, Leased, StationName};
 
 use super::super::{Stop, View, refuse};
 use crate::Refused;
-use crate::rows::{LeaseCountRow, LeaseRow, UnitRow};
+use crate::rows::{LeaseCountRow, LeaseRow, OrderRow, UnitRow};
 
 /// How often an order may be leased whole and returned: every shift for a year.
 const RETURNS: u32 = 1_000;
@@ -43,16 +43,18 @@ pub(super) fn few_held<V: View>(view: &V, station: &StationName) -> Result<(), S
 /// A station whose leases keep ending without a unit, and without a word of it, would mint without end
 /// what nobody can account for.
 ///
+/// Each station has its own bound: what one lets lapse keeps no other from leasing.
+///
 /// What its holder gave back in time is accounted for: that no unit has it is the holder's word, on
 /// record. So a bench that leases for each night and returns each morning never gets there. A rogue one
 /// that leases and returns as fast as it can does, at [`RETURNS`].
 pub(super) fn few_lapsed<V: View>(
     view: &V,
+    station: &StationName,
     count: &LeaseCountRow,
-    quantity: u32,
-    allowance: u32,
+    order: &OrderRow,
 ) -> Result<(), Stop<V::Error>> {
-    let most = quantity.saturating_add(allowance);
+    let most = order.quantity.saturating_add(order.allowance);
     if count.returned <= most {
         return Ok(()); // whatever ended them
     }
@@ -68,7 +70,7 @@ pub(super) fn few_lapsed<V: View>(
     if count.returned > all {
         return no(count.returned, all);
     }
-    match view.lapsed(&count.order)? {
+    match view.lapsed(&count.order, station)? {
         lapsed if lapsed > most => no(lapsed, most),
         _ => Ok(()),
     }
