@@ -5,8 +5,9 @@
 //! this program. When a lead settles it, the server's log says that a unit may exist, and the file goes
 //! to `lost/`.
 //!
-//! Honest limit: which silicon the file named is not known any more. A unit that is locked says itself
-//! that it is done; one that is not could be given another serial by hand.
+//! Which silicon the file named is not known any more; the journal still names it while its attempt is
+//! open, and a unit that is locked says itself that it is done. Honest limit: one that is neither could
+//! be given another serial by hand.
 
 use std::path::{Path, PathBuf};
 

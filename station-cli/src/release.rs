@@ -98,6 +98,7 @@ where
     ) -> Result<Option<Credential>, Failure> {
         let serial = &self.job.serial;
         self.not_another(facts)?;
+        self.nothing_under_way(facts).await?;
         let leases = self.desk.home.leases();
         let Some(leased) = leases.of(serial)? else {
             if self.desk.calls.is_away() {
@@ -207,6 +208,30 @@ where
             if here && upload.serial != *serial && !upload.frees() {
                 return Err(Failure::OtherSerial {
                     serial: upload.serial,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The same by the journal, which names the silicon of what is under way: whatever became of the
+    /// lease's own record, and in whichever slot it began. What has ended is closed first; of one that
+    /// is on hold, or that nobody can be asked about, it is not known.
+    async fn nothing_under_way(&self, facts: &Facts) -> Result<(), Failure> {
+        let journal = self.desk.home.journal();
+        for open in journal.open()? {
+            if open.device_id != facts.device_id || open.serial == self.job.serial {
+                continue;
+            }
+            let ended = match journal.claim(&open.serial) {
+                Ok(mut claim) => {
+                    self.desk.settle_if_ended(&mut claim).await.is_ok() && claim.open().is_none()
+                }
+                Err(_) => false, // another process of this station has it
+            };
+            if !ended {
+                return Err(Failure::OtherSerial {
+                    serial: open.serial,
                 });
             }
         }

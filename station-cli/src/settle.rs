@@ -168,10 +168,36 @@ impl<S: Provisioning> Desk<'_, S> {
             .is_some_and(|issued| issued.reached >= Reached::Locked);
         match fate {
             Fate::Gone => self.close(claim)?,
-            Fate::Sealed if locked => self.close(claim)?,
+            Fate::Sealed if locked => {
+                self.prove_sealed(claim).await?;
+                self.close(claim)?;
+            }
             Fate::Live | Fate::Sealed | Fate::Forgotten => {}
         }
         Ok(fate)
+    }
+
+    /// The reply to the seal was lost, and its proof with it: the repeat brings it. What was leased is
+    /// proven by its outbox.
+    async fn prove_sealed(&self, claim: &Claim) -> Result<(), Failure> {
+        let Some((open, issued)) = claim
+            .open()
+            .filter(|open| !open.is_leased())
+            .and_then(|open| Some((open, open.issued.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let seal = Told::Seal {
+            label_scanned: issued.reached >= Reached::Matched,
+            reprint: issued.reprint,
+            operator: self.badge(),
+        };
+        let about = About::of(open, issued.attempt);
+        match self.tell(&about, &seal, When::Now).await {
+            // It is sealed all the same: the server has said so.
+            Ok(_) | Err(Failure::Call(CallError::Refused { .. })) => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Withdraws what the server has as loaded at this station, under its number: its ticket is lost,

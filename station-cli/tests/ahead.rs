@@ -39,6 +39,7 @@ mod tests {
             let sealed = line.state("A47") == Some(State::Sealed);
             if sealed && matches!(report.reason, None | Some("SAME_UNIT")) {
                 assert!(line.journal().is_empty(), "{:?}", line.journal());
+                line.check_kept("A47");
                 return;
             }
         }

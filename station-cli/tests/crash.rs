@@ -16,6 +16,7 @@ mod tests {
     use traveler::{Event, OperatorId, State};
     use wire::{PROTOCOL_FIRST, PROTOCOL_INSTALL, PROTOCOL_PARTS};
 
+    use super::line::power::on_a_busy_disk;
     use super::line::server::{Call, Lose};
     use super::line::unit::Dut;
     use super::line::{Line, Printer, count, serial};
@@ -28,11 +29,13 @@ mod tests {
             if report.outcome == Outcome::Sealed {
                 assert_eq!(line.state("A47"), Some(State::Sealed));
                 assert!(line.journal().is_empty(), "{:?}", line.journal());
+                line.check_kept("A47");
                 return;
             }
             // The last run ended before its record was closed, and the unit is done.
             if line.state("A47") == Some(State::Sealed) && report.reason == Some("SAME_UNIT") {
                 assert!(line.journal().is_empty(), "{:?}", line.journal());
+                line.check_kept("A47");
                 return;
             }
             // Cut between the record and the paper: the operator finds no label, and asks for one.
@@ -85,6 +88,28 @@ mod tests {
                 let books = line.server.books();
                 let voided = count(&books.entries, |e| matches!(e, Event::Voided { .. }));
                 assert!(voided <= 1, "cut after {polls} polls: {voided} voided");
+            }
+        }
+    }
+
+    /// Of what may be written later nothing is there when the power goes. What was to be written before
+    /// is: every unit that is done is proven, however it came to its seal.
+    #[test]
+    fn a_power_cut_before_the_disk_has_come_to_it_costs_no_proof() {
+        for label in [true, false] {
+            for polls in 1.. {
+                let ended = on_a_busy_disk(async {
+                    let mut line = Line::new();
+                    line.server.books().label = label;
+                    let ended = line.run_until("A47", polls).await.is_some();
+                    line.check();
+                    finish(&mut line).await;
+                    ended
+                });
+                if ended {
+                    assert!(polls > 14, "a sweep stops at every await: {polls}");
+                    break;
+                }
             }
         }
     }

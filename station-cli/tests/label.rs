@@ -278,6 +278,7 @@ mod tests {
                 let sealed =
                     report.outcome == Outcome::Sealed || report.reason == Some("SAME_UNIT");
                 assert!(sealed, "cut after {polls}: {report}");
+                line.check_kept("A47");
             }
             assert!(doubts > 0, "a cut between record and paper");
         }
@@ -291,6 +292,7 @@ mod tests {
             line.hand = Hand::Leaves;
             line.run("A47").await;
             let whole = until(reprint_at(&line, "A47"), polls).await.is_some();
+            line.cut();
             line.check();
             let done = reprint_at(&line, "A47").await.unwrap();
             let printed = usize::try_from(line.printed("A47")).unwrap() - 1;

@@ -47,6 +47,7 @@ mod tests {
         line.check();
         assert_eq!(line.state("A47"), Some(State::Sealed), "{}", line.output);
         assert_eq!(line.outbox("A47"), "");
+        line.check_kept("A47");
         let books = line.server.books();
         assert_eq!(count(&books.entries, |e| matches!(e, Event::Spent(_))), 1);
         assert_eq!(
@@ -132,6 +133,7 @@ mod tests {
                 line.server.books().away = true;
                 line.check();
                 if line.state("A47") == Some(State::Sealed) && line.journal().is_empty() {
+                    line.check_kept("A47");
                     continue; // all was told before the cut
                 }
                 another_unit_gets_nothing(&mut line).await;

@@ -109,6 +109,37 @@ mod tests {
         }
     }
 
+    /// Its cable came off before the lock, and the file that names its silicon is gone: the journal
+    /// still does. Neither of the two serials may be given to it.
+    #[tokio::test(start_paused = true)]
+    async fn an_unlocked_unit_whose_lease_is_damaged_gets_no_other_credential() {
+        for heard in [true, false] {
+            for away in [true, false] {
+                let mut line = offline(&["A47", "A48"]).await;
+                line.server.books().away = !heard;
+                line.fixture.dut().faults.pull_after = Some(700);
+                assert_eq!(line.run("A47").await.reason, Some("CABLE"));
+                assert!(!line.fixture.dut().is_locked());
+                assert_eq!(line.outbox("A47").is_empty(), heard);
+                line.fixture.dut().plugged = true;
+                damage(&line, "lease/A47.json", b"\0\0\0");
+                line.server.books().away = away;
+                let flash = line.fixture.dut().flash();
+                let report = line.run("A48").await;
+                let why = (report.reason, report.exit_code());
+                assert_eq!(why, (Some("OTHER_SERIAL"), 10), "{report}");
+                assert_eq!(line.fixture.dut().flash(), flash, "as it was");
+                assert!(!line.lease_file("A48").contains("released"));
+                assert_eq!(line.run("A47").await.reason, Some("HOLD"));
+                line.check();
+                // Another unit is given it.
+                line.put_in(Dut::new([0xB2; 8], true));
+                assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
+                line.check();
+            }
+        }
+    }
+
     /// A copy under another name would be one credential for two units.
     #[tokio::test(start_paused = true)]
     async fn a_file_of_another_serial_is_damaged() {

@@ -500,6 +500,28 @@ mod tests {
         );
         assert!(line.journal().is_empty());
         line.check();
+        line.check_kept("A47");
+    }
+
+    /// The same by whoever puts the next unit in.
+    #[tokio::test(start_paused = true)]
+    async fn the_next_unit_closes_what_the_server_has_closed() {
+        for lose in [None, Some(Lose::Request), Some(Lose::Reply)] {
+            let mut line = Line::new();
+            line.server.books().faults = vec![(Call::Seal, Lose::Reply)];
+            assert_eq!(line.run("A47").await.outcome, Outcome::Loaded);
+            line.put_in(Dut::new(SECOND, true));
+            if let Some(lose) = lose {
+                // Asked again, it is not proven either: its record stays.
+                line.server.books().faults = vec![(Call::Seal, lose)];
+                assert_eq!(line.run("A48").await.reason, Some("PUT_BACK"));
+                assert_eq!(line.journal(), ["A47.json"]);
+            }
+            assert_eq!(line.run("A48").await.outcome, Outcome::Sealed);
+            line.check_kept("A47");
+            line.check_kept("A48");
+            line.check();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -171,6 +171,7 @@ mod tests {
                 assert_eq!(line.run("A47").await.outcome, Outcome::Sealed);
                 line.server.books().away = away;
                 let told = until(broken(&line, UNIT, true), polls).await;
+                line.cut();
                 let on_record = line.outbox("A47").contains("\"break_seal\"");
                 assert!(told.is_none() || !away || on_record);
                 line.server.books().away = false;

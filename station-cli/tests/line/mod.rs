@@ -2,9 +2,11 @@
 //! that is called after everything.
 
 pub mod leases;
+pub mod power;
 pub mod server;
 pub mod unit;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -138,6 +140,10 @@ impl Progress for Stages {
 /// One station with one slot.
 pub struct Line {
     folder: TempDir,
+    /// What it was before each power cut.
+    dead: Vec<TempDir>,
+    /// Of the logs whose checkpoint was seen on its disk.
+    longest: Cell<u64>,
     pub home: Home,
     pub server: Memory,
     pub fixture: Fixture,
@@ -163,6 +169,8 @@ impl Line {
         let home = home(folder.path(), &server);
         Line {
             folder,
+            dead: Vec::new(),
+            longest: Cell::new(0),
             home,
             server,
             fixture: Fixture::new("/dev/slot-1", Dut::new([0xA1; 8], true)),
@@ -203,10 +211,14 @@ impl Line {
         (job, bench)
     }
 
-    /// One run that is killed after so many polls; `None` when it was.
+    /// One run that the power goes in after so many polls; `None` when it did.
     pub async fn run_until(&mut self, name: &str, polls: usize) -> Option<Report> {
         let (job, mut bench) = self.job(name);
-        let report = until(provision(&job, &self.home, &mut bench), polls).await?;
+        let ended = until(provision(&job, &self.home, &mut bench), polls).await;
+        let Some(report) = ended else {
+            self.cut();
+            return None;
+        };
         self.output += &format!("{}\n{report}\n", report.to_json());
         Some(report)
     }
@@ -375,6 +387,7 @@ impl Line {
         }
         never_two_live(&books.entries);
         drop(books);
+        self.check_checkpoint();
         self.no_secret_outside_unit_and_label();
     }
 
@@ -452,7 +465,7 @@ fn read_all(dir: &Path, out: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Polls a future so many times, then drops it: what a power cut leaves.
+/// Polls a future so many times, then drops it: what a power cut does. What it leaves: [`Line::cut`].
 pub async fn until<T>(future: impl Future<Output = T>, mut polls: usize) -> Option<T> {
     let mut future = Box::pin(future);
     poll_fn(|cx| {
