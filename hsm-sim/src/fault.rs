@@ -24,6 +24,9 @@ pub enum Fault {
     WrongPin,
     /// Each command that names a key finds it missing.
     KeyMissing,
+    /// Once: the next signature by the log's key is refused as "not available", and then nothing is
+    /// wrong.
+    LogUnsigned,
     /// Once, at the moment it is switched on: every session is lost, and then nothing is wrong.
     Reset,
     /// The generator gives one byte for ever. Like every fault below, `random` alone is affected.
@@ -42,7 +45,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 16] = [
+    pub const ALL: [Fault; 17] = [
         Fault::None,
         Fault::Gone,
         Fault::Paused,
@@ -52,6 +55,7 @@ impl Fault {
         Fault::SessionLost,
         Fault::WrongPin,
         Fault::KeyMissing,
+        Fault::LogUnsigned,
         Fault::Reset,
         Fault::Stuck,
         Fault::Counting,
@@ -83,6 +87,7 @@ impl Fault {
             Fault::SessionLost => "session-lost",
             Fault::WrongPin => "wrong-pin",
             Fault::KeyMissing => "key-missing",
+            Fault::LogUnsigned => "log-unsigned",
             Fault::Reset => "reset",
             Fault::Stuck => "stuck",
             Fault::Counting => "counting",

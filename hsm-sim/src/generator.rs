@@ -78,6 +78,7 @@ impl Generator {
             | Fault::SessionLost
             | Fault::WrongPin
             | Fault::KeyMissing
+            | Fault::LogUnsigned
             | Fault::Reset => fair(out)?,
         }
         self.answers += 1;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hsm::message::v1::request::Command;
 use hsm::message::v1::response::Outcome;
 use hsm::message::{self, RANDOM_MAX, v1};
-use hsm::{Hsm, HsmError, SoftToken};
+use hsm::{Hsm, HsmError, Key, SoftToken};
 
 use crate::Fault;
 use crate::generator::Generator;
@@ -55,6 +55,15 @@ struct State {
     sessions: usize,
     /// Wrong PINs since the last right one.
     wrong_pins: u32,
+}
+
+fn busy() -> v1::Response {
+    let reason = "it is busy".to_owned();
+    HsmError::Unavailable { reason }.into()
+}
+
+fn signs_log(command: &Command) -> bool {
+    matches!(command, Command::Sign(it) if key(&it.key).is_ok_and(|key| key == Key::Log))
 }
 
 /// One client's session.
@@ -165,13 +174,10 @@ impl Desk {
         }
         match fault {
             Fault::Gone => return None,
-            Fault::Busy => {
-                return Some(
-                    HsmError::Unavailable {
-                        reason: "it is busy".to_owned(),
-                    }
-                    .into(),
-                );
+            Fault::Busy => return Some(busy()),
+            Fault::LogUnsigned if signs_log(&command) => {
+                self.set_fault(Fault::None);
+                return Some(busy());
             }
             Fault::Slow => self.linger(Fault::Slow, SLOW),
             Fault::Paused => self.linger(Fault::Paused, Duration::MAX),

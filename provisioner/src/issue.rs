@@ -4,6 +4,9 @@
 //! one that refuses a serial, a key or a password that was there before. There is no look
 //! beforehand whose answer could be old.
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use compliance::Product;
 use credential::{BundleBytes, BundleError, KeyError, LeaseError, PolicyError, Unfit};
 use hsm::HsmError;
@@ -19,6 +22,13 @@ use crate::draw::{Wanted, policy_of};
 use crate::labels;
 use crate::lease::held;
 use crate::line::{BenchError, Line};
+
+/// How long an issue waits for its checkpoint: some looks at the token, which come each 100 ms while it
+/// is lost, and well within the time that a station gives a call.
+const PROOF_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often it asks meanwhile. A token that is lost is not reached by this: its breaker refuses.
+const PROOF_LOOK: Duration = Duration::from_millis(50);
 
 /// A credential that is on record and may leave.
 pub(crate) struct Minted {
@@ -178,7 +188,7 @@ impl Line {
                 Ok(appended) => {
                     self.watch.remember(&call.order, &policy, drawn.folded);
                     let (attempt, index) = (step.attempt, appended.last);
-                    let proof = self.read(|ledger| ledger.proof(index)).unwrap_or_default();
+                    let proof = self.proof_soon(index);
                     return Ok(Minted {
                         attempt,
                         bundle: drawn.bundle,
@@ -192,6 +202,20 @@ impl Line {
                     self.tolerate(&policy, collisions)?;
                 }
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The proof of what was just recorded. A token that fell silent between the last command and the
+    /// checkpoint is usually back with the next look at it, and an issue without a proof costs a unit
+    /// with a device profile its attempt.
+    fn proof_soon(&self, index: u64) -> Option<Proof> {
+        let asked = Instant::now();
+        loop {
+            match self.proof(index) {
+                Ok(proof) => return Some(proof),
+                Err(_) if asked.elapsed() < PROOF_WITHIN => sleep(PROOF_LOOK),
+                Err(_) => return None,
             }
         }
     }

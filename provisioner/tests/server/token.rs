@@ -165,6 +165,22 @@ async fn health_says_that_the_token_is_gone_and_that_it_is_back() {
     bench.issue(&order, &unit(1)).await.unwrap();
 }
 
+/// The entry is on record when the token does not sign the checkpoint over it. The call waits for the
+/// next look at the token: a unit with a device profile takes nothing that is not proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_silence_of_the_log_key_leaves_no_issue_without_its_proof() {
+    let town = Town::on_a_token().await;
+    let order = town.order(10).await;
+    let mut bench = town.bench("bench-1").await;
+    for number in 0..3 {
+        town.fault(Fault::LogUnsigned);
+        let issued = bench.issue(&order, &unit(number)).await.unwrap();
+        let proof = issued.proof.expect("its proof");
+        assert_eq!((issued.attempt, proof.index), (1, issued.index));
+        assert!(!proof.checkpoint.is_empty());
+    }
+}
+
 /// A token that hangs gives no error: only its silence says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_hangs_is_given_up_and_taken_back() {
