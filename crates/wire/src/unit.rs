@@ -237,29 +237,12 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
         device_id: &[u8],
         bundle: &[u8],
     ) -> Result<Reply<'static>, Refusal> {
-        self.write(device_id, bundle)?;
+        write(&mut self.store, &self.silicon, device_id, bundle)?;
         // From flash, not from the request: this is what a reset will find.
         let found = self.store.look()?;
         let marker = whole(&found).ok_or(Refusal::Flash)?;
         let (_, proof) = self.store.read_back(&marker, ReadBack::new(nonce))?;
         Ok(Reply::Stored { proof })
-    }
-
-    /// Writes unless the very same bundle is there already: a rerun costs no erase.
-    fn write(&mut self, device_id: &[u8], bundle: &[u8]) -> Result<(), Refusal> {
-        if device_id != self.silicon.identity().device_id {
-            return Err(Refusal::NotThisUnit); // issued to another: it must not touch this flash
-        }
-        Held::read(bundle).ok_or(Refusal::BadBundle)?;
-        let found = self.store.look()?;
-        if found.locked {
-            return Err(Refusal::Locked);
-        }
-        let digest: [u8; 32] = Sha256::digest(bundle).into();
-        if whole(&found).is_none_or(|marker| marker.digest != digest) {
-            self.store.replace(bundle)?;
-        }
-        Ok(())
     }
 
     fn prove<R>(&mut self, nonce: &Nonce, send: impl FnOnce(&Reply<'_>) -> R) -> R {
@@ -334,6 +317,28 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
         self.wrong_guesses += u8::from(!yes);
         Ok(Reply::Answer { yes })
     }
+}
+
+/// Writes unless the very same bundle is there already: a rerun costs no erase.
+fn write<F: Flash>(
+    store: &mut Store<F>,
+    silicon: &impl Silicon,
+    device_id: &[u8],
+    bundle: &[u8],
+) -> Result<(), Refusal> {
+    if device_id != silicon.identity().device_id {
+        return Err(Refusal::NotThisUnit); // issued to another: it must not touch this flash
+    }
+    Held::read(bundle).ok_or(Refusal::BadBundle)?;
+    let found = store.look()?;
+    if found.locked {
+        return Err(Refusal::Locked);
+    }
+    let digest: [u8; 32] = Sha256::digest(bundle).into();
+    if whole(&found).is_none_or(|marker| marker.digest != digest) {
+        store.replace(bundle)?;
+    }
+    Ok(())
 }
 
 /// What a proof consists of; signature and public key by their lengths, where there is a key.

@@ -1,16 +1,19 @@
 //! What comes in one go. A code may hold several lines, and a person who scans it took it for one
 //! thing; and a key that a person presses comes alone.
 //!
-//! A scanner on a cable, or a text that is pasted, is read at once. A keyboard wedge types, key by
-//! key, at a pace of its own: the next line of the same code follows at that pace, the next scan of a
-//! person does not.
+//! A scanner on a cable, or a text that is pasted, is read at once, or in pieces: a bridge of a serial
+//! line hands on what it has, a USB scanner sends its packets, and a code may be padded so that each
+//! of its lines ends one. A keyboard wedge types, key by key, at a pace of its own: the next line of
+//! the same code follows at that pace, the next scan of a person does not.
 
 use std::time::Duration;
 
 use super::scanner::ETX;
 
-/// What is read within this time was sent at once; a program that waits for an answer takes longer.
-const AT_ONCE: Duration = Duration::from_millis(2);
+/// What is read within this time of what was read before was sent with it. Above what a bridge waits
+/// for more (16 ms; FTDI, AN232B-04) with another 24 ms of two busy cores, below two scans of a person
+/// or of a program that pauses for 50 ms before what takes a person of rank.
+const AT_ONCE: Duration = Duration::from_millis(40);
 /// How much longer than the longest pause between two keys of a wedge the pause at a line's end may be.
 const UNEVEN: u32 = 4;
 /// No person scans twice within this time.
@@ -116,7 +119,7 @@ mod tests {
     #[test]
     fn what_is_read_at_once_is_one_code_and_what_answers_an_answer_another() {
         check(
-            &[(0, true), (1, true), (11, true), (500, true)],
+            &[(0, true), (1, true), (51, true), (500, true)],
             &[false, true, false, false],
         );
         // One that is longer than a read.
@@ -124,6 +127,21 @@ mod tests {
         assert!(!burst.goes_on(MS, false, true));
         assert!(burst.goes_on(60 * MS, false, false));
         assert!(!burst.goes_on(120 * MS, false, false));
+    }
+
+    /// Padded, so that each line ends a packet or what a bridge hands on; then somebody scans.
+    #[test]
+    fn lines_of_one_code_that_come_in_reads_of_their_own_are_one_code() {
+        for apart in [4, 16, 40] {
+            let at = |read: u32| (read * apart, true);
+            let reads = [at(0), at(1), at(2), at(3), (3 * apart + 50, true)];
+            check(&reads, &[false, true, true, true, false]);
+        }
+        // The next key of a line that a bridge cut in two.
+        check(
+            &[(0, true), (16, false), (32, true), (48, true)],
+            &[false, true, true, true],
+        );
     }
 
     /// However slowly somebody types, the next line is another.

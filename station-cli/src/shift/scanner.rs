@@ -313,6 +313,30 @@ mod tests {
         );
     }
 
+    /// A code of somebody else's, each line of it padded to what a bridge or a scanner hands on.
+    #[test]
+    fn a_line_in_a_read_of_its_own_stands_behind_as_well() {
+        let (mut splitter, mut burst) = (Splitter::default(), Burst::default());
+        let reads: [(u64, &[u8]); 7] = [
+            (1_000, b"A47            \r"),
+            (1_016, b"\r\r\r\r"),
+            (1_032, b"L-1            \r"),
+            (1_048, b"SLOT1          \r"),
+            (1_064, b"CANCEL         \r"),
+            // A lead's own scan, and the slot's.
+            (1_114, b"L-1\r"),
+            (1_130, b"SLOT1\r"),
+        ];
+        let mut behind = Vec::new();
+        for (at, bytes) in reads {
+            let together = burst.goes_on(Duration::from_millis(at), splitter.in_line(), false);
+            for line in splitter.push(bytes, together) {
+                behind.push(matches!(line, Line::Scan { behind: true, .. }));
+            }
+        }
+        assert_eq!(behind, [false, true, true, true, false, true]);
+    }
+
     /// A terminal, and its other end.
     fn pty() -> (OwnedFd, OwnedFd) {
         use rustix::fs::{Mode, OFlags};

@@ -18,7 +18,14 @@ impl Operator<'_> {
     pub(super) fn pull(&mut self, at: usize, number: u32) -> Result<()> {
         let there = self.bench.positions[at].unit.as_ref();
         match there.filter(|unit| unit.number == number) {
-            None => return Ok(()),
+            // Done before that: it befalls the next unit, and sooner.
+            None => {
+                let mut next = self.shelf.iter();
+                if let Some(next) = next.find(|unit| !self.troubles.contains_key(unit)) {
+                    self.troubles.insert(*next, Trouble::Pull(0));
+                }
+                return Ok(());
+            }
             Some(unit) if unit.pulled => {
                 self.after(TICK, Later::Pull(at, number)); // once it is plugged in again
                 return Ok(());
@@ -127,8 +134,8 @@ impl Operator<'_> {
     pub(super) fn call_lead(&mut self, at: usize) -> Result<()> {
         self.picture("fail")?;
         self.meet("leads called");
-        self.scan("L-1")?;
+        self.scan_of_rank("L-1")?;
         self.scan_slot(at)?;
-        self.scan("RETRY").map(drop)
+        self.scan_of_rank("RETRY").map(drop)
     }
 }

@@ -22,6 +22,9 @@ use crate::printer::LabelReader;
 pub(super) const TICK: Duration = Duration::from_millis(40);
 /// A scan is answered by then, unless the power fails.
 pub(super) const ANSWER: Duration = Duration::from_secs(10);
+/// Between a scan's end and a lead's badge or a command: what comes sooner is of the same code, and
+/// refused. No hand is faster.
+const APART: Duration = Duration::from_millis(50);
 /// A slot notices by then that it is empty.
 pub(super) const LOOK: Duration = Duration::from_millis(300);
 /// The network stays away so much longer than it was cut, when nothing has come of it yet.
@@ -203,6 +206,12 @@ impl Operator<'_> {
         }
     }
 
+    /// The same of a lead's badge, a QA badge or a command.
+    pub(super) fn scan_of_rank(&mut self, text: &str) -> Result<Heard> {
+        self.halt.pause(APART)?;
+        self.scan(text)
+    }
+
     pub(super) fn scan_slot(&mut self, at: usize) -> Result<Heard> {
         self.scan(&format!("SLOT{}", at + 1))
     }
@@ -280,7 +289,7 @@ impl Operator<'_> {
                 self.bench.positions[at].answered &= done;
             }
             ("locked", ..) => {
-                self.scan("L-1")?;
+                self.scan_of_rank("L-1")?;
                 self.scan_slot(at)?;
             }
             ("stop", ..) => bail!("the line has stopped"),
@@ -333,7 +342,7 @@ impl Operator<'_> {
             return self.own_label(at, number);
         }
         self.scan_slot(at)?;
-        let done = self.scan("REPRINT")?.accepted;
+        let done = self.scan_of_rank("REPRINT")?.accepted;
         if done {
             self.meet("labels printed again");
         }

@@ -74,7 +74,7 @@ impl Link {
     }
 
     /// As much of a line as may go out before it is decided that the unit is asked: what is cut here
-    /// lacks its checksum and a part of its message, so it is dropped, whatever follows.
+    /// lacks its checksum and the zero behind it, so it is no frame, whatever follows.
     #[must_use]
     pub fn opening(line: &[u8]) -> &[u8] {
         line.get(..line.len().saturating_sub(frame::ENDING))

@@ -4,9 +4,9 @@
 //! boot in the middle of the load finds no note and proves nothing, and one after it has done what
 //! the reset is for. The proof is read from flash then; nothing but nonce and boot is remembered.
 
-use super::store::{Flash, Note};
-use super::{Desk, Shown, Silicon, whole};
-use crate::message::{BUNDLE_MAX, Installed, Nonce, PUBLIC_KEY_MAX, Refusal, Reply, SIGNATURE_MAX};
+use super::store::{Flash, Note, Store};
+use super::{Desk, Shown, Silicon, whole, write};
+use crate::message::{Installed, Nonce, PUBLIC_KEY_MAX, Refusal, Reply, SIGNATURE_MAX};
 use crate::proof::{Boots, ReadBack};
 
 impl<F: Flash, S: Silicon> Desk<F, S> {
@@ -18,23 +18,7 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
         device_id: &[u8],
         bundle: &[u8],
     ) -> Result<Reply<'static>, Refusal> {
-        self.write(device_id, bundle)?;
-        whole(&self.store.look()?).ok_or(Refusal::Flash)?;
-        // Crash before the note is whole: the station is told that there was no install, and repeats.
-        let note = Note {
-            nonce,
-            boot: self.silicon.boots(),
-        };
-        if !self.store.note(note)? {
-            // A hundred installs of one bundle, none of them of another: room comes with an erase.
-            self.store.replace(bundle)?;
-            whole(&self.store.look()?).ok_or(Refusal::Flash)?;
-            self.store.note(note)?;
-        }
-        match self.store.noted()? {
-            Some(noted) if noted == note => Ok(Reply::Resetting),
-            _ => Err(Refusal::Flash),
-        }
+        install(&mut self.store, &self.silicon, nonce, device_id, bundle)
     }
 
     /// The same of a bundle that came in two parts.
@@ -44,14 +28,14 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
         device_id: &[u8],
         [beginning, ending]: [&[u8]; 2],
     ) -> Result<Reply<'static>, Refusal> {
-        let mut room = [0; BUNDLE_MAX];
-        let bundle = room.get_mut(..beginning.len() + ending.len());
+        let bundle = self.bundle.get_mut(..beginning.len() + ending.len());
         let bundle = bundle.ok_or(Refusal::BadBundle)?;
         let (first, second) = bundle.split_at_mut(beginning.len());
         first.copy_from_slice(beginning);
         second.copy_from_slice(ending);
-        let done = self.install(nonce, device_id, bundle);
-        room.fill(0);
+        let (store, silicon) = (&mut self.store, &self.silicon);
+        let done = install(store, silicon, nonce, device_id, bundle);
+        self.bundle.fill(0);
         done
     }
 
@@ -114,6 +98,33 @@ impl<F: Flash, S: Silicon> Desk<F, S> {
             boots: self.silicon.boots(),
             installed,
         }
+    }
+}
+
+/// Apart from the desk, whose room the bundle may lie in.
+fn install<F: Flash>(
+    store: &mut Store<F>,
+    silicon: &impl Silicon,
+    nonce: Nonce,
+    device_id: &[u8],
+    bundle: &[u8],
+) -> Result<Reply<'static>, Refusal> {
+    write(store, silicon, device_id, bundle)?;
+    whole(&store.look()?).ok_or(Refusal::Flash)?;
+    // Crash before the note is whole: the station is told that there was no install, and repeats.
+    let note = Note {
+        nonce,
+        boot: silicon.boots(),
+    };
+    if !store.note(note)? {
+        // A hundred installs of one bundle, none of them of another: room comes with an erase.
+        store.replace(bundle)?;
+        whole(&store.look()?).ok_or(Refusal::Flash)?;
+        store.note(note)?;
+    }
+    match store.noted()? {
+        Some(noted) if noted == note => Ok(Reply::Resetting),
+        _ => Err(Refusal::Flash),
     }
 }
 
