@@ -116,17 +116,27 @@ fn a_pass_that_is_put_on_hold_turns_red_where_it_stands() {
     assert_eq!(bench.floor.tiles(Duration::ZERO)[1].tone, Tone::Pass);
 }
 
-/// It is on record before anybody is told that it counts, and the server hears of it later.
-#[test]
-fn a_seal_that_is_broken_while_the_server_is_away_says_so() {
+fn two_people_scrap(bench: &mut Bench) {
+    bench.scan("L-1", true, "LEAD_HERE");
+    bench.scan("Q-1", true, "QA_HERE");
+    bench.scan("SCRAP", true, "WITHDRAWING");
+}
+
+/// A unit that passed, and that two people scrap while the server is away.
+fn scrapped_without_a_server() -> Bench {
     let mut bench = Bench::staffed();
     bench.start(1, "A47");
     bench.pass(1);
     bench.done();
     bench.floor.looks_out(outlook(true, 3, 1));
-    bench.scan("L-1", true, "LEAD_HERE");
-    bench.scan("Q-1", true, "QA_HERE");
-    bench.scan("SCRAP", true, "WITHDRAWING");
+    two_people_scrap(&mut bench);
+    bench
+}
+
+/// It is on record before anybody is told that it counts, and the server hears of it later.
+#[test]
+fn a_seal_that_is_broken_while_the_server_is_away_says_so() {
+    let mut bench = scrapped_without_a_server();
     assert_eq!(bench.done().len(), 1);
     bench.hear(1, SlotEvent::Kept);
     bench.tile(1, Tone::Fail, "FAIL", Some("SCRAPPED"));
@@ -136,22 +146,13 @@ fn a_seal_that_is_broken_while_the_server_is_away_says_so() {
 /// It was sealed elsewhere: nothing here would remember it.
 #[test]
 fn a_seal_of_another_station_waits_for_the_server() {
-    let mut bench = Bench::staffed();
-    bench.start(1, "A47");
-    bench.pass(1);
-    bench.done();
-    bench.floor.looks_out(outlook(true, 3, 1));
-    bench.scan("L-1", true, "LEAD_HERE");
-    bench.scan("Q-1", true, "QA_HERE");
-    bench.scan("SCRAP", true, "WITHDRAWING");
+    let mut bench = scrapped_without_a_server();
     bench.hear(1, SlotEvent::Withdrawn(Err("ONLY_ONLINE")));
     bench.tile(1, Tone::Pass, "PASS", Some("PASS"));
     assert_eq!(bench.floor.banner().said.key, "ONLY_ONLINE");
     // Later, as it says.
     bench.floor.looks_out(outlook(false, 3, 0));
-    bench.scan("L-1", true, "LEAD_HERE");
-    bench.scan("Q-1", true, "QA_HERE");
-    bench.scan("SCRAP", true, "WITHDRAWING");
+    two_people_scrap(&mut bench);
     bench.hear(1, SlotEvent::Withdrawn(Ok(())));
     bench.tile(1, Tone::Fail, "FAIL", Some("SCRAPPED"));
 }
