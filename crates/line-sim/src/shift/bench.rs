@@ -157,6 +157,15 @@ impl Bench {
         self.positions.iter().all(known)
     }
 
+    /// The first slot whose unit has its cable in, and which that is.
+    pub(super) fn first_plugged(&self) -> Option<(usize, u32)> {
+        let mut all = self.positions.iter().enumerate();
+        all.find_map(|(at, one)| {
+            let unit = one.unit.as_ref().filter(|unit| !unit.pulled)?;
+            Some((at, unit.number))
+        })
+    }
+
     /// Puts a unit into a slot.
     pub(super) fn put(&mut self, at: usize, number: u32, config: SimUnitConfig) -> Result<()> {
         let swap = |fault: &Fault| matches!(fault, Fault::SwapOnReset(_));

@@ -18,11 +18,13 @@ impl Operator<'_> {
     pub(super) fn pull(&mut self, at: usize, number: u32) -> Result<()> {
         let there = self.bench.positions[at].unit.as_ref();
         match there.filter(|unit| unit.number == number) {
-            // Done before that: it befalls the next unit, and sooner.
+            // Done before that: it befalls the next unit, and sooner; or one that is at the bench.
             None => {
                 let mut next = self.shelf.iter();
                 if let Some(next) = next.find(|unit| !self.troubles.contains_key(unit)) {
                     self.troubles.insert(*next, Trouble::Pull(0));
+                } else if let Some((at, number)) = self.bench.first_plugged() {
+                    self.after(TICK, Later::Pull(at, number));
                 }
                 return Ok(());
             }
